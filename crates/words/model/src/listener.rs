@@ -1,0 +1,136 @@
+//! What is accepted, and where it goes.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::{ListenerName, PoolIndex};
+
+/// One entry of `listeners`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Listener {
+    /// Its key in the config.
+    pub name: ListenerName,
+    /// Addresses to stand on; every worker binds each with `SO_REUSEPORT`.
+    pub bind: Vec<SocketAddr>,
+    /// What is spoken on it.
+    pub kind: ListenerKind,
+    /// Most connections open at a time over all workers; further ones wait in the kernel's queue.
+    pub max_connections: Option<NonZeroU32>,
+}
+
+/// What is spoken on a listener.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ListenerKind {
+    /// HTTP/1.0 and HTTP/1.1 in clear text.
+    Http(HttpListener),
+    /// Bytes.
+    Tcp(TcpListener),
+}
+
+/// An `http` listener.
+#[derive(Clone, PartialEq, Debug)]
+pub struct HttpListener {
+    /// In the order of the config. The most specific match wins, not the first (see `haechi-route`).
+    pub routes: Vec<Route>,
+    /// What a request may measure.
+    pub limits: HttpLimits,
+    /// How long a client may take.
+    pub timeouts: ClientTimeouts,
+}
+
+/// A `tcp` listener.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TcpListener {
+    /// Where connections go.
+    pub pool: PoolIndex,
+    /// A connection on which neither side sent anything for so long is closed.
+    pub idle_timeout: Duration,
+}
+
+/// What a request head may measure, in bytes and fields. Defaults: `reference/hostile-input` §4.1, which
+/// are nginx's and Envoy's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HttpLimits {
+    /// Longest request line.
+    pub request_line: u32,
+    /// Longest head, request line and final empty line included.
+    pub head: u32,
+    /// Most header fields.
+    pub fields: u16,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self { request_line: 8 << 10, head: 64 << 10, fields: 100 }
+    }
+}
+
+/// How long a client may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClientTimeouts {
+    /// From the first byte of a head to its last: a total, so that a byte a second does not renew it.
+    pub header: Duration,
+    /// Longest pause in a request body.
+    pub body: Duration,
+    /// Longest pause in taking a response.
+    pub send: Duration,
+    /// How long a connection may wait for its next request.
+    pub keep_alive: Duration,
+}
+
+impl Default for ClientTimeouts {
+    fn default() -> Self {
+        Self {
+            header: Duration::from_secs(10),
+            body: Duration::from_secs(60),
+            send: Duration::from_secs(60),
+            keep_alive: Duration::from_secs(75),
+        }
+    }
+}
+
+/// Which requests go to which pool.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// By the request's host.
+    pub host: HostMatch,
+    /// By the request's path.
+    pub path: PathMatch,
+    /// By method; empty means any.
+    pub methods: Vec<Box<str>>,
+    /// All of these must hold.
+    pub headers: Vec<HeaderMatch>,
+    /// Where matching requests go.
+    pub pool: PoolIndex,
+}
+
+/// Host without port, lower case, without a final dot.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum HostMatch {
+    /// Every host, and requests without one.
+    Any,
+    /// This one.
+    Exact(Box<str>),
+    /// One label in front of this parent: `Wildcard("example.com")` is `*.example.com`.
+    Wildcard(Box<str>),
+}
+
+/// Path without query, matched as the bytes that were sent and will be forwarded.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum PathMatch {
+    /// Exactly this path.
+    Exact(Box<str>),
+    /// This path and everything below it by whole elements: `/api` takes `/api` and `/api/x`, not `/apix`.
+    /// `/` takes everything.
+    Prefix(Box<str>),
+}
+
+/// A header that must be there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeaderMatch {
+    /// Name in lower case.
+    pub name: Box<str>,
+    /// Exact value; `None` means any value.
+    pub value: Option<Box<str>>,
+}
