@@ -1,1 +1,35 @@
-//! http1
+//! HTTP/1 as a pure core: bytes in, spans and pieces out.
+//!
+//! A head is parsed once, in place, into spans; nothing is copied and nothing is put in a map. What must
+//! change on its way through (hop-by-hop fields, forwarding fields) is a list of cuts over the same bytes.
+//! Bodies are followed, not stored: each call says which bytes of the buffer go on.
+//!
+//! Strict on purpose: where RFC 9112 lets a recipient be lenient, two recipients may be lenient in
+//! different ways, and the difference is request smuggling. Anything ambiguous is refused with the rule
+//! that it breaks. It refuses to know sockets, TLS, routing and time.
+//!
+//! ```text
+//!   bytes ─▶ request::parse ─▶ RequestHead (spans, framing, cuts) ─▶ write_upstream ─▶ bytes
+//!   bytes ─▶ response::parse ─▶ ResponseHead ─▶ downstream pieces (or the same bytes, untouched)
+//!   bytes ─▶ Body::advance ─▶ which ranges go on, when it ends
+//! ```
+
+mod answer;
+mod body;
+mod edit;
+mod error;
+mod fields;
+mod framing;
+mod request;
+mod response;
+mod scan;
+mod target;
+
+pub use answer::{Persistence, write_fault};
+pub use body::{Advance, Body, Chunks, Pieces};
+pub use edit::Span;
+pub use error::HeadError;
+pub use framing::Framing;
+pub use request::{Method, Parsed, RequestHead, Version};
+pub use response::{Downstream, ResponseHead};
+pub use scan::head_end;

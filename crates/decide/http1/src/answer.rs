@@ -1,0 +1,108 @@
+//! Answers that haechi gives in an endpoint's place.
+
+use haechi_model::{Fault, Side};
+
+use crate::Version;
+
+/// What a `Connection` field tells the other side.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Persistence {
+    /// Nothing: the version's default holds.
+    Implied,
+    /// `keep-alive`, which HTTP/1.0 needs to hear.
+    KeepAlive,
+    /// `close`
+    Close,
+    /// `upgrade`
+    Upgrade,
+}
+
+impl Persistence {
+    /// What must be said to a client of this version.
+    pub const fn of(version: Version, keep_alive: bool) -> Self {
+        match (version, keep_alive) {
+            (_, false) => Self::Close,
+            (Version::Http11, true) => Self::Implied,
+            (Version::Http10, true) => Self::KeepAlive,
+        }
+    }
+
+    /// The line that says it.
+    pub const fn line(self) -> &'static [u8] {
+        match self {
+            Self::Implied => b"",
+            Self::KeepAlive => b"Connection: keep-alive\r\n",
+            Self::Close => b"Connection: close\r\n",
+            Self::Upgrade => b"Connection: upgrade\r\n",
+        }
+    }
+}
+
+/// Appends the whole answer for `fault`. The body says what went wrong and whose fault it is, and nothing
+/// of the inside; `Haechi-Fault` lets a client's log tell our answer from an endpoint's.
+pub fn write_fault(fault: Fault, persistence: Persistence, head_only: bool, out: &mut Vec<u8>) {
+    let side = match fault.side() {
+        Side::Client => "client",
+        Side::Endpoint => "endpoint",
+        Side::Us => "load balancer",
+    };
+    let status = fault.status();
+    let body_len = fault.name().len() + fault.text().len() + side.len() + ":  ()\n".len();
+    // Writing to a Vec never fails.
+    let _ = std::io::Write::write_fmt(
+        out,
+        format_args!(
+            "HTTP/1.1 {status} {}\r\nContent-Type: text/plain\r\nContent-Length: {body_len}\r\nHaechi-Fault: {}\r\n",
+            reason(status),
+            fault.name(),
+        ),
+    );
+    if status == 405 {
+        // RFC 9110 §15.5.6 wants the field; what is allowed depends on the endpoint, so it is empty.
+        out.extend_from_slice(b"Allow: \r\n");
+    }
+    out.extend_from_slice(persistence.line());
+    out.extend_from_slice(b"\r\n");
+    if !head_only {
+        for part in [fault.name(), ": ", fault.text(), " (", side, ")\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+}
+
+const fn reason(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_makes_a_well_formed_answer() {
+        for &fault in Fault::ALL {
+            let mut out = Vec::new();
+            write_fault(fault, Persistence::Close, false, &mut out);
+            let text = String::from_utf8(out).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with(&format!("HTTP/1.1 {} ", fault.status())), "{head}");
+            assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{text}");
+            assert!(head.ends_with("Connection: close"), "{head}");
+            assert!(body.starts_with(fault.name()));
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! Bodies are followed, not stored: each call says which bytes of the buffer go on.
+
+use std::ops::Range;
+
+use haechi_model::Fault;
+
+use crate::scan::is_token;
+use crate::{Framing, HeadError};
+
+/// Most bytes of chunk extensions and trailers in one message. They are read and dropped; without a bound
+/// a peer could send them for ever (4 KiB as the reference gives for extensions).
+const MAX_DROPPED: u32 = 4 << 10;
+
+/// Which bytes of a buffer go on: ascending ranges, adjacent ones merged.
+#[derive(Clone, Debug, Default)]
+pub struct Pieces(Vec<Range<usize>>);
+
+impl Pieces {
+    /// Forgets all ranges and keeps the memory.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The ranges.
+    pub fn ranges(&self) -> &[Range<usize>] {
+        &self.0
+    }
+
+    fn push(&mut self, range: Range<usize>) {
+        if range.is_empty() {
+            return;
+        }
+        match self.0.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => self.0.push(range),
+        }
+    }
+}
+
+/// How far one call got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Advance {
+    /// Bytes of the buffer that belong to the body; the rest is the next message.
+    pub consumed: usize,
+    /// The body has ended.
+    pub done: bool,
+}
+
+/// A body on its way through.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Body {
+    /// So many bytes are left.
+    Length(u64),
+    /// Chunks, checked and passed on in their framing, or unwrapped.
+    Chunked(Chunks),
+    /// All bytes to the end of the connection.
+    UntilClose,
+}
+
+impl Body {
+    /// At the start of a body.
+    pub fn new(framing: Framing, dechunk: bool) -> Self {
+        match framing {
+            Framing::None => Self::Length(0),
+            Framing::Length(length) => Self::Length(length),
+            Framing::Chunked => Self::Chunked(Chunks::new(dechunk)),
+            Framing::UntilClose => Self::UntilClose,
+        }
+    }
+
+    /// Whether nothing of it is left.
+    pub const fn is_done(&self) -> bool {
+        match self {
+            Self::Length(left) => *left == 0,
+            Self::Chunked(chunks) => matches!(chunks.state, State::Done),
+            Self::UntilClose => false,
+        }
+    }
+
+    /// Takes the next bytes and adds to `pieces` those that go on.
+    ///
+    /// # Errors
+    /// Framing that breaks RFC 9112 §7.1. What was passed on before stays passed on: both connections must
+    /// be closed.
+    pub fn advance(&mut self, buf: &[u8], pieces: &mut Pieces) -> Result<Advance, HeadError> {
+        match self {
+            Self::Length(left) => {
+                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(buf.len());
+                *left -= take as u64;
+                pieces.push(0..take);
+                Ok(Advance { consumed: take, done: *left == 0 })
+            }
+            Self::Chunked(chunks) => chunks.advance(buf, pieces),
+            Self::UntilClose => {
+                pieces.push(0..buf.len());
+                Ok(Advance { consumed: buf.len(), done: false })
+            }
+        }
+    }
+
+    /// `count` bytes of a known-length body went past without being seen (splice).
+    pub fn skip(&mut self, count: u64) {
+        if let Self::Length(left) = self {
+            *left = left.saturating_sub(count);
+        }
+    }
+
+    /// Bytes that are surely still to come, if that is known.
+    pub const fn known_left(&self) -> Option<u64> {
+        match self {
+            Self::Length(left) => Some(*left),
+            Self::Chunked(_) | Self::UntilClose => None,
+        }
+    }
+}
+
+/// The chunked coding (RFC 9112 §7.1), a byte at a time where it is framing and a block at a time where it
+/// is data. Extensions and trailers are checked and dropped: nothing that we forward is framed by bytes
+/// that two readers may read differently.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Chunks {
+    state: State,
+    dechunk: bool,
+    dropped: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Size {
+        value: u64,
+        digits: u8,
+    },
+    Extension {
+        value: u64,
+        quoted: bool,
+        escaped: bool,
+    },
+    SizeLf {
+        value: u64,
+    },
+    Data {
+        left: u64,
+    },
+    DataCr,
+    DataLf,
+    /// At the start of a trailer line, or of the final empty line.
+    TrailerStart,
+    TrailerName,
+    TrailerValue,
+    TrailerLf,
+    FinalLf,
+    Done,
+}
+
+impl Chunks {
+    const fn new(dechunk: bool) -> Self {
+        Self { state: State::Size { value: 0, digits: 0 }, dechunk, dropped: 0 }
+    }
+
+    fn advance(&mut self, buf: &[u8], pieces: &mut Pieces) -> Result<Advance, HeadError> {
+        let mut at = 0;
+        while at < buf.len() && self.state != State::Done {
+            if let State::Data { left } = &mut self.state {
+                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(buf.len() - at);
+                *left -= take as u64;
+                pieces.push(at..at + take);
+                at += take;
+                if *left == 0 {
+                    self.state = State::DataCr;
+                }
+                continue;
+            }
+            let goes_on = self.step(buf[at], at)?;
+            if goes_on && !self.dechunk {
+                pieces.push(at..at + 1);
+            }
+            at += 1;
+        }
+        Ok(Advance { consumed: at, done: self.state == State::Done })
+    }
+
+    /// One byte of framing. Says whether it goes on to the other side.
+    fn step(&mut self, byte: u8, at: usize) -> Result<bool, HeadError> {
+        let bad = |rule| Err(HeadError::new(Fault::BadRequestBody, rule, at));
+        let (next, goes_on) = match (self.state, byte) {
+            (State::Size { value, digits }, _) if byte.is_ascii_hexdigit() => {
+                // 15 digits are an exabyte; a 16th could only overflow somebody's signed length.
+                if digits == 15 {
+                    return bad("chunk size too large");
+                }
+                (State::Size { value: value << 4 | hex(byte), digits: digits + 1 }, true)
+            }
+            (State::Size { digits: 0, .. }, _) => return bad("chunk size is not a hexadecimal number"),
+            (State::Size { value, .. }, b'\r') => (State::SizeLf { value }, true),
+            (State::Size { value, .. }, b';') => {
+                (State::Extension { value, quoted: false, escaped: false }, false)
+            }
+            (State::Size { .. }, _) => return bad("byte not allowed after a chunk size"),
+            (State::Extension { value, quoted, escaped }, _) => {
+                return self.extension(byte, value, quoted, escaped, at);
+            }
+            (State::SizeLf { value: 0 }, b'\n') => (State::TrailerStart, true),
+            (State::SizeLf { value }, b'\n') => (State::Data { left: value }, true),
+            (State::DataCr, b'\r') => (State::DataLf, true),
+            (State::DataLf, b'\n') => (State::Size { value: 0, digits: 0 }, true),
+            (State::TrailerStart, b'\r') => (State::FinalLf, true),
+            (State::FinalLf, b'\n') => (State::Done, true),
+            (State::TrailerStart, _) if is_token(byte) => (State::TrailerName, false),
+            (State::TrailerName, b':') => (State::TrailerValue, false),
+            (State::TrailerName, _) if is_token(byte) => (State::TrailerName, false),
+            (State::TrailerValue, b'\r') => (State::TrailerLf, false),
+            (State::TrailerValue, b'\t' | 0x20..=0x7e | 0x80..) => (State::TrailerValue, false),
+            (State::TrailerLf, b'\n') => (State::TrailerStart, false),
+            (State::TrailerStart | State::TrailerName | State::TrailerValue | State::TrailerLf, _) => {
+                return bad("malformed trailer");
+            }
+            (State::DataCr | State::DataLf, _) => return bad("chunk data does not end with CRLF"),
+            (State::SizeLf { .. } | State::FinalLf, _) => return bad("CR without LF after it"),
+            (State::Data { .. } | State::Done, _) => (self.state, false),
+        };
+        self.state = next;
+        if !goes_on {
+            self.count_dropped(at)?
+        }
+        Ok(goes_on)
+    }
+
+    fn extension(
+        &mut self,
+        byte: u8,
+        value: u64,
+        quoted: bool,
+        escaped: bool,
+        at: usize,
+    ) -> Result<bool, HeadError> {
+        let bad = |rule| Err(HeadError::new(Fault::BadRequestBody, rule, at));
+        self.state = match byte {
+            b'\r' if quoted => return bad("chunk extension with an open quote"),
+            b'\r' => State::SizeLf { value },
+            b'\n' => return bad("LF without CR before it"),
+            b'\t' | 0x20..=0x7e | 0x80.. => {
+                let toggles = byte == b'"' && !escaped;
+                let escaped = quoted && byte == b'\\' && !escaped;
+                State::Extension { value, quoted: quoted != toggles, escaped }
+            }
+            _ => return bad("control character in a chunk extension"),
+        };
+        let goes_on = byte == b'\r';
+        if !goes_on {
+            self.count_dropped(at)?
+        }
+        Ok(goes_on)
+    }
+
+    fn count_dropped(&mut self, at: usize) -> Result<(), HeadError> {
+        self.dropped += 1;
+        if self.dropped > MAX_DROPPED {
+            return Err(HeadError::new(
+                Fault::BadRequestBody,
+                "too many bytes in chunk extensions and trailers",
+                at,
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn hex(digit: u8) -> u64 {
+    u64::from(match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20) - b'a' + 10,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Feeds `wire` in blocks of `step` bytes; gives what went on, and how many bytes were taken.
+    fn run(wire: &[u8], dechunk: bool, step: usize) -> Result<(Vec<u8>, usize, bool), &'static str> {
+        let mut body = Body::new(Framing::Chunked, dechunk);
+        let (mut out, mut taken) = (Vec::new(), 0);
+        for block in wire.chunks(step.max(1)) {
+            let mut pieces = Pieces::default();
+            let advance = body.advance(block, &mut pieces).map_err(|error| error.rule)?;
+            for range in pieces.ranges() {
+                out.extend_from_slice(&block[range.clone()]);
+            }
+            taken += advance.consumed;
+            if advance.done {
+                return Ok((out, taken, true));
+            }
+        }
+        Ok((out, taken, false))
+    }
+
+    #[test]
+    fn plain_chunks_go_on_as_they_came_or_unwrapped() {
+        let wire = b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\nNEXT";
+        let len = wire.len() - 4;
+        assert_eq!(run(wire, false, 99), Ok((wire[..len].to_vec(), len, true)));
+        assert_eq!(run(wire, true, 99), Ok((b"hello world".to_vec(), len, true)));
+    }
+
+    #[test]
+    fn extensions_and_trailers_are_dropped() {
+        let wire = b"5;a=\"b;\\\"c\";d\r\nhello\r\n0;x\r\nTrailer: yes\r\nOther:\r\n\r\n";
+        assert_eq!(run(wire, false, 99), Ok((b"5\r\nhello\r\n0\r\n\r\n".to_vec(), wire.len(), true)));
+    }
+
+    #[test]
+    fn framing_that_others_read_differently_is_refused() {
+        for bad in [
+            &b"\r\n"[..],
+            b"0x5\r\n",
+            b"+5\r\n",
+            b"-5\r\n",
+            b"5_0\r\n",
+            b" 5\r\n",
+            b"5 \r\n",
+            b"5\n",
+            b"5\r5",
+            b"1000000000000000\r\n",
+            b"5;a\nhello",
+            b"5;a=\"\r\n",
+            b"5;a\x00\r\n",
+            b"5\r\nhello0\r\n",
+            b"5\r\nhello\n",
+            b"0\r\n\n",
+            b"0\r\n: x\r\n",
+            b"0\r\n x\r\n",
+            b"0\r\na b\r\n",
+            b"0\r\na: \x00\r\n",
+            b"0\r\na: b\n",
+            b"0\r\nContent-Length\r\n",
+        ] {
+            assert!(run(bad, false, 99).is_err(), "{}", bad.escape_ascii());
+            assert!(run(bad, false, 1).is_err(), "{} byte by byte", bad.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn endless_extensions_and_trailers_end() {
+        let mut wire = b"1;".to_vec();
+        wire.resize(5000, b'a');
+        assert!(run(&wire, false, 100).is_err());
+        let wire = b"0\r\n"
+            .iter()
+            .copied()
+            .chain(b"a: b\r\n".iter().copied().cycle().take(6000))
+            .collect::<Vec<_>>();
+        assert!(run(&wire, false, 100).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_of_any_body_is_read_the_same_in_any_blocks(
+            chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..40), 0..6),
+            step in 1usize..60,
+            tail in proptest::collection::vec(any::<u8>(), 0..10),
+        ) {
+            let mut wire = Vec::new();
+            for chunk in &chunks {
+                wire.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+                wire.extend_from_slice(chunk);
+                wire.extend_from_slice(b"\r\n");
+            }
+            wire.extend_from_slice(b"0\r\n\r\n");
+            let len = wire.len();
+            wire.extend_from_slice(&tail);
+            prop_assert_eq!(run(&wire, true, step), Ok((chunks.concat(), len, true)));
+            prop_assert_eq!(run(&wire, false, step), Ok((wire[..len].to_vec(), len, true)));
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_read_the_same_in_any_blocks(wire in "[0-9a-f;\r\n x\"]{0,40}", step in 1usize..10) {
+            let whole = run(wire.as_bytes(), false, 99);
+            let parts = run(wire.as_bytes(), false, step);
+            prop_assert_eq!(whole, parts);
+        }
+
+        #[test]
+        fn a_known_length_takes_exactly_its_bytes(length in 0u64..100, wire in proptest::collection::vec(any::<u8>(), 0..120)) {
+            let mut body = Body::new(Framing::Length(length), false);
+            let advance = body.advance(&wire, &mut Pieces::default()).unwrap();
+            prop_assert_eq!(advance.consumed, wire.len().min(usize::try_from(length).unwrap()));
+            prop_assert_eq!(advance.done, wire.len() as u64 >= length);
+        }
+    }
+}

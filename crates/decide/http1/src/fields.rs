@@ -1,0 +1,201 @@
+//! Header fields: names that this core must know, and one line's grammar (RFC 9112 §5).
+
+use crate::HeadError;
+use crate::edit::Span;
+use crate::scan::{is_token, value_end};
+
+/// A field line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Field {
+    /// Which name it is, if it is one that matters here.
+    pub known: FieldName,
+    /// As sent.
+    pub name: Span,
+    /// Without surrounding white space.
+    pub value: Span,
+    /// The whole line with its CRLF.
+    pub line: Span,
+}
+
+/// Names that change how a message is framed, routed or forwarded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FieldName {
+    /// `Connection`
+    Connection,
+    /// `Content-Length`
+    ContentLength,
+    /// `Expect`
+    Expect,
+    /// `Host`
+    Host,
+    /// Always taken out: `Keep-Alive`, `Proxy-Connection` (RFC 9110 §7.6.1).
+    HopByHop,
+    /// `TE`
+    Te,
+    /// `Transfer-Encoding`
+    TransferEncoding,
+    /// `Upgrade`
+    Upgrade,
+    /// What only a trusted proxy may say: `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, and every name with an
+    /// underscore, because CGI-like endpoints read `X_Forwarded_For` and `X-Forwarded-For` as one variable
+    /// (nginx drops such names too; CVE-2026-39858 is Traefik's lesson).
+    Forwarding,
+    /// Anything else.
+    Other,
+}
+
+impl FieldName {
+    #[inline]
+    pub(crate) fn of(name: &[u8]) -> Self {
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            2 if is(b"te") => Self::Te,
+            4 if is(b"host") => Self::Host,
+            6 if is(b"expect") => Self::Expect,
+            7 if is(b"upgrade") => Self::Upgrade,
+            9 if is(b"x-real-ip") || is(b"forwarded") => Self::Forwarding,
+            10 if is(b"connection") => Self::Connection,
+            10 if is(b"keep-alive") => Self::HopByHop,
+            14 if is(b"content-length") => Self::ContentLength,
+            16 if is(b"proxy-connection") => Self::HopByHop,
+            17 if is(b"transfer-encoding") => Self::TransferEncoding,
+            len if len > 12 && name[0] | 0x20 == b'x' && name[..12].eq_ignore_ascii_case(b"x-forwarded-") => {
+                Self::Forwarding
+            }
+            _ => Self::Other,
+        }
+    }
+
+    /// Fields that a `Connection` header may not take out: they carry framing, routing or rights, and a
+    /// client that removes them after our checks decides in our place (CVE-2024-45410).
+    pub(crate) fn protected(name: &[u8]) -> bool {
+        const PROTECTED: [&[u8]; 6] =
+            [b"host", b"content-length", b"transfer-encoding", b"authorization", b"cookie", b"forwarded"];
+        PROTECTED.iter().any(|known| name.eq_ignore_ascii_case(known)) || Self::of(name) == Self::Forwarding
+    }
+}
+
+/// Parses the field line at `at`. `None` when its end is not there yet.
+#[inline]
+pub(crate) fn parse_line(buf: &[u8], at: usize) -> Result<Option<Field>, HeadError> {
+    let mut colon = at;
+    let mut underscore = false;
+    loop {
+        match buf.get(colon) {
+            None => return Ok(None),
+            Some(&byte) if is_token(byte) => {
+                underscore |= byte == b'_';
+                colon += 1;
+            }
+            Some(b':') if colon > at => break,
+            Some(b':') => return Err(HeadError::bad("empty field name", colon)),
+            Some(b' ' | b'\t') if colon == at => {
+                return Err(HeadError::bad("folded line (obs-fold)", colon));
+            }
+            Some(b' ' | b'\t') => return Err(HeadError::bad("white space before the colon", colon)),
+            Some(_) => return Err(HeadError::bad("byte not allowed in a field name", colon)),
+        }
+    }
+    let Some(end) = value_end(buf, colon + 1) else { return Ok(None) };
+    let Some(line_end) = crlf(buf, end)? else { return Ok(None) };
+    let name = &buf[at..colon];
+    let mut known = FieldName::of(name);
+    if underscore && known == FieldName::Other {
+        known = FieldName::Forwarding;
+    }
+    let (start, end) = trim(buf, colon + 1, end);
+    Ok(Some(Field {
+        known,
+        name: Span::new(at, colon),
+        value: Span::new(start, end),
+        line: Span::new(at, line_end),
+    }))
+}
+
+/// The end of the line whose CR must stand at `at`.
+#[inline]
+pub(crate) fn crlf(buf: &[u8], at: usize) -> Result<Option<usize>, HeadError> {
+    match (buf.get(at), buf.get(at + 1)) {
+        (Some(b'\r'), Some(b'\n')) => Ok(Some(at + 2)),
+        (Some(b'\r'), None) | (None, _) => Ok(None),
+        (Some(b'\r'), Some(_)) => Err(HeadError::bad("CR without LF after it", at)),
+        (Some(b'\n'), _) => Err(HeadError::bad("LF without CR before it", at)),
+        (Some(_), _) => Err(HeadError::bad("control character", at)),
+    }
+}
+
+#[inline]
+fn trim(buf: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
+    while start < end && matches!(buf[start], b' ' | b'\t') {
+        start += 1;
+    }
+    while end > start && matches!(buf[end - 1], b' ' | b'\t') {
+        end -= 1;
+    }
+    (start, end)
+}
+
+/// All values of the fields with this name, in any case of letters.
+pub(crate) fn values<'a>(
+    fields: &'a [Field],
+    buf: &'a [u8],
+    name: &'a str,
+) -> impl Iterator<Item = &'a [u8]> {
+    fields
+        .iter()
+        .filter(move |field| field.name.of(buf).eq_ignore_ascii_case(name.as_bytes()))
+        .map(move |field| field.value.of(buf))
+}
+
+/// Elements of a comma-separated list without empty ones (RFC 9110 §5.6.1).
+pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_names_in_any_case() {
+        assert_eq!(FieldName::of(b"HOST"), FieldName::Host);
+        assert_eq!(FieldName::of(b"x-Forwarded-Client-Cert"), FieldName::Forwarding);
+        assert_eq!(FieldName::of(b"x-forwarded-"), FieldName::Other);
+        assert_eq!(FieldName::of(b"transfer_encoding"), FieldName::Other);
+        assert!(FieldName::protected(b"X-Forwarded-For"));
+        assert!(!FieldName::protected(b"x-custom"));
+    }
+
+    #[test]
+    fn an_underscored_name_counts_as_forwarding() {
+        let field = parse_line(b"X_Forwarded_For: 1\r\n", 0).unwrap().unwrap();
+        assert_eq!(field.known, FieldName::Forwarding);
+    }
+
+    #[test]
+    fn lines_that_are_refused() {
+        for (line, rule) in [
+            (&b": x\r\n"[..], "empty field name"),
+            (b" folded\r\n", "folded line (obs-fold)"),
+            (b"a : x\r\n", "white space before the colon"),
+            (b"a\x00: x\r\n", "byte not allowed in a field name"),
+            (b"a\xc3\xa9: x\r\n", "byte not allowed in a field name"),
+            (b"no colon\r\n", "white space before the colon"),
+            (b"nocolon\r\n", "byte not allowed in a field name"),
+            (b"a: x\x00y\r\n", "control character"),
+            (b"a: x\x7fy\r\n", "control character"),
+            (b"a: x\ry\r\n", "CR without LF after it"),
+            (b"a: x\n", "LF without CR before it"),
+        ] {
+            assert_eq!(parse_line(line, 0).unwrap_err().rule, rule, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_value_keeps_inner_white_space_and_high_bytes() {
+        let line = b"a: \t x\ty \xe9 \t\r\n";
+        let field = parse_line(line, 0).unwrap().unwrap();
+        assert_eq!(field.value.of(line), b"x\ty \xe9");
+        assert_eq!(field.line.len(), line.len());
+    }
+}

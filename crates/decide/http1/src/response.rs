@@ -1,0 +1,289 @@
+//! A response head: parsed in place, checked, and passed on, untouched where nothing must change.
+
+use haechi_model::HttpLimits;
+
+use crate::answer::Persistence;
+use crate::edit::{Cuts, Span};
+use crate::fields::{Field, FieldName, crlf, list, parse_line, values};
+use crate::framing::{Framing, Lengths};
+use crate::scan::value_end;
+use crate::{HeadError, Parsed, Version, head_end};
+
+/// What the response must fit: the request that it answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Downstream {
+    /// The client's version.
+    pub version: Version,
+    /// Whether the client's connection may go on after this exchange, as far as we are concerned.
+    pub keep_alive: bool,
+    /// The request was `HEAD`: no body whatever the head says.
+    pub head: bool,
+    /// The request asked for an upgrade, so 101 is a valid answer.
+    pub upgrade: bool,
+}
+
+/// A parsed response head. Reusable: parsing into it again keeps its memory.
+#[derive(Clone, Debug, Default)]
+pub struct ResponseHead {
+    /// Three digits, 100–599.
+    pub status: u16,
+    /// How the body comes from the endpoint.
+    pub framing: Framing,
+    /// Whether the endpoint's connection can take another request after this body.
+    pub reusable: bool,
+    /// Whether the client's connection can take another request after this body.
+    pub keep_alive: bool,
+    /// Chunks must be unwrapped, because the client speaks HTTP/1.0.
+    pub dechunk: bool,
+    inject: &'static [u8],
+    old_version: bool,
+    fields: Vec<Field>,
+    cuts: Cuts,
+    len: usize,
+}
+
+impl ResponseHead {
+    /// Parses the head at the start of `buf` and settles how it goes on to the client.
+    ///
+    /// # Errors
+    /// The first rule that it breaks; the fault is the endpoint's.
+    pub fn parse(&mut self, buf: &[u8], limits: &HttpLimits, to: &Downstream) -> Result<Parsed, HeadError> {
+        match self.read(buf, limits, to) {
+            Ok(Some(len)) if len <= limits.head as usize => Ok(Parsed::Complete(len)),
+            Ok(None) if buf.len() < limits.head as usize => {
+                head_end(buf, 0).map_err(HeadError::by_endpoint).map(|_| Parsed::Partial)
+            }
+            Ok(_) => Err(HeadError::bad("response head over its limit", buf.len()).by_endpoint()),
+            Err(error) => Err(error.by_endpoint()),
+        }
+    }
+
+    fn read(&mut self, buf: &[u8], limits: &HttpLimits, to: &Downstream) -> Result<Option<usize>, HeadError> {
+        self.fields.clear();
+        self.cuts.clear();
+        let Some((version, line_end)) = self.read_line(buf)? else { return Ok(None) };
+        let mut at = line_end;
+        let mut seen = Seen::default();
+        while buf.get(at) != Some(&b'\r') {
+            let Some(field) = parse_line(buf, at)? else { return Ok(None) };
+            if self.fields.len() == usize::from(limits.fields) {
+                return Err(HeadError::bad("more header fields than allowed", at));
+            }
+            if field.known != FieldName::Other {
+                seen.take(&field, buf, &mut self.cuts)?;
+            }
+            self.fields.push(field);
+            at = field.line.end as usize;
+        }
+        let Some(end) = crlf(buf, at)? else { return Ok(None) };
+        self.len = end;
+        self.finish(&seen, version, to)?;
+        if seen.other_options {
+            self.cut_options(buf);
+        }
+        Ok(Some(end))
+    }
+
+    fn read_line(&mut self, buf: &[u8]) -> Result<Option<(Version, usize)>, HeadError> {
+        let start = buf.get(..12.min(buf.len())).unwrap_or_default();
+        let template = b"HTTP/1.x ddd";
+        for (at, (byte, want)) in start.iter().zip(template).enumerate() {
+            let fits = match want {
+                b'x' => matches!(byte, b'0' | b'1'),
+                b'd' => byte.is_ascii_digit(),
+                want => byte == want,
+            };
+            if !fits {
+                return Err(HeadError::bad("not an HTTP/1 status line", at));
+            }
+        }
+        if start.len() < template.len() {
+            return Ok(None);
+        }
+        self.status = start[9..12].iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+        if !(100..=599).contains(&self.status) {
+            return Err(HeadError::bad("status outside 100-599", 9));
+        }
+        match buf.get(12) {
+            None => return Ok(None),
+            Some(b' ' | b'\r') => {}
+            Some(_) => return Err(HeadError::bad("status is not three digits", 12)),
+        }
+        let Some(end) = value_end(buf, 12) else { return Ok(None) };
+        let version = if start[7] == b'1' { Version::Http11 } else { Version::Http10 };
+        Ok(crlf(buf, end)?.map(|line_end| (version, line_end)))
+    }
+
+    fn finish(&mut self, seen: &Seen, version: Version, to: &Downstream) -> Result<(), HeadError> {
+        let no_body = to.head || self.status < 200 || matches!(self.status, 204 | 304);
+        if self.status == 101 && !to.upgrade {
+            return Err(HeadError::bad("101 to a request that asked for no upgrade", 0));
+        }
+        if seen.lengths.chunked && version == Version::Http10 {
+            return Err(HeadError::bad("Transfer-Encoding in HTTP/1.0", 0));
+        }
+        self.framing = match (no_body, seen.lengths.chunked, seen.lengths.length) {
+            (true, ..) | (false, false, Some(0)) => Framing::None,
+            (false, true, _) => Framing::Chunked,
+            (false, false, Some(length)) => Framing::Length(length),
+            (false, false, None) => Framing::UntilClose,
+        };
+        // Both lengths at once: the chunks count, and the connection is not trusted again (RFC 9112 §6.3).
+        let both = seen.lengths.chunked && seen.lengths.length.is_some();
+        if both && let Some(line) = seen.length_line {
+            self.cuts.insert(line);
+        }
+        self.reusable = !both
+            && !seen.close
+            && (version == Version::Http11 || seen.keep_alive)
+            && self.framing != Framing::UntilClose;
+        self.dechunk = to.version == Version::Http10 && self.framing == Framing::Chunked;
+        if self.dechunk
+            && let Some(line) = seen.coding_line
+        {
+            self.cuts.insert(line);
+        }
+        self.keep_alive = to.keep_alive && self.framing != Framing::UntilClose && !self.dechunk;
+        self.settle_connection(seen, to);
+        self.old_version = version == Version::Http10;
+        Ok(())
+    }
+
+    /// What the client is told of its connection. The endpoint's own word stays if it says the same, so
+    /// that the commonest head needs no edit at all.
+    fn settle_connection(&mut self, seen: &Seen, to: &Downstream) {
+        let wanted = match self.status {
+            101 => Persistence::Upgrade,
+            100..200 => Persistence::Implied,
+            _ => Persistence::of(to.version, self.keep_alive),
+        };
+        self.inject = match (seen.said, wanted) {
+            (Said::Nothing, Persistence::Implied)
+            | (Said::KeepAlive(_), Persistence::Implied | Persistence::KeepAlive)
+            | (Said::Close(_), Persistence::Close) => b"",
+            (said, wanted) => {
+                if let Said::KeepAlive(line) | Said::Close(line) | Said::Other(line) = said {
+                    self.cuts.insert(line);
+                }
+                wanted.line()
+            }
+        };
+    }
+
+    /// Takes out what `Connection` lists (RFC 9110 §7.6.1), but never a protected field.
+    fn cut_options(&mut self, buf: &[u8]) {
+        for connection in self.fields.iter().filter(|field| field.known == FieldName::Connection) {
+            for option in list(connection.value.of(buf)).filter(|option| !FieldName::protected(option)) {
+                for field in
+                    self.fields.iter().filter(|field| field.name.of(buf).eq_ignore_ascii_case(option))
+                {
+                    if field.known != FieldName::Upgrade && field.known != FieldName::Connection {
+                        self.cuts.insert(field.line);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the bytes that came can go on as they are.
+    pub const fn untouched(&self) -> bool {
+        self.cuts.is_empty() && self.inject.is_empty() && !self.old_version
+    }
+
+    /// Whether this is an interim response (RFC 9110 §15.2) after which another head follows. 101 is final:
+    /// after it there is no HTTP.
+    pub const fn interim(&self) -> bool {
+        self.status < 200 && self.status != 101
+    }
+
+    /// All values of the fields with this name, in any case of letters.
+    pub fn values<'a>(&'a self, buf: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        values(&self.fields, buf, name)
+    }
+
+    /// Appends the head for the client. `buf` is what was parsed.
+    pub fn write_downstream(&self, buf: &[u8], out: &mut Vec<u8>) {
+        const VERSION: usize = "HTTP/1.1".len();
+        let from = if self.old_version {
+            out.extend_from_slice(b"HTTP/1.1");
+            VERSION
+        } else {
+            0
+        };
+        for kept in self.cuts.kept(buf, from, self.len - 2) {
+            out.extend_from_slice(kept);
+        }
+        out.extend_from_slice(self.inject);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// What the endpoint's `Connection` field said, and in which line.
+#[derive(Clone, Copy, Default)]
+enum Said {
+    #[default]
+    Nothing,
+    KeepAlive(Span),
+    Close(Span),
+    Other(Span),
+}
+
+/// What the fields said.
+#[derive(Default)]
+struct Seen {
+    lengths: Lengths,
+    length_line: Option<Span>,
+    coding_line: Option<Span>,
+    said: Said,
+    close: bool,
+    keep_alive: bool,
+    other_options: bool,
+}
+
+impl Seen {
+    fn take(&mut self, field: &Field, buf: &[u8], cuts: &mut Cuts) -> Result<(), HeadError> {
+        let value = field.value.of(buf);
+        let at = field.value.start as usize;
+        match field.known {
+            FieldName::ContentLength => {
+                self.length_line = Some(field.line);
+                self.lengths.content_length(value, at)?;
+            }
+            FieldName::TransferEncoding => {
+                self.coding_line = Some(field.line);
+                self.lengths.transfer_encoding(value, at)?;
+            }
+            FieldName::Connection => self.connection(field, value, cuts),
+            FieldName::HopByHop | FieldName::Te => cuts.push(field.line),
+            FieldName::Host
+            | FieldName::Expect
+            | FieldName::Upgrade
+            | FieldName::Forwarding
+            | FieldName::Other => {}
+        }
+        Ok(())
+    }
+
+    fn connection(&mut self, field: &Field, value: &[u8], cuts: &mut Cuts) {
+        for option in list(value) {
+            if option.eq_ignore_ascii_case(b"close") {
+                self.close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                self.keep_alive = true;
+            } else {
+                self.other_options = true;
+            }
+        }
+        if !matches!(self.said, Said::Nothing) {
+            cuts.push(field.line);
+            return;
+        }
+        self.said = if value.eq_ignore_ascii_case(b"keep-alive") {
+            Said::KeepAlive(field.line)
+        } else if value.eq_ignore_ascii_case(b"close") {
+            Said::Close(field.line)
+        } else {
+            Said::Other(field.line)
+        };
+    }
+}

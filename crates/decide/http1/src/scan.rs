@@ -1,0 +1,120 @@
+//! Byte classes, and finding the end of a value eight bytes at a time.
+
+use crate::HeadError;
+
+const TOKEN: u8 = 1;
+const TARGET: u8 = 2;
+
+/// Class of each byte: `TOKEN` as in RFC 9110 §5.6.2, `TARGET` what may stand in a request target
+/// (visible ASCII but `#`, which would start a fragment that never belongs on the wire).
+static CLASS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0x21;
+    while byte < 0x7f {
+        if byte != b'#' as usize {
+            table[byte] |= TARGET;
+        }
+        byte += 1;
+    }
+    let token = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut i = 0;
+    while i < token.len() {
+        table[token[i] as usize] |= TOKEN;
+        i += 1;
+    }
+    table
+};
+
+#[inline]
+pub(crate) fn is_token(byte: u8) -> bool {
+    CLASS[usize::from(byte)] & TOKEN != 0
+}
+
+#[inline]
+pub(crate) fn is_target(byte: u8) -> bool {
+    CLASS[usize::from(byte)] & TARGET != 0
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Position of the first byte from `from` on that may not stand in a field value (a control character but
+/// HTAB, or DEL): in a well-formed line that is its CR.
+#[inline]
+pub(crate) fn value_end(buf: &[u8], mut from: usize) -> Option<usize> {
+    loop {
+        while let Some(block) = buf.get(from..from + 8).and_then(|b| <[u8; 8]>::try_from(b).ok()) {
+            let word = u64::from_le_bytes(block);
+            let below = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+            let del = word ^ (ONES * 0x7f);
+            let del = del.wrapping_sub(ONES) & !del & HIGH;
+            let found = below | del;
+            if found != 0 {
+                // Borrows make false marks only above a true one, so the lowest mark is exact.
+                from += (found.trailing_zeros() / 8) as usize;
+                break;
+            }
+            from += 8;
+        }
+        match buf.get(from)? {
+            b'\t' => from += 1,
+            byte if *byte < 0x20 || *byte == 0x7f => return Some(from),
+            _ => from += 1,
+        }
+    }
+}
+
+/// Looks for the empty line that ends a head, from `from` on (at most the length seen before, so that a
+/// head that comes a byte at a time is scanned once). Refuses a bare LF at once, because it would never
+/// end by the strict rule.
+///
+/// # Errors
+/// A LF without its CR.
+pub fn head_end(buf: &[u8], from: usize) -> Result<Option<usize>, HeadError> {
+    let mut at = from.saturating_sub(3);
+    while let Some(found) = memchr::memchr(b'\n', &buf[at..]) {
+        let lf = at + found;
+        if lf == 0 || buf[lf - 1] != b'\r' {
+            return Err(HeadError::bad("LF without CR before it", lf));
+        }
+        if lf >= 3 && buf[lf - 2] == b'\n' {
+            return Ok(Some(lf + 1));
+        }
+        at = lf + 1;
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn value_end_agrees_with_a_plain_loop(bytes in proptest::collection::vec(any::<u8>(), 0..80), from in 0usize..80) {
+            let plain = (from.min(bytes.len())..bytes.len())
+                .find(|&i| (bytes[i] < 0x20 && bytes[i] != b'\t') || bytes[i] == 0x7f);
+            prop_assert_eq!(value_end(&bytes, from.min(bytes.len())), plain);
+        }
+
+        #[test]
+        fn head_end_is_the_same_in_one_piece_and_byte_by_byte(lines in proptest::collection::vec("[a-z]{0,5}", 0..6)) {
+            let text = lines.join("\r\n").into_bytes();
+            let whole = head_end(&text, 0);
+            let mut seen = Ok(None);
+            for len in 1..=text.len() {
+                seen = head_end(&text[..len], len - 1);
+                if seen != Ok(None) { break; }
+            }
+            prop_assert_eq!(whole, seen);
+        }
+    }
+
+    #[test]
+    fn a_bare_lf_is_refused_at_once() {
+        assert!(head_end(b"GET / HTTP/1.1\n", 0).is_err());
+        assert!(head_end(b"\n", 0).is_err());
+        assert_eq!(head_end(b"GET / HTTP/1.1\r\n\r\nrest", 0), Ok(Some(18)));
+    }
+}
