@@ -60,12 +60,12 @@ impl Cuts {
     }
 
     /// Whether the head goes on as it came.
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// What stays of `buf[from..to]`, in order.
-    pub fn kept<'a>(&'a self, buf: &'a [u8], from: usize, to: usize) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn kept<'a>(&'a self, buf: &'a [u8], from: usize, to: usize) -> impl Iterator<Item = &'a [u8]> {
         let starts = std::iter::once(from).chain(self.0.iter().map(|cut| cut.end as usize));
         let ends = self.0.iter().map(|cut| cut.start as usize).chain(std::iter::once(to));
         starts

@@ -1,5 +1,7 @@
 //! Whole heads: what is accepted, what is refused, and the bytes that go on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use haechi_http1::{Downstream, Framing, HeadError, Method, Parsed, RequestHead, ResponseHead, Version};
 use haechi_model::{Fault, HttpLimits};
 use proptest::prelude::*;

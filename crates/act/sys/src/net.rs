@@ -1,0 +1,110 @@
+//! Sockets with the options that a proxy needs.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use rustix::net::{RecvFlags, SocketFlags, acceptfrom_with, recv};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+/// Connections that the kernel holds for one listening socket until a worker accepts them. Linux cuts it
+/// to `net.core.somaxconn` (4096 by default since 5.4).
+const BACKLOG: i32 = 4096;
+
+/// What a listening socket is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Speaks {
+    /// The client: the kernel may hold a connection back until its first bytes are there.
+    ClientFirst,
+    /// Either side.
+    Anyone,
+}
+
+/// Opens a non-blocking listening socket; several may stand on one address (`SO_REUSEPORT`).
+///
+/// `TCP_NODELAY` is set here because accepted sockets inherit it on Linux, which saves a system call for
+/// each. An IPv6 socket takes IPv6 only, so that `0.0.0.0:80` and `[::]:80` do not fight.
+///
+/// # Errors
+/// What the kernel says: in use, not permitted, not available.
+pub fn listen(address: SocketAddr, speaks: Speaks) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if speaks == Speaks::ClientFirst {
+        // One wake-up fewer for each connection; a client that stays silent is handed over after a second.
+        defer_accept(&socket);
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Lets the kernel hold a connection back until its first bytes are there, for a second at most. Neither
+/// socket2 nor rustix wraps this option.
+#[expect(unsafe_code, reason = "setsockopt(TCP_DEFER_ACCEPT) has no safe wrapper")]
+fn defer_accept(socket: &Socket) {
+    let seconds: libc::c_int = 1;
+    // The size of a c_int fits any socklen_t.
+    #[expect(clippy::cast_possible_truncation, reason = "the size of a c_int is 4")]
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the descriptor is open for the whole call, because `socket` is borrowed; the pointer is to a
+    // live c_int and `len` is its size; the kernel only reads it.
+    unsafe {
+        // A refusal costs one wake-up for each connection and nothing else.
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_DEFER_ACCEPT,
+            std::ptr::from_ref(&seconds).cast(),
+            len,
+        );
+    }
+}
+
+/// Accepts one connection, non-blocking.
+///
+/// # Errors
+/// `WouldBlock` when none waits; else what the kernel says, of which most concern only that connection.
+pub fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (fd, from) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+    let peer = from
+        .and_then(|address| SocketAddr::try_from(address).ok())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::ConnectionAborted, "peer without an address"))?;
+    Ok((TcpStream::from(fd), peer))
+}
+
+/// What stands at the head of a socket's receive queue, without taking it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Waiting {
+    /// Nothing yet.
+    Nothing,
+    /// Bytes.
+    Bytes,
+    /// The peer has ended its side.
+    End,
+    /// The connection is broken.
+    Broken,
+}
+
+/// Looks without taking (`MSG_PEEK`).
+pub fn peek(socket: impl AsFd) -> Waiting {
+    let mut byte = [0u8; 1];
+    match recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Ok((0, _)) => Waiting::End,
+        Ok(_) => Waiting::Bytes,
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Waiting::Nothing,
+        Err(_) => Waiting::Broken,
+    }
+}
+
+/// Makes the coming close send RST, so that the peer notices that something was cut off.
+pub fn reset_on_close(socket: impl AsFd) {
+    // If it fails, the peer gets a FIN and must trust its framing.
+    let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+}
