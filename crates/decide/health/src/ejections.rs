@@ -5,7 +5,7 @@
 //! pool may be out at a time, and the last endpoint that can serve is never ejected (Envoy's outlier
 //! detection). An ejection says nothing about health: probes go on, and a success ends it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -15,7 +15,9 @@ use haechi_model::{EndpointName, Moment, PassiveCheck};
 #[derive(Clone, Debug, Default)]
 pub struct Ejections {
     rules: Option<PassiveCheck>,
-    members: BTreeMap<EndpointName, Member>,
+    members: BTreeSet<EndpointName>,
+    /// Only of those that were ever out: a pool has many members and few of these.
+    records: BTreeMap<EndpointName, Record>,
 }
 
 /// An endpoint was ejected or returned.
@@ -81,7 +83,7 @@ pub enum Refusal {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Member {
+struct Record {
     ejected_at: Option<Moment>,
     returned_at: Option<Moment>,
     in_a_row: u32,
@@ -97,11 +99,8 @@ impl Ejections {
         now: Moment,
     ) -> Vec<EjectionChange> {
         self.rules = rules;
-        let mut before = std::mem::take(&mut self.members);
-        self.members = members
-            .into_iter()
-            .map(|name| (name.clone(), before.remove(&name).unwrap_or_default()))
-            .collect();
+        self.members = members.into_iter().collect();
+        self.records.retain(|name, _| self.members.contains(name));
         let cause = if rules.is_some() { ReturnCause::OverCap } else { ReturnCause::TurnedOff };
         let over = self.ejected().count().saturating_sub(self.cap());
         (0..over).filter_map(|_| self.release_first(|_| true, cause, now)).collect()
@@ -119,8 +118,10 @@ impl Ejections {
         now: Moment,
     ) -> Result<EjectionChange, Refusal> {
         let rules = self.rules.ok_or(Refusal::TurnedOff)?;
-        let member = self.members.get(endpoint).ok_or(Refusal::NotAMember)?;
-        if member.ejected_at.is_some() {
+        if !self.members.contains(endpoint) {
+            return Err(Refusal::NotAMember);
+        }
+        if self.is_out(endpoint) {
             return Err(Refusal::AlreadyEjected);
         }
         if !serving(endpoint) {
@@ -130,15 +131,10 @@ impl Ejections {
         if self.ejected().count() >= cap {
             return Err(Refusal::AtCap { cap });
         }
-        if !self
-            .members
-            .iter()
-            .any(|(name, other)| name != endpoint && other.ejected_at.is_none() && serving(name))
-        {
+        if !self.members.iter().any(|other| other != endpoint && !self.is_out(other) && serving(other)) {
             return Err(Refusal::LastOne);
         }
-        let member = self.members.get_mut(endpoint).ok_or(Refusal::NotAMember)?;
-        let (until, in_a_row) = member.eject(rules, now);
+        let (until, in_a_row) = self.records.entry(endpoint.clone()).or_default().eject(rules, now);
         let step = EjectionStep::Ejected { failures: rules.consecutive_failures, until, in_a_row };
         Ok(EjectionChange { endpoint: endpoint.clone(), step, at: now })
     }
@@ -151,7 +147,7 @@ impl Ejections {
         started: Moment,
         now: Moment,
     ) -> Option<EjectionChange> {
-        let ejected_at = self.members.get(endpoint)?.ejected_at?;
+        let ejected_at = self.records.get(endpoint)?.ejected_at?;
         (started >= ejected_at).then(|| self.release(endpoint, ReturnCause::ProbeSucceeded, now)).flatten()
     }
 
@@ -162,8 +158,12 @@ impl Ejections {
         serving: impl Fn(&EndpointName) -> bool,
         now: Moment,
     ) -> Option<EjectionChange> {
-        let anybody = self.members.iter().any(|(name, member)| member.ejected_at.is_none() && serving(name));
-        if anybody { None } else { self.release_first(serving, ReturnCause::LastOne, now) }
+        if self.ejected().next().is_none()
+            || self.members.iter().any(|name| !self.is_out(name) && serving(name))
+        {
+            return None;
+        }
+        self.release_first(serving, ReturnCause::LastOne, now)
     }
 
     /// Lets in those whose time is over.
@@ -180,15 +180,19 @@ impl Ejections {
 
     /// Until when this endpoint is out; `None` if it is in.
     pub fn ejected_until(&self, endpoint: &EndpointName) -> Option<Moment> {
-        self.members.get(endpoint)?.until(self.rules?)
+        self.records.get(endpoint)?.until(self.rules?)
     }
 
     fn ejected(&self) -> impl Iterator<Item = (&EndpointName, Moment)> {
-        self.members.iter().filter_map(|(name, member)| {
+        self.records.iter().filter_map(|(name, record)| {
             // Without rules an ejection is due at once; `reconfigure` then lets everybody in.
-            let until = self.rules.map_or(member.ejected_at, |rules| member.until(rules));
+            let until = self.rules.map_or(record.ejected_at, |rules| record.until(rules));
             until.map(|until| (name, until))
         })
+    }
+
+    fn is_out(&self, endpoint: &EndpointName) -> bool {
+        self.records.get(endpoint).is_some_and(|record| record.ejected_at.is_some())
     }
 
     fn cap(&self) -> usize {
@@ -216,14 +220,14 @@ impl Ejections {
         cause: ReturnCause,
         now: Moment,
     ) -> Option<EjectionChange> {
-        let member = self.members.get_mut(endpoint)?;
-        member.ejected_at.take()?;
-        member.returned_at = Some(now);
+        let record = self.records.get_mut(endpoint)?;
+        record.ejected_at.take()?;
+        record.returned_at = Some(now);
         Some(EjectionChange { endpoint: endpoint.clone(), step: EjectionStep::Returned(cause), at: now })
     }
 }
 
-impl Member {
+impl Record {
     fn eject(&mut self, rules: PassiveCheck, now: Moment) -> (Moment, u32) {
         self.in_a_row = self.in_a_row.saturating_sub(self.forgiven(rules, now)).saturating_add(1);
         self.ejected_at = Some(now);
