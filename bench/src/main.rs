@@ -122,9 +122,6 @@ fn main() -> ExitCode {
 async fn proxy(options: &Options) -> Outcome<()> {
     let (places, cores) = ready(options)?;
     let extent = extent(options, cores, &places)?;
-    if extent.contenders.iter().any(|contender| *contender != Contender::Haechi) {
-        setup::peers()?;
-    }
     let session = Session::begin(&places, cores).await?;
     let results = rounds::measure(&places, &extent, |result| print(&report::case(result))).await?;
     let text = session.end(&places, &extent.contenders, options).await?;
@@ -194,6 +191,7 @@ fn ready(options: &Options) -> Outcome<(Places, Cores)> {
     setup::check(cores)?;
     setup::free_ports()?;
     setup::many_files()?;
+    setup::peers()?;
     Ok((setup::places(options.haechi.clone())?, cores))
 }
 

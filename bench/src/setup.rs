@@ -44,7 +44,7 @@ pub(crate) fn places(haechi: Option<PathBuf>) -> Outcome<Places> {
     Ok(Places { peers: room().join(".peers"), haechi: haechi.unwrap_or_else(|| beside.join("haechi")), work })
 }
 
-/// Fetches the peers if they are not there.
+/// Fetches wrk and the peers if they are not there.
 pub(crate) fn peers() -> Outcome<()> {
     let script = room().join("peers.sh");
     let status = Command::new(&script).status().while_doing(|| script.display().to_string())?;
