@@ -24,12 +24,13 @@ const SLOTS: u32 = 1 << SLOT_BITS;
 const SLOT_MASK: u32 = SLOTS - 1;
 
 /// Up to so many members the scores are computed when asked, at 5 to 10 ns each: half a microsecond at most.
-/// Above, a table of 2 MiB is made with the view.
+/// Above, a table of 2 MiB is made with the view, in about 100 ms with any number of members: time of the control
+/// plane, which gathers changes that come close together.
 const DIRECT: usize = 64;
 
 /// How deep the table's listing goes, in levels that each halve the number of slots without a winner: to one in
-/// 2¹⁸. What is left without a second, a dozen slots, is computed one by one.
-const DEPTH: u128 = 18;
+/// 2¹⁶. What is left without a second, some fifty slots, is computed one by one.
+const DEPTH: u128 = 16;
 
 /// Rendezvous among the eligible members of a view.
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ struct Key {
 }
 
 impl Rendezvous {
-    /// `weights` are above 0 and in a unit that other members have no part in.
+    /// Position, id and weight of each; weights are above 0 and in a unit that the other members have no part in.
     pub(crate) fn new(members: impl Iterator<Item = (u32, u64, u32)>, seed: u64) -> Self {
         let seed = mix(seed);
         let keys: Box<[Key]> = members
@@ -204,7 +205,7 @@ fn enter(known: &mut [Place; 2], place: Place, keys: &[Key]) {
     }
 }
 
-/// Odd multipliers (the golden ratio's and two of murmur3's constants, cut to 18 bits and made odd), and their
+/// Odd multipliers (the golden ratio's and two of murmur3's constants, cut to 18 bits), and their
 /// inverses modulo 2¹⁸.
 const FACTORS: [(u32, u32); 3] = [(0x3_79b9, 0x0_bc89), (0x3_ca6b, 0x3_9243), (0x2_ae35, 0x1_b41d)];
 
