@@ -24,8 +24,8 @@ const SLOTS: u32 = 1 << SLOT_BITS;
 const SLOT_MASK: u32 = SLOTS - 1;
 
 /// Up to so many members the scores are computed when asked, at 5 to 10 ns each: half a microsecond at most.
-/// Above, a table of 2 MiB is made with the view, in about 100 ms with any number of members: time of the control
-/// plane, which gathers changes that come close together.
+/// Above, a table of 2 MiB is made with the view, in 100 ms of an unshared core, whatever the number of members:
+/// time of the control plane, which should gather changes that come close together.
 const DIRECT: usize = 64;
 
 /// How deep the table's listing goes, in levels that each halve the number of slots without a winner: to one in
