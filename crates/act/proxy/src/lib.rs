@@ -1,1 +1,202 @@
-//! proxy
+//! The data plane: what stands between clients and endpoints.
+//!
+//! The modules follow a request: a [`worker`] accepts, a `client` connection reads a head, `admit` parses it
+//! and finds its pool, `select` picks an endpoint, `upstream` has a connection to it, `exchange` moves the
+//! bytes and tries again where that is safe, `tunnel` takes over where only bytes are left. `live` is what
+//! they all read: the snapshot in force with the state that outlives it.
+//!
+//! One thread per core, each with an event loop, sockets (`SO_REUSEPORT`), buffers and upstream connections
+//! of its own. Threads share the snapshot, the pools' views and the endpoints' atomics. It refuses to know
+//! config files, Kubernetes and who decides that an endpoint is healthy.
+
+mod admit;
+mod buffers;
+mod client;
+mod exchange;
+mod live;
+mod scene;
+mod select;
+mod sockets;
+mod stream;
+mod timer;
+mod tunnel;
+mod upstream;
+mod worker;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use haechi_model::{EndpointId, EndpointState, Snapshot};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+
+pub use live::{EndpointTotals, LatencyBuckets, ListenerTotals, Live, LiveEndpoint, LiveListener, LivePool};
+pub use sockets::{BindError, Bound};
+pub use worker::Signal;
+
+use sockets::Sockets;
+use worker::Command;
+
+/// The running data plane.
+#[derive(Debug)]
+pub struct Proxy {
+    workers: Vec<UnboundedSender<Command>>,
+    live: Arc<ArcSwap<Live>>,
+    sockets: Sockets,
+    seed: u64,
+}
+
+impl Proxy {
+    /// Starts `workers` threads that serve nothing yet. `seed` goes into hashes and starting points: nodes
+    /// that must agree on `ipHash` share it.
+    ///
+    /// # Errors
+    /// The system refuses a thread or an event loop.
+    pub fn start(workers: u16, seed: u64) -> io::Result<(Self, UnboundedReceiver<Signal>)> {
+        let (signals, heard) = unbounded_channel();
+        let workers = (0..usize::from(workers.max(1)))
+            .map(|number| {
+                let (commands, receiver) = unbounded_channel();
+                let signals = signals.clone();
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(tokio::runtime::LocalOptions::default());
+                // A local runtime can't change threads, so it is built where it runs; this one only shows
+                // early that the system allows it.
+                drop(runtime?);
+                std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread()
+                        .enable_all()
+                        .build_local(tokio::runtime::LocalOptions::default());
+                    match runtime {
+                        Ok(runtime) => runtime.block_on(worker::run(number, seed, signals, receiver)),
+                        Err(error) => tracing::error!(number, %error, "no event loop for a worker"),
+                    }
+                })?;
+                Ok(commands)
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        let sockets = Sockets::new(workers.len());
+        let live = Arc::new(ArcSwap::from_pointee(Live::empty()));
+        Ok((Self { workers, live, sockets, seed }, heard))
+    }
+
+    /// What is in force now.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// A handle for readers that outlive this borrow.
+    pub fn watch(&self) -> Arc<ArcSwap<Live>> {
+        Arc::clone(&self.live)
+    }
+
+    /// Number of workers.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Opens the sockets that `snapshot` needs and that are not open yet, and changes nothing else.
+    ///
+    /// # Errors
+    /// Every address that can't be had. Those that could be are closed again.
+    pub fn bind(&self, snapshot: &Snapshot) -> Result<Bound, Vec<BindError>> {
+        self.sockets.bind(snapshot)
+    }
+
+    /// Puts `snapshot` in force; returns when every worker works by it. Endpoints that are gone finish what
+    /// they have, up to their pool's drain timeout.
+    pub async fn apply(&mut self, snapshot: Arc<Snapshot>, bound: Bound) -> Arc<Live> {
+        let old = self.live.load_full();
+        let next = Arc::new(old.next(snapshot, self.workers.len(), self.seed));
+        self.live.store(Arc::clone(&next));
+        let close = self.sockets.keep_only(&next.snapshot);
+        let mut waits = Vec::with_capacity(self.workers.len());
+        for (worker, open) in self.workers.iter().zip(self.sockets.adopt(bound)) {
+            let (done, wait) = oneshot::channel();
+            let command = Command::Apply { live: Arc::clone(&next), open, close: close.clone(), done };
+            // A worker that is gone has nothing to apply it to.
+            if worker.send(command).is_ok() {
+                waits.push(wait);
+            }
+        }
+        for wait in waits {
+            let _ = wait.await;
+        }
+        self.drain_removed(&old, &next);
+        next
+    }
+
+    fn drain_removed(&self, old: &Live, next: &Live) {
+        for pool in &old.pools {
+            for endpoint in &pool.endpoints {
+                let kept = next.endpoint(&endpoint.id).is_some_and(|live| live.serial == endpoint.serial);
+                if !kept {
+                    self.tell_all(|| Command::Purge(endpoint.serial));
+                    self.cut_after(endpoint.serial, pool.config.drain_timeout);
+                }
+            }
+        }
+    }
+
+    /// Changes what decides whether endpoints get new work, and makes their pools' views anew once.
+    pub fn set_states(&self, states: &[(EndpointId, EndpointState)]) {
+        let live = self.live.load();
+        let mut touched: Vec<&Arc<LivePool>> = Vec::new();
+        for (id, state) in states {
+            let (Some(pool), Some(endpoint)) = (live.pool(&id.pool), live.endpoint(id)) else { continue };
+            if !endpoint.set_state(*state) {
+                continue;
+            }
+            if !state.serving || state.ejected {
+                self.tell_all(|| Command::Purge(endpoint.serial));
+            }
+            if !touched.iter().any(|known| Arc::ptr_eq(known, pool)) {
+                touched.push(pool);
+            }
+        }
+        for pool in touched {
+            pool.refresh();
+        }
+    }
+
+    /// Cuts off what an endpoint still does, after this long.
+    pub fn cut(&self, endpoint: &LiveEndpoint, after: Duration) {
+        self.cut_after(endpoint.serial, after);
+    }
+
+    fn cut_after(&self, serial: u64, after: Duration) {
+        let workers = self.workers.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            for worker in &workers {
+                let _ = worker.send(Command::Cut(serial));
+            }
+        });
+    }
+
+    fn tell_all(&self, command: impl Fn() -> Command) {
+        for worker in &self.workers {
+            let _ = worker.send(command());
+        }
+    }
+
+    /// Takes nothing new, finishes what runs, and gives the number of connections that did not end within
+    /// `grace`.
+    pub async fn stop(self, grace: Duration) -> usize {
+        let mut waits = Vec::new();
+        for worker in &self.workers {
+            let (done, wait) = oneshot::channel();
+            if worker.send(Command::Stop { grace, done }).is_ok() {
+                waits.push(wait);
+            }
+        }
+        let mut left = 0;
+        for wait in waits {
+            left += wait.await.unwrap_or(0);
+        }
+        left
+    }
+}

@@ -8,10 +8,15 @@ use haechi_model::Moment;
 
 static ORIGIN: OnceLock<Instant> = OnceLock::new();
 
-/// Monotonic time since the first call in this process.
+/// The origin of all moments of this process: the first call of anything here.
+pub fn origin() -> Instant {
+    *ORIGIN.get_or_init(Instant::now)
+}
+
+/// Monotonic time since the origin.
 #[inline]
 pub fn now() -> Moment {
-    Moment::ORIGIN + ORIGIN.get_or_init(Instant::now).elapsed()
+    Moment::ORIGIN + origin().elapsed()
 }
 
 /// Wall time, for people.

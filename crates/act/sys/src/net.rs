@@ -5,8 +5,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use rustix::net::{RecvFlags, SocketFlags, acceptfrom_with, recv};
+use rustix::net::{RecvFlags, Shutdown, SocketFlags, acceptfrom_with, recv, shutdown};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Connections that the kernel holds for one listening socket until a worker accepts them. Linux cuts it
 /// to `net.core.somaxconn` (4096 by default since 5.4).
@@ -45,6 +47,20 @@ pub fn listen(address: SocketAddr, speaks: Speaks) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Binds `address` without sharing it, to learn whether another program has it.
+///
+/// # Errors
+/// What the kernel says: in use, not permitted, not available.
+pub fn listen_alone(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
 /// Lets the kernel hold a connection back until its first bytes are there, for a second at most. Neither
 /// socket2 nor rustix wraps this option.
 #[expect(unsafe_code, reason = "setsockopt(TCP_DEFER_ACCEPT) has no safe wrapper")]
@@ -67,16 +83,44 @@ fn defer_accept(socket: &Socket) {
     }
 }
 
-/// Accepts one connection, non-blocking.
-///
-/// # Errors
-/// `WouldBlock` when none waits; else what the kernel says, of which most concern only that connection.
-pub fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let (fd, from) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
-    let peer = from
-        .and_then(|address| SocketAddr::try_from(address).ok())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::ConnectionAborted, "peer without an address"))?;
-    Ok((TcpStream::from(fd), peer))
+/// A listening socket in the event loop of the thread that made it. Unlike tokio's own, it hands out
+/// connections that are not in the event loop yet.
+#[derive(Debug)]
+pub struct Acceptor(AsyncFd<TcpListener>);
+
+impl Acceptor {
+    /// # Errors
+    /// The event loop refuses it.
+    #[expect(unsafe_code, reason = "tokio marks AsyncFd's safe constructor as unsound and deprecated")]
+    pub fn new(listener: TcpListener) -> io::Result<Self> {
+        // SAFETY: a TcpListener owns its descriptor, keeps it open until it is dropped, and always gives the
+        // same one; it is moved into the AsyncFd and nothing here takes it out or replaces it.
+        let registered = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) };
+        registered.map(Self).map_err(Into::into)
+    }
+
+    /// Waits until a connection may be there.
+    ///
+    /// # Errors
+    /// The event loop is shutting down.
+    pub async fn ready(&self) -> io::Result<()> {
+        self.0.readable().await.map(|mut guard| guard.retain_ready())
+    }
+
+    /// Accepts one connection, non-blocking.
+    ///
+    /// # Errors
+    /// `WouldBlock` when none waits; else what the kernel says, of which most concern only that connection.
+    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let accepted = self.0.try_io(Interest::READABLE, |listener| {
+            Ok(acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?)
+        });
+        let (fd, from) = accepted?;
+        let peer = from
+            .and_then(|address| SocketAddr::try_from(address).ok())
+            .ok_or_else(|| io::Error::new(io::ErrorKind::ConnectionAborted, "peer without an address"))?;
+        Ok((TcpStream::from(fd), peer))
+    }
 }
 
 /// What stands at the head of a socket's receive queue, without taking it.
@@ -101,6 +145,12 @@ pub fn peek(socket: impl AsFd) -> Waiting {
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Waiting::Nothing,
         Err(_) => Waiting::Broken,
     }
+}
+
+/// Ends our side of a connection (FIN); the other one may go on.
+pub fn end_writing(socket: impl AsFd) {
+    // A peer that is gone already needs no end.
+    let _ = shutdown(socket, Shutdown::Write);
 }
 
 /// Makes the coming close send RST, so that the peer notices that something was cut off.

@@ -1,9 +1,9 @@
 //! Two axes that never mix: what probes and traffic say (health), and what people say (admin state).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What is known of an endpoint's ability to serve.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Health {
     /// Nothing is known yet, or nothing checks it.
@@ -16,7 +16,7 @@ pub enum Health {
 }
 
 /// What an operator wants of an endpoint.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum AdminState {
     /// Takes work.
@@ -29,7 +29,7 @@ pub enum AdminState {
 }
 
 /// Who set the admin state: an override by a verb outlives a reload and is shown as drift.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum AdminOrigin {
     /// The config says so.

@@ -1,0 +1,232 @@
+//! What goes over the wire: JSON in camelCase. Times are milliseconds since 1970 where they are points, and
+//! seconds or milliseconds by their name where they are spans.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use haechi_model::{AdminOrigin, AdminState, Health};
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/status`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Of the running binary.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// The node's name.
+    pub node: String,
+    /// Its failure domain.
+    pub zone: Option<String>,
+    /// When the process started.
+    pub started_at_ms: u64,
+    /// Data-plane threads.
+    pub workers: usize,
+    /// Counts applied changes.
+    pub generation: u64,
+    /// Where the config comes from, and what became of the last attempt to change it.
+    pub config: ConfigStatus,
+    /// In the order of the config.
+    pub listeners: Vec<ListenerStatus>,
+    /// In the order of the config.
+    pub pools: Vec<PoolStatus>,
+}
+
+/// The config in force and the one that was refused.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigStatus {
+    /// A path, or `command line`.
+    pub source: String,
+    /// When the generation in force was applied.
+    pub applied_at_ms: u64,
+    /// The last attempt, if it was refused: it stays here until one succeeds.
+    pub refused: Option<RefusedConfig>,
+}
+
+/// A config that was not taken.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedConfig {
+    /// When.
+    pub at_ms: u64,
+    /// Why, in one sentence.
+    pub message: String,
+    /// The diagnostics as people read them; empty if there are none.
+    pub rendered: String,
+}
+
+/// A listener.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerStatus {
+    /// Its name.
+    pub name: String,
+    /// `http` or `tcp`.
+    pub protocol: String,
+    /// Where it stands.
+    pub bind: Vec<SocketAddr>,
+    /// Number of routes.
+    pub routes: usize,
+    /// Connections open now.
+    pub open: u64,
+    /// Connections since it came.
+    pub accepted: u64,
+    /// Requests since it came.
+    pub requests: u64,
+    /// Answers in an endpoint's place by fault; only those that happened.
+    pub faults: BTreeMap<String, u64>,
+}
+
+/// A pool.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolStatus {
+    /// Its name.
+    pub name: String,
+    /// As in the config.
+    pub algorithm: String,
+    /// Too few endpoints can serve, so all are used.
+    pub panicking: bool,
+    /// Why no endpoint gets work, if none does.
+    pub empty: Option<String>,
+    /// Requests in the queue.
+    pub waiting: u32,
+    /// In the order of the config.
+    pub endpoints: Vec<EndpointStatus>,
+}
+
+/// An endpoint.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointStatus {
+    /// Its name in the pool.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its failure domain.
+    pub zone: Option<String>,
+    /// Its share.
+    pub weight: u16,
+    /// Its order.
+    pub tier: u8,
+    /// What the operator wants.
+    pub admin: AdminState,
+    /// Who said so.
+    pub admin_origin: AdminOrigin,
+    /// What probes say.
+    pub health: Health,
+    /// Whether it gets new work as far as health is concerned.
+    pub serving: bool,
+    /// Taken out by failed requests.
+    pub ejected: bool,
+    /// Share of its weight during slow start, in percent.
+    pub warmth: u8,
+    /// Why its health is what it is.
+    pub reason: String,
+    /// Since when.
+    pub since_ms: u64,
+    /// What the newest probe said, whether or not it changed anything.
+    pub last_probe: Option<String>,
+    /// Requests or connections running.
+    pub in_flight: u32,
+    /// Requests or connections since it came.
+    pub requests: u64,
+    /// Its responses by first digit of the status: 1xx to 5xx.
+    pub statuses: [u64; 5],
+    /// Requests that it failed.
+    pub failures: u64,
+    /// Requests that came to it after another endpoint failed them.
+    pub retries: u64,
+    /// Connections opened to it.
+    pub connects: u64,
+    /// Bytes from it.
+    pub bytes_in: u64,
+    /// Bytes to it.
+    pub bytes_out: u64,
+    /// Half of its responses took at most so long.
+    pub p50_ms: Option<f64>,
+    /// 99 % of its responses took at most so long.
+    pub p99_ms: Option<f64>,
+    /// Responses that took at most so many seconds, for histograms: bound and count, ascending.
+    pub latency: Vec<(f64, u64)>,
+    /// Seconds of all responses together.
+    pub latency_sum_seconds: f64,
+}
+
+/// `GET /v1/events?after=N&limit=N`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Events {
+    /// Ascending by `sequence`.
+    pub events: Vec<Event>,
+    /// Number of the newest event there is; ask for what comes after it next time.
+    pub newest: u64,
+}
+
+/// One thing that happened.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// Counts events of this process from 1 on.
+    pub sequence: u64,
+    /// When.
+    pub at_ms: u64,
+    /// What kind, from `haechi_telemetry::event`.
+    pub kind: String,
+    /// What it happened to: `endpoint web/web-1`, `config`, `listener web`.
+    pub subject: String,
+    /// What happened and why, in words.
+    pub text: String,
+}
+
+/// `POST /v1/reload`, `POST /v1/reload?dryRun=true`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// In force now.
+    pub generation: u64,
+    /// False for a dry run, and when nothing changed.
+    pub applied: bool,
+    /// The plan as people read it.
+    pub plan: String,
+    /// The plan's steps for programs.
+    pub steps: Vec<serde_json::Value>,
+    /// Warnings as people read them; may be empty.
+    pub warnings: String,
+}
+
+/// `POST /v1/endpoints/{pool}/{endpoint}/admin`, body [`SetAdminState`]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointChanged {
+    /// What it was.
+    pub from: AdminState,
+    /// What it is.
+    pub to: AdminState,
+    /// Requests or connections that still run at it.
+    pub in_flight: u32,
+}
+
+/// What to make of an endpoint.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetAdminState {
+    /// The state wanted.
+    pub state: AdminState,
+}
+
+/// Any answer that is not 2xx.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorBody {
+    /// What went wrong and what to do.
+    pub error: String,
+    /// Config diagnostics as people read them, if there are any.
+    #[serde(default)]
+    pub rendered: String,
+    /// The same for programs.
+    #[serde(default)]
+    pub diagnostics: Vec<serde_json::Value>,
+}

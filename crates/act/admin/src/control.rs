@@ -1,0 +1,62 @@
+//! What the API asks of the process behind it.
+
+use std::fmt;
+use std::future::Future;
+
+use haechi_model::{AdminState, EndpointId};
+
+use crate::api::{Applied, EndpointChanged, Events, Status};
+
+/// The running haechi, as the API sees it. Implemented by the binary, which knows all rooms.
+pub trait Control: Send + Sync + 'static {
+    /// Everything at this moment.
+    fn status(&self) -> Status;
+
+    /// Events with a sequence number above `after`, at most `limit` of the newest.
+    fn events(&self, after: u64, limit: usize) -> Events;
+
+    /// Waits until there is an event above `after`, or the process ends.
+    fn next_event(&self, after: u64) -> impl Future<Output = ()> + Send;
+
+    /// Reads the config again and applies it; with `dry_run` only says what would change.
+    ///
+    /// # Errors
+    /// The config can't be read or is refused; what was in force stays in force.
+    fn reload(&self, dry_run: bool) -> impl Future<Output = Result<Applied, Problem>> + Send;
+
+    /// Sets what the operator wants of an endpoint. It holds over reloads until it is set anew.
+    ///
+    /// # Errors
+    /// There is no such endpoint.
+    fn set_admin_state(
+        &self,
+        id: &EndpointId,
+        state: AdminState,
+    ) -> impl Future<Output = Result<EndpointChanged, Problem>> + Send;
+}
+
+/// Why something asked for was not done.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Problem {
+    /// There is no such thing; the text says what there is, and may suggest a name.
+    NotFound(String),
+    /// The new config is refused.
+    Refused {
+        /// One sentence.
+        message: String,
+        /// The diagnostics as people read them, without colour; empty if there are none.
+        rendered: String,
+        /// The same for programs.
+        diagnostics: Vec<serde_json::Value>,
+    },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(message) | Self::Refused { message, .. } => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}

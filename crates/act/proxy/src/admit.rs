@@ -1,0 +1,213 @@
+//! From a head's bytes to a request that knows its pool, or to a refusal with its reason. Runs to its end
+//! while the bytes lie in the hot buffer; what is kept is what goes on to the endpoint.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use haechi_http1::{Body, HeadError, Method, Parsed, Persistence, Pieces, RequestHead, Version};
+use haechi_model::{Fault, Moment};
+use haechi_route::{Headers, Query};
+
+use crate::scene::{Local, Scene};
+use crate::select::source_of;
+use crate::worker::Worker;
+
+/// A request on its way.
+pub(crate) struct Request {
+    pub(crate) scene: Rc<Scene>,
+    /// Position of its pool in the scene.
+    pub(crate) pool: usize,
+    pub(crate) facts: Facts,
+    /// What `ipHash` looks at.
+    pub(crate) source: u64,
+    /// The head for the endpoint, and as much of the body as has come: kept until the response begins, so
+    /// that it can be sent again.
+    pub(crate) sent: Vec<u8>,
+    /// What is left of the body.
+    pub(crate) body: Body,
+    /// When the head was complete.
+    pub(crate) began: Moment,
+}
+
+/// What of the head matters after it was written on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    pub(crate) keep_alive: bool,
+    pub(crate) upgrade: bool,
+}
+
+impl Facts {
+    const fn of(head: &RequestHead) -> Self {
+        Self { method: head.method, version: head.version, keep_alive: head.keep_alive, upgrade: head.upgrade }
+    }
+
+    pub(crate) fn is_head(self) -> bool {
+        self.method == Method::Head
+    }
+}
+
+/// An answer in an endpoint's place.
+pub(crate) struct Refused {
+    pub(crate) fault: Fault,
+    /// The broken rule, for the log.
+    pub(crate) rule: Option<&'static str>,
+    pub(crate) persistence: Persistence,
+    pub(crate) head_only: bool,
+}
+
+impl Refused {
+    /// One after which the bytes that follow can't be trusted.
+    pub(crate) const fn new(fault: Fault, rule: &'static str) -> Self {
+        Self { fault, rule: Some(rule), persistence: Persistence::Close, head_only: false }
+    }
+}
+
+impl From<HeadError> for Refused {
+    fn from(error: HeadError) -> Self {
+        Self::new(error.fault, error.rule)
+    }
+}
+
+/// What became of the bytes.
+pub(crate) enum Admitted {
+    /// A request, and how many bytes it took.
+    Request(Request, usize),
+    /// A refusal, and how many bytes it concerns.
+    Refused(Refused, usize),
+    /// The head is not complete.
+    Partial,
+}
+
+/// Reads the head at the start of `bytes`, and as much of its body as is there.
+pub(crate) fn admit(worker: &Worker, local: &Local, peer: SocketAddr, bytes: &[u8]) -> Admitted {
+    let scene = local.scene();
+    let Some(http) = scene.http() else {
+        return Admitted::Refused(Refused::new(Fault::NoRoute, "not an HTTP listener"), bytes.len());
+    };
+    let mut scratch = worker.scratch.borrow_mut();
+    let scratch = &mut *scratch;
+    let head = &mut scratch.request;
+    let len = match head.parse(bytes, &http.limits) {
+        Ok(Parsed::Complete(len)) => len,
+        Ok(Parsed::Partial) => return Admitted::Partial,
+        Err(error) => return Admitted::Refused(error.into(), bytes.len()),
+    };
+    let counters = scene.listener().counters.of(worker.number);
+    counters.requests.add(1);
+    let began = haechi_sys::clock::now();
+    let Some(pool) = find_pool(&scene, head, bytes) else {
+        return Admitted::Refused(no_route(head), if has_body(head) { bytes.len() } else { len });
+    };
+    let mut sent = worker.buffers.take_vector();
+    let forwarding = Forwarding::of(peer);
+    head.write_upstream(bytes, forwarding.as_bytes(), &mut sent);
+    let mut body = Body::new(head.framing, false);
+    let used = match take_body(&mut body, &bytes[len..], &mut scratch.pieces, &mut sent) {
+        Ok(used) => len + used,
+        Err(error) => return Admitted::Refused(error.into(), bytes.len()),
+    };
+    let source = source_of(scene.pool(pool), peer);
+    let facts = Facts::of(head);
+    Admitted::Request(Request { scene, pool, facts, source, sent, body, began }, used)
+}
+
+/// Appends to `out` what goes on of a body's next bytes; gives how many of them belong to it.
+///
+/// # Errors
+/// Broken framing.
+pub(crate) fn take_body(
+    body: &mut Body,
+    bytes: &[u8],
+    pieces: &mut Pieces,
+    out: &mut Vec<u8>,
+) -> Result<usize, HeadError> {
+    if body.is_done() {
+        return Ok(0);
+    }
+    pieces.clear();
+    let advance = body.advance(bytes, pieces)?;
+    for range in pieces.ranges() {
+        out.extend_from_slice(&bytes[range.clone()]);
+    }
+    Ok(advance.consumed)
+}
+
+fn find_pool(scene: &Scene, head: &RequestHead, bytes: &[u8]) -> Option<usize> {
+    let query = Query {
+        host: head.host.map(|host| host.of(bytes)),
+        path: head.path.of(bytes),
+        method: head.method_name(bytes),
+        headers: &Fields { head, bytes },
+    };
+    let route = scene.listener().routes.find(&query)?;
+    Some(scene.http()?.routes.get(route)?.pool.index())
+}
+
+struct Fields<'a> {
+    head: &'a RequestHead,
+    bytes: &'a [u8],
+}
+
+impl Headers for Fields<'_> {
+    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.head.values(self.bytes, name)
+    }
+}
+
+fn has_body(head: &RequestHead) -> bool {
+    head.framing != haechi_http1::Framing::None
+}
+
+/// Nobody serves this, but the connection may go on where the next request surely begins.
+fn no_route(head: &RequestHead) -> Refused {
+    let keep_alive = head.keep_alive && !has_body(head);
+    Refused {
+        fault: Fault::NoRoute,
+        rule: None,
+        persistence: Persistence::of(head.version, keep_alive),
+        head_only: head.method == Method::Head,
+    }
+}
+
+/// The lines that tell an endpoint who asked: at most `X-Forwarded-For` with a scoped IPv6 address and
+/// `X-Forwarded-Proto`, which are 91 bytes.
+struct Forwarding {
+    bytes: [u8; 112],
+    len: usize,
+}
+
+impl Forwarding {
+    fn of(peer: SocketAddr) -> Self {
+        let mut bytes = [0; 112];
+        let size = bytes.len();
+        let mut rest = &mut bytes[..];
+        // It fits by the type's doc; if it did not, the line would be cut at the array's end.
+        let _ = std::io::Write::write_fmt(
+            &mut rest,
+            format_args!("X-Forwarded-For: {}\r\nX-Forwarded-Proto: http\r\n", peer.ip().to_canonical()),
+        );
+        let len = size - rest.len();
+        Self { bytes, len }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_address_fits() {
+        let peer = "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535".parse().unwrap();
+        let forwarding = Forwarding::of(peer);
+        let text = std::str::from_utf8(forwarding.as_bytes()).unwrap();
+        assert_eq!(text, "X-Forwarded-For: 2001:db8:1234:5678:9abc:def0:1234:5678\r\nX-Forwarded-Proto: http\r\n");
+        let mapped = Forwarding::of("[::ffff:192.0.2.1]:1".parse().unwrap());
+        assert!(mapped.as_bytes().starts_with(b"X-Forwarded-For: 192.0.2.1\r\n"));
+    }
+}

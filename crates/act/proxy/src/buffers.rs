@@ -1,0 +1,82 @@
+//! Memory for bytes on their way: one hot read buffer per thread, and small vectors that are used again.
+
+use std::cell::{Cell, RefCell};
+
+use haechi_sys::pipe::Pipe;
+
+/// Size of the hot buffer. A read that fills it is bulk; 64 KiB is where splice begins to pay.
+pub(crate) const HOT: usize = 64 << 10;
+
+/// Vectors above this capacity are given back to the allocator: they held a large head or a replayable
+/// body, which is rare.
+const KEEP_CAPACITY: usize = 16 << 10;
+
+/// Vectors kept for the next exchange: as many exchanges as one thread has in flight at a time on a busy
+/// day; each is a few hundred bytes.
+const KEEP_VECTORS: usize = 1024;
+
+/// Pipes kept for the next bulk transfer; each costs two descriptors.
+const KEEP_PIPES: usize = 64;
+
+/// Wished size of a pipe: 16 times a read of the hot buffer, so that a bulk transfer makes few system calls.
+/// It is Linux's default for `fs.pipe-max-size`; above it an unprivileged process is refused.
+const PIPE: usize = 1 << 20;
+
+/// A thread's buffers.
+pub(crate) struct Buffers {
+    hot: Cell<Option<Box<[u8]>>>,
+    vectors: RefCell<Vec<Vec<u8>>>,
+    pipes: RefCell<Vec<Pipe>>,
+}
+
+impl Buffers {
+    pub(crate) fn new() -> Self {
+        Self {
+            hot: Cell::new(Some(vec![0; HOT].into())),
+            vectors: RefCell::new(Vec::new()),
+            pipes: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Lends the hot buffer for as long as `use_it` runs, which must not wait: what is to be kept is copied
+    /// out, so that an idle or slow connection holds none.
+    #[inline]
+    pub(crate) fn with_hot<R>(&self, use_it: impl FnOnce(&mut [u8]) -> R) -> R {
+        let mut hot = self.hot.take().unwrap_or_else(|| vec![0; HOT].into());
+        let result = use_it(&mut hot);
+        self.hot.set(Some(hot));
+        result
+    }
+
+    /// An empty vector, warm if possible.
+    #[inline]
+    pub(crate) fn take_vector(&self) -> Vec<u8> {
+        self.vectors.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Gives a vector back.
+    #[inline]
+    pub(crate) fn give_vector(&self, mut vector: Vec<u8>) {
+        if vector.capacity() == 0 || vector.capacity() > KEEP_CAPACITY {
+            return;
+        }
+        vector.clear();
+        let mut vectors = self.vectors.borrow_mut();
+        if vectors.len() < KEEP_VECTORS {
+            vectors.push(vector);
+        }
+    }
+
+    /// A pipe for a bulk transfer; `None` when the process is out of descriptors (copying works without).
+    pub(crate) fn take_pipe(&self) -> Option<Pipe> {
+        self.pipes.borrow_mut().pop().or_else(|| Pipe::new(PIPE).ok())
+    }
+
+    /// Gives a pipe back. One that still holds bytes is closed: they belong to a connection that broke.
+    pub(crate) fn give_pipe(&self, pipe: Pipe) {
+        let mut pipes = self.pipes.borrow_mut();
+        if pipe.held() == 0 && pipes.len() < KEEP_PIPES {
+            pipes.push(pipe);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! A client's connection: one exchange after the other, until one of the sides has had enough.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use haechi_http1::{Persistence, head_end, write_fault};
+use haechi_model::{ClientTimeouts, Fault, HttpLimits, Moment};
+
+use crate::admit::{Admitted, Refused, Request, admit};
+use crate::buffers::HOT;
+use crate::exchange;
+use crate::scene::Local;
+use crate::stream::Stream;
+use crate::timer::Timer;
+use crate::worker::Worker;
+
+/// How long a closing connection is read from, so that its last answer is not lost to a RST: what the
+/// client still sends would cause one (nginx's `lingering_timeout` is 5 s).
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Bytes that a closing connection may still send. Enough for what is in flight on a fast path; a client
+/// that sends more is not listening.
+const LINGER_BYTES: usize = 1 << 20;
+
+/// A connection from a client.
+pub(crate) struct Client {
+    pub(crate) stream: Stream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) timer: Timer,
+    /// Bytes that were read and not used yet: an incomplete head, or requests ahead of their turn.
+    pub(crate) unread: Vec<u8>,
+    /// How much of `unread` is known to hold no end of a head.
+    scanned: usize,
+    /// When the head that has begun must be complete.
+    head_deadline: Option<Moment>,
+    served: u64,
+}
+
+/// What happens to the connection after an exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum After {
+    /// The next request.
+    Next,
+    /// All was said and read.
+    Close,
+    /// All was said, but the client may still be sending.
+    Linger,
+    /// The client must notice that something was cut off.
+    Reset,
+}
+
+enum Head {
+    Request(Request),
+    Refused(Refused),
+    Gone,
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, peer: SocketAddr) {
+    let mut client = Client {
+        stream,
+        peer,
+        timer: worker.timers.timer(),
+        unread: Vec::new(),
+        scanned: 0,
+        head_deadline: None,
+        served: 0,
+    };
+    let after = loop {
+        let head = std::future::poll_fn(|cx| client.poll_head(cx, &worker, &local)).await;
+        let after = match head {
+            Head::Request(request) => exchange::run(&worker, &mut client, &local, request).await,
+            Head::Refused(refused) => client.refuse(&worker, &local, &refused),
+            Head::Gone => After::Close,
+        };
+        if after != After::Next {
+            break after;
+        }
+        client.served += 1;
+    };
+    match after {
+        After::Linger => client.linger(&worker).await,
+        After::Reset => client.stream.reset_on_close(),
+        After::Next | After::Close => {}
+    }
+}
+
+impl Client {
+    fn poll_head(&mut self, cx: &mut Context<'_>, worker: &Worker, local: &Local) -> Poll<Head> {
+        let scene = local.scene();
+        let Some(http) = scene.http() else { return Poll::Ready(Head::Gone) };
+        // A pipelined request: it came with the one before.
+        if self.head_deadline.is_none()
+            && !self.unread.is_empty()
+            && let Some(head) = self.take_unread(worker, local, &http.limits)
+        {
+            return Poll::Ready(head);
+        }
+        loop {
+            let read = worker.buffers.with_hot(|hot| {
+                let room = HOT.saturating_sub(self.unread.len());
+                match self.stream.poll_read(cx, &mut hot[..room]) {
+                    Poll::Pending => None,
+                    Poll::Ready(Err(_) | Ok(0)) => Some(Some(Head::Gone)),
+                    Poll::Ready(Ok(count)) => Some(self.take_bytes(&hot[..count], worker, local, &http.limits)),
+                }
+            });
+            match read {
+                Some(Some(head)) => return Poll::Ready(head),
+                Some(None) => self.begin_head(&http.timeouts),
+                None => break,
+            }
+        }
+        self.poll_patience(cx, worker, local, &http.timeouts)
+    }
+
+    /// What waiting for a head comes to: more patience, an answer, or a quiet end.
+    fn poll_patience(&mut self, cx: &Context<'_>, worker: &Worker, local: &Local, timeouts: &ClientTimeouts) -> Poll<Head> {
+        match self.head_deadline {
+            Some(deadline) => self.timer.set_at(deadline),
+            // The first request has the time of a head, not that of an idle connection.
+            None if self.served == 0 => self.begin_head(timeouts),
+            None if local.is_closing() || worker.is_stopping() => return Poll::Ready(Head::Gone),
+            None => self.timer.set(timeouts.keep_alive),
+        }
+        if !self.timer.has_passed(cx) {
+            return Poll::Pending;
+        }
+        self.head_deadline = None;
+        if self.unread.is_empty() {
+            return Poll::Ready(Head::Gone);
+        }
+        Poll::Ready(Head::Refused(Refused::new(Fault::HeaderTimeout, "head not complete in time")))
+    }
+
+    fn begin_head(&mut self, timeouts: &ClientTimeouts) {
+        let deadline = self.timer.coarse_now() + timeouts.header;
+        let deadline = *self.head_deadline.get_or_insert(deadline);
+        self.timer.set_at(deadline);
+    }
+
+    /// Bytes straight from the socket: parsed in place if nothing came before them.
+    fn take_bytes(&mut self, bytes: &[u8], worker: &Worker, local: &Local, limits: &HttpLimits) -> Option<Head> {
+        if !self.unread.is_empty() {
+            self.unread.extend_from_slice(bytes);
+            return self.take_unread(worker, local, limits);
+        }
+        match admit(worker, local, self.peer, bytes) {
+            Admitted::Request(request, used) => {
+                self.unread.extend_from_slice(&bytes[used..]);
+                Some(self.begun(Head::Request(request)))
+            }
+            Admitted::Refused(refused, used) => {
+                self.unread.extend_from_slice(&bytes[used..]);
+                Some(self.begun(Head::Refused(refused)))
+            }
+            Admitted::Partial => {
+                self.unread.extend_from_slice(bytes);
+                self.scanned = bytes.len();
+                None
+            }
+        }
+    }
+
+    /// Bytes that were kept: looked through once for the end of a head, then parsed once.
+    fn take_unread(&mut self, worker: &Worker, local: &Local, limits: &HttpLimits) -> Option<Head> {
+        let may_grow = self.scanned > 0 && self.unread.len() < HOT.min(limits.head as usize);
+        if may_grow && head_end(&self.unread, self.scanned) == Ok(None) {
+            self.scanned = self.unread.len();
+            return None;
+        }
+        // Complete, over its limit, or broken: the parser says which.
+        let unread = std::mem::take(&mut self.unread);
+        let head = self.take_bytes(&unread, worker, local, limits);
+        worker.buffers.give_vector(unread);
+        head
+    }
+
+    fn begun(&mut self, head: Head) -> Head {
+        self.head_deadline = None;
+        self.scanned = 0;
+        head
+    }
+
+    /// Answers in an endpoint's place.
+    fn refuse(&mut self, worker: &Worker, local: &Local, refused: &Refused) -> After {
+        let scene = local.scene();
+        scene.listener().counters.of(worker.number).fault(refused.fault);
+        if let Some(rule) = refused.rule {
+            tracing::debug!(peer = %self.peer, fault = refused.fault.name(), rule, "request refused");
+        }
+        self.answer(worker, refused.fault, refused.persistence, refused.head_only)
+    }
+
+    /// Sends haechi's own answer. It is small: if the socket does not take it at once, the client is not
+    /// reading, and the connection ends.
+    pub(crate) fn answer(&mut self, worker: &Worker, fault: Fault, persistence: Persistence, head_only: bool) -> After {
+        let mut out = worker.buffers.take_vector();
+        write_fault(fault, persistence, head_only, &mut out);
+        let written = self.stream.write_now(&out);
+        let complete = written.is_ok_and(|count| count == out.len());
+        worker.buffers.give_vector(out);
+        match (complete, persistence) {
+            (false, _) => After::Reset,
+            (true, Persistence::Close | Persistence::Upgrade) => After::Linger,
+            (true, Persistence::Implied | Persistence::KeepAlive) => After::Next,
+        }
+    }
+
+    /// Ends our side and reads what still comes, so that the answer reaches its reader.
+    async fn linger(&mut self, worker: &Worker) {
+        self.stream.end_writing();
+        self.timer.set(LINGER);
+        let mut left = LINGER_BYTES;
+        std::future::poll_fn(|cx| {
+            loop {
+                match worker.buffers.with_hot(|hot| self.stream.poll_read(cx, hot)) {
+                    Poll::Ready(Ok(count)) if count > 0 && count < left => left -= count,
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending if self.timer.has_passed(cx) || worker.is_stopping() => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+    }
+}

@@ -1,0 +1,168 @@
+//! The exchange over a connection that stands: upload and download in one turn, one deadline for what is
+//! waited for.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use haechi_model::{Fault, Moment, Pool};
+
+use super::download::Download;
+use super::retry::{Failure, Stage};
+use super::upload::Upload;
+use crate::admit::Request;
+use crate::client::Client;
+use crate::upstream::Upstream;
+use crate::worker::Worker;
+
+/// A request on its way to an endpoint and a response on its way back.
+pub(super) struct Flow<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) client: &'a mut Client,
+    pub(super) upstream: &'a mut Upstream,
+    pub(super) request: &'a mut Request,
+    pub(super) pool: &'a Pool,
+    pub(super) upload: Upload,
+    pub(super) download: Download,
+    /// No try is left, so any status goes through to the client.
+    pub(super) last_try: bool,
+    /// Whether bytes moved in this turn, which renews the deadline.
+    pub(super) moved: bool,
+    waiting: Option<Wait>,
+}
+
+/// A response that came to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub(super) status: u16,
+    /// When the response's head came.
+    pub(super) head_at: Option<Moment>,
+    /// The endpoint's connection can take another request.
+    pub(super) reusable: bool,
+    /// The client's connection can take another request.
+    pub(super) keep_alive: bool,
+    /// The client may still be sending a body that nobody reads.
+    pub(super) client_may_send: bool,
+    /// Both sides speak another protocol now.
+    pub(super) upgraded: bool,
+}
+
+/// Who is being waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wait {
+    ClientToTake,
+    ClientToSend,
+    EndpointToTake,
+    EndpointToSend,
+}
+
+impl<'a> Flow<'a> {
+    pub(super) fn new(
+        worker: &'a Worker,
+        client: &'a mut Client,
+        upstream: &'a mut Upstream,
+        request: &'a mut Request,
+        pool: &'a Pool,
+        last_try: bool,
+    ) -> Self {
+        Self {
+            worker,
+            client,
+            upstream,
+            request,
+            pool,
+            upload: Upload::default(),
+            download: Download::default(),
+            last_try,
+            moved: false,
+            waiting: None,
+        }
+    }
+
+    /// One turn: everything that can move, moves.
+    ///
+    /// # Errors
+    /// What ended the exchange before its end.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<End, Failure>> {
+        self.moved = false;
+        let upload = self.poll_upload(cx)?;
+        match self.poll_download(cx)? {
+            Poll::Ready(()) if self.upload_ended() => return Poll::Ready(Ok(self.end())),
+            Poll::Ready(()) | Poll::Pending => {}
+        }
+        let wait = self.download.waits_for_client().or(upload).unwrap_or(Wait::EndpointToSend);
+        self.poll_deadline(cx, wait)
+    }
+
+    fn end(&self) -> End {
+        let complete = self.upload_complete();
+        End {
+            status: self.download.status,
+            head_at: self.download.head_at,
+            reusable: complete && self.download.reusable,
+            keep_alive: complete && self.download.keep_alive,
+            client_may_send: !complete || !self.client.unread.is_empty() || !self.request.facts.keep_alive,
+            upgraded: self.download.upgraded,
+        }
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>, wait: Wait) -> Poll<Result<End, Failure>> {
+        if self.moved || self.waiting != Some(wait) {
+            self.waiting = Some(wait);
+            self.client.timer.set(self.patience(wait));
+        }
+        if self.client.timer.is_cut() {
+            return Poll::Ready(Err(self.failure(Fault::Reset)));
+        }
+        if wait == Wait::EndpointToSend && self.client_is_gone(cx) {
+            return Poll::Ready(Err(self.failure(Fault::ClientGone)));
+        }
+        if !self.client.timer.has_passed(cx) {
+            return Poll::Pending;
+        }
+        Poll::Ready(Err(self.failure(match wait {
+            Wait::ClientToTake => Fault::ClientGone,
+            Wait::ClientToSend => Fault::BodyTimeout,
+            Wait::EndpointToTake => Fault::SendTimeout,
+            Wait::EndpointToSend if self.download.started => Fault::Truncated,
+            Wait::EndpointToSend => Fault::ResponseTimeout,
+        })))
+    }
+
+    fn patience(&self, wait: Wait) -> Duration {
+        let client = self.request.scene.http().map(|http| http.timeouts).unwrap_or_default();
+        match wait {
+            Wait::ClientToTake => client.send,
+            Wait::ClientToSend => client.body,
+            Wait::EndpointToTake => self.pool.timeouts.send,
+            Wait::EndpointToSend => self.pool.timeouts.read,
+        }
+    }
+
+    /// Whether the client's connection broke while its answer is awaited. A mere end of its sending side
+    /// does not count: clients may close that and still read.
+    fn client_is_gone(&mut self, cx: &mut Context<'_>) -> bool {
+        use haechi_sys::net::Waiting;
+        if self.download.client_spoke || self.client.stream.poll_noise(cx).is_pending() {
+            return false;
+        }
+        self.download.client_spoke = true;
+        self.client.stream.peek() == Waiting::Broken
+    }
+
+    /// A failure at this point of the exchange.
+    pub(super) fn failure(&self, fault: Fault) -> Failure {
+        let untouched = self.upstream.reused && !self.download.heard;
+        let stage = if untouched && fault == Fault::Reset && !self.client.timer.is_cut() { Stage::Stale } else { Stage::Sent };
+        Failure { fault, stage, started: self.download.started, replayable: !self.upload.forgotten }
+    }
+
+    /// Bytes that went to the endpoint, and that came from it.
+    pub(super) const fn bytes(&self) -> (u64, u64) {
+        (self.upload.bytes, self.download.bytes)
+    }
+
+    /// Gives memory back to the worker.
+    pub(super) fn give_back(self) {
+        self.download.give_back(self.worker);
+    }
+}

@@ -1,0 +1,168 @@
+//! One request and its response: the tries, what may be tried again, and what is said when all failed.
+
+mod download;
+mod flow;
+mod retry;
+mod upload;
+
+use std::rc::Rc;
+
+use haechi_balance::Tried;
+use haechi_http1::Persistence;
+use haechi_model::{Algorithm, Fault, Side};
+
+use self::flow::{End, Flow};
+use self::retry::{Failure, Stage, may_retry};
+use crate::admit::Request;
+use crate::client::{After, Client};
+use crate::live::{LiveEndpoint, LivePool};
+use crate::scene::Local;
+use crate::select::{Lease, select};
+use crate::tunnel;
+use crate::upstream::Upstream;
+use crate::worker::{Signal, Worker};
+
+/// Serves one request: picks, connects, moves the bytes, and tries again where that is safe.
+pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, local: &Local, mut request: Request) -> After {
+    let scene = Rc::clone(&request.scene);
+    let mut tried = Tried::new();
+    let mut tries = 0u8;
+    let after = loop {
+        let lease = match select(worker, &scene, request.pool, request.source, &tried, &client.timer).await {
+            Ok(lease) => lease,
+            Err(fault) => break give_up(worker, client, &request, fault, false),
+        };
+        tries = tries.saturating_add(1);
+        let pool = lease.pool();
+        let last = tries >= pool.config.retry.tries;
+        match attempt(worker, client, local, &mut request, &lease, &tried, last).await {
+            Ok(after) => break after,
+            Err(failure) => {
+                record_failure(worker, &lease, &failure);
+                if last || !may_retry(&failure, &request, &pool.config.retry) || !afford(worker, pool, &failure) {
+                    break give_up(worker, client, &request, failure.fault, failure.started);
+                }
+                // A stale idle connection says nothing of the endpoint.
+                if failure.stage != Stage::Stale {
+                    tried.insert(lease.member);
+                } else {
+                    worker.idle.purge(lease.endpoint().serial);
+                }
+            }
+        }
+    };
+    client.timer.works_with(0);
+    worker.buffers.give_vector(std::mem::take(&mut request.sent));
+    after
+}
+
+/// One try at one endpoint.
+///
+/// # Errors
+/// What failed, with all that decides whether to try again.
+async fn attempt(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    local: &Local,
+    request: &mut Request,
+    lease: &Lease,
+    tried: &Tried,
+    last: bool,
+) -> Result<After, Failure> {
+    let (pool, endpoint) = (lease.pool(), lease.endpoint());
+    let counters = endpoint.counters(worker.number);
+    counters.requests.add(1);
+    counters.retries.add(u64::from(!tried.is_empty()));
+    client.timer.works_with(endpoint.serial);
+    let strict = !request.facts.method.is_idempotent();
+    let idle = worker.idle.take(endpoint, &pool.config, worker.timers.coarse_now(), strict);
+    let mut upstream = match idle {
+        Some(upstream) => upstream,
+        None => Upstream::connect(worker, &client.timer, endpoint, &pool.config).await.map_err(Failure::connect)?,
+    };
+    let mut flow = Flow::new(worker, client, &mut upstream, request, &pool.config, last);
+    let end = std::future::poll_fn(|cx| flow.poll(cx)).await;
+    let (bytes_out, bytes_in) = flow.bytes();
+    flow.give_back();
+    counters.bytes_out.add(bytes_out);
+    counters.bytes_in.add(bytes_in);
+    let end = end?;
+    record_success(worker, request, lease, &end);
+    if end.upgraded {
+        let idle_timeout = request.scene.http().map_or(pool.config.timeouts.read, |http| http.timeouts.keep_alive);
+        tunnel::upgraded(worker, client, upstream, endpoint, idle_timeout.max(tunnel::UPGRADED_IDLE)).await;
+        return Ok(After::Close);
+    }
+    if end.reusable && pool.config.keep_alive.idle > 0 && endpoint.state().serving {
+        worker.idle.give(upstream, endpoint, &pool.config, worker.timers.coarse_now());
+    }
+    Ok(match end.keep_alive {
+        true if local.is_closing() || worker.is_stopping() => After::Linger,
+        true => After::Next,
+        false if end.client_may_send => After::Linger,
+        false => After::Close,
+    })
+}
+
+fn record_success(worker: &Worker, request: &Request, lease: &Lease, end: &End) {
+    let now = haechi_sys::clock::now();
+    let endpoint = lease.endpoint();
+    endpoint.counters(worker.number).answered(end.status, now.since(request.began));
+    // What a gateway says when its own endpoint is gone counts as a failure; an application's 500 does not.
+    let failed = matches!(end.status, 502..=504);
+    if lease.pool().config.algorithm == Algorithm::LeastResponseTime {
+        endpoint.observe(end.head_at.unwrap_or(now).since(request.began), failed, now);
+    }
+    note_outcome(worker, lease.pool(), endpoint, failed);
+}
+
+fn record_failure(worker: &Worker, lease: &Lease, failure: &Failure) {
+    let endpoint = lease.endpoint();
+    if failure.fault.side() != Side::Endpoint || failure.stage == Stage::Stale {
+        return;
+    }
+    tracing::debug!(endpoint = %endpoint.id, fault = failure.fault.name(), "request failed at endpoint");
+    endpoint.counters(worker.number).failures.add(1);
+    if lease.pool().config.algorithm == Algorithm::LeastResponseTime {
+        endpoint.observe(std::time::Duration::ZERO, true, haechi_sys::clock::now());
+    }
+    note_outcome(worker, lease.pool(), endpoint, true);
+}
+
+/// Counts failures in a row, and tells the control plane when they reach the pool's bound.
+pub(crate) fn note_outcome(worker: &Worker, pool: &LivePool, endpoint: &LiveEndpoint, failed: bool) {
+    use std::sync::atomic::Ordering::Relaxed;
+    let Some(passive) = &pool.config.passive else { return };
+    if !failed {
+        if endpoint.failures_in_a_row.load(Relaxed) != 0 {
+            endpoint.failures_in_a_row.store(0, Relaxed);
+        }
+        return;
+    }
+    let failures = endpoint.failures_in_a_row.fetch_add(1, Relaxed) + 1;
+    if failures == u32::from(passive.consecutive_failures) {
+        endpoint.failures_in_a_row.store(0, Relaxed);
+        worker.tell(Signal::FailuresInARow(endpoint.id.clone()));
+    }
+}
+
+/// Whether the pool's retry budget has room. What reached no endpoint costs nothing there, so it is free.
+fn afford(worker: &Worker, pool: &LivePool, failure: &Failure) -> bool {
+    if matches!(failure.stage, Stage::Connect | Stage::Stale) {
+        return true;
+    }
+    let requests = pool.shared.ticket.load(std::sync::atomic::Ordering::Relaxed);
+    pool.shared.retries.take(&pool.config.retry, requests, worker.timers.coarse_now())
+}
+
+/// Ends the exchange without an endpoint's answer. A response that has begun can only be cut off.
+fn give_up(worker: &Worker, client: &mut Client, request: &Request, fault: Fault, started: bool) -> After {
+    request.scene.listener().counters.of(worker.number).fault(fault);
+    tracing::debug!(peer = %client.peer, fault = fault.name(), started, "no answer from an endpoint");
+    if started || fault == Fault::ClientGone {
+        return After::Reset;
+    }
+    let facts = request.facts;
+    let keep_alive = facts.keep_alive && request.body.is_done() && fault.side() != Side::Client;
+    client.answer(worker, fault, Persistence::of(facts.version, keep_alive), facts.is_head())
+}

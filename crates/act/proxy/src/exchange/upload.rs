@@ -1,0 +1,92 @@
+//! The request's way to the endpoint: what was written on when it was admitted, then the rest of its body
+//! as it comes. All of it is kept while it is small enough to be sent again.
+
+use std::task::{Context, Poll};
+
+use haechi_model::Fault;
+
+use super::flow::{Flow, Wait};
+use super::retry::{Failure, REPLAY};
+use crate::admit::take_body;
+
+/// How far the upload is.
+#[derive(Default)]
+pub(super) struct Upload {
+    /// How much of `request.sent` went out on this connection.
+    at: usize,
+    /// The endpoint does not take any more. It may have answered before.
+    refused: bool,
+    /// The beginning was dropped, so it can't be sent again.
+    pub(super) forgotten: bool,
+    pub(super) bytes: u64,
+}
+
+impl Flow<'_> {
+    /// Nothing more will go to the endpoint.
+    pub(super) fn upload_ended(&self) -> bool {
+        self.upload.refused || self.upload_complete()
+    }
+
+    /// Everything went to the endpoint.
+    pub(super) fn upload_complete(&self) -> bool {
+        !self.upload.refused && self.upload.at == self.request.sent.len() && self.request.body.is_done()
+    }
+
+    /// Sends what can be sent. Says who is waited for, if anybody.
+    ///
+    /// # Errors
+    /// The client broke its body off or broke the framing.
+    pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<Option<Wait>, Failure> {
+        while !self.upload_ended() {
+            if self.upload.at < self.request.sent.len() {
+                match self.upstream.stream.poll_write(cx, &self.request.sent[self.upload.at..]) {
+                    Poll::Pending => return Ok(Some(Wait::EndpointToTake)),
+                    Poll::Ready(Ok(count)) if count > 0 => {
+                        self.upload.at += count;
+                        self.upload.bytes += count as u64;
+                        self.moved = true;
+                    }
+                    // An answer may be waiting behind the broken pipe: the download decides.
+                    Poll::Ready(_) => self.upload.refused = true,
+                }
+                continue;
+            }
+            if self.request.sent.len() > REPLAY {
+                self.request.sent.clear();
+                self.upload.at = 0;
+                self.upload.forgotten = true;
+            }
+            if self.poll_body(cx)?.is_pending() {
+                return Ok(Some(Wait::ClientToSend));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the next bytes of the body from the client.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Failure> {
+        let worker = self.worker;
+        let fault = worker.buffers.with_hot(|hot| match self.client.stream.poll_read(cx, hot) {
+            Poll::Pending => None,
+            Poll::Ready(Err(_) | Ok(0)) => Some(Err(Fault::ClientGone)),
+            Poll::Ready(Ok(count)) => Some(self.take_body_bytes(&hot[..count])),
+        });
+        match fault {
+            None => Ok(Poll::Pending),
+            Some(Ok(())) => {
+                self.moved = true;
+                Ok(Poll::Ready(()))
+            }
+            Some(Err(fault)) => Err(self.failure(fault)),
+        }
+    }
+
+    fn take_body_bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let mut scratch = self.worker.scratch.borrow_mut();
+        let request = &mut *self.request;
+        let used = take_body(&mut request.body, bytes, &mut scratch.pieces, &mut request.sent)
+            .map_err(|error| error.fault)?;
+        self.client.unread.extend_from_slice(&bytes[used..]);
+        Ok(())
+    }
+}

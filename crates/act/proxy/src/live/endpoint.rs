@@ -1,0 +1,99 @@
+//! An endpoint's state: what the control plane says of it and what the workers count.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use haechi_balance::{EwmaState, member_id};
+use haechi_model::{EndpointId, EndpointState, Moment};
+
+use super::counters::{EndpointCounters, EndpointTotals, PerWorker};
+
+/// Numbers endpoints over the life of the process, so that a name that comes back with another address is
+/// another one for idle connections and for cuts.
+static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
+
+/// An endpoint of one address. The workers share its atomics and nothing else.
+#[derive(Debug)]
+pub struct LiveEndpoint {
+    /// Its identity.
+    pub id: EndpointId,
+    /// Where it listens.
+    pub address: SocketAddr,
+    pub(crate) serial: u64,
+    pub(crate) hash_id: u64,
+    /// Requests or connections running at it.
+    pub(crate) in_flight: AtomicU32,
+    /// Failed requests in a row; the pool's passive check looks at it.
+    pub(crate) failures_in_a_row: AtomicU32,
+    response_time: [AtomicU64; 2],
+    state: Mutex<EndpointState>,
+    counters: PerWorker<EndpointCounters>,
+}
+
+impl LiveEndpoint {
+    pub(crate) fn new(id: EndpointId, address: SocketAddr, state: EndpointState, workers: usize) -> Self {
+        Self {
+            serial: NEXT_SERIAL.fetch_add(1, Ordering::Relaxed),
+            hash_id: member_id(&id.pool, &id.endpoint),
+            id,
+            address,
+            in_flight: AtomicU32::new(0),
+            failures_in_a_row: AtomicU32::new(0),
+            response_time: [AtomicU64::new(0), AtomicU64::new(0)],
+            state: Mutex::new(state),
+            counters: PerWorker::new(workers),
+        }
+    }
+
+    /// What decides whether it gets new work.
+    pub fn state(&self) -> EndpointState {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes that; the pool's view must be made anew afterwards. Says whether anything changed.
+    pub(crate) fn set_state(&self, state: EndpointState) -> bool {
+        let mut held = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = *held != state;
+        *held = state;
+        changed
+    }
+
+    /// Requests or connections running at it now.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Sums over all workers.
+    pub fn totals(&self) -> EndpointTotals {
+        self.counters.iter().fold(EndpointTotals::default(), |mut sum, counters| {
+            counters.add_to(&mut sum);
+            sum
+        })
+    }
+
+    pub(crate) fn counters(&self, worker: usize) -> &EndpointCounters {
+        self.counters.of(worker)
+    }
+
+    /// The estimate of its response time, if one was made.
+    pub(crate) fn cost_nanos(&self, now: Moment) -> Option<u64> {
+        self.ewma().cost(now, 0)
+    }
+
+    /// One more response for the estimate.
+    pub(crate) fn observe(&self, took: Duration, failed: bool, now: Moment) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let state = self.ewma();
+        let next = if failed { state.observe_failure(nanos, now) } else { state.observe(nanos, now) };
+        let (estimate, at) = next.to_raw();
+        self.response_time[0].store(estimate, Ordering::Relaxed);
+        self.response_time[1].store(at, Ordering::Relaxed);
+    }
+
+    fn ewma(&self) -> EwmaState {
+        let [estimate, at] = &self.response_time;
+        EwmaState::from_raw((estimate.load(Ordering::Relaxed), at.load(Ordering::Relaxed)))
+    }
+}

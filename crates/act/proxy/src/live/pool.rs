@@ -1,0 +1,119 @@
+//! A pool's state: its endpoints, the view that workers pick from, and who waits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use haechi_balance::{Empty, Member, Policy, View};
+use haechi_model::{EndpointId, EndpointState, Pool};
+use tokio::sync::Notify;
+
+use super::budget::RetryBudget;
+use super::endpoint::LiveEndpoint;
+
+/// A pool of one generation. What outlives the generation is in [`Shared`] and in the endpoints.
+#[derive(Debug)]
+pub struct LivePool {
+    /// As configured.
+    pub config: Pool,
+    /// In the order of the config.
+    pub endpoints: Vec<Arc<LiveEndpoint>>,
+    pub(crate) shared: Arc<Shared>,
+    view: ArcSwap<View>,
+    seed: u64,
+}
+
+/// What a pool keeps over changes of its config.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// One more with each pick, over all workers: that makes round robin exact (and counts requests).
+    pub(crate) ticket: AtomicU64,
+    /// Requests that wait for an endpoint below its connection limit.
+    pub(crate) waiting: AtomicU32,
+    pub(crate) freed: Notify,
+    pub(crate) retries: RetryBudget,
+}
+
+impl LivePool {
+    pub(crate) fn new(config: Pool, old: Option<&Self>, workers: usize, seed: u64) -> Self {
+        let endpoints = config
+            .endpoints
+            .iter()
+            .map(|endpoint| {
+                let kept = old.and_then(|old| {
+                    old.endpoints.iter().find(|live| live.id.endpoint == endpoint.name && live.address == endpoint.address)
+                });
+                kept.map_or_else(
+                    || {
+                        let id = EndpointId { pool: config.name.clone(), endpoint: endpoint.name.clone() };
+                        let state = EndpointState { admin: endpoint.admin, ..EndpointState::default() };
+                        Arc::new(LiveEndpoint::new(id, endpoint.address, state, workers))
+                    },
+                    Arc::clone,
+                )
+            })
+            .collect();
+        let shared = old.map_or_else(
+            || {
+                Arc::new(Shared {
+                    ticket: AtomicU64::new(seed),
+                    waiting: AtomicU32::new(0),
+                    freed: Notify::new(),
+                    retries: RetryBudget::default(),
+                })
+            },
+            |old| Arc::clone(&old.shared),
+        );
+        let pool = Self { config, endpoints, shared, view: ArcSwap::from_pointee(View::new(&[], &policy_none())), seed };
+        pool.refresh();
+        pool
+    }
+
+    /// Makes the view anew from the endpoints' states, and wakes who waits: there may be room now.
+    pub(crate) fn refresh(&self) {
+        let members: Vec<Member> = self
+            .config
+            .endpoints
+            .iter()
+            .zip(&self.endpoints)
+            .map(|(config, live)| Member {
+                hash_id: live.hash_id,
+                weight: config.weight,
+                tier: config.tier,
+                state: live.state(),
+            })
+            .collect();
+        let policy = Policy {
+            algorithm: self.config.algorithm,
+            panic_threshold: self.config.panic_threshold,
+            seed: self.seed,
+        };
+        self.view.store(Arc::new(View::new(&members, &policy)));
+        if self.shared.waiting.load(Ordering::SeqCst) > 0 {
+            self.shared.freed.notify_waiters();
+        }
+    }
+
+    pub(crate) fn view(&self) -> arc_swap::Guard<Arc<View>> {
+        self.view.load()
+    }
+
+    /// Whether the pool uses endpoints that can't serve, because too few can.
+    pub fn panicking(&self) -> bool {
+        self.view.load().panicking()
+    }
+
+    /// Why no endpoint gets work, if none does.
+    pub fn empty(&self) -> Option<Empty> {
+        self.view.load().empty()
+    }
+
+    /// Requests that wait for an endpoint below its connection limit.
+    pub fn waiting(&self) -> u32 {
+        self.shared.waiting.load(Ordering::Relaxed)
+    }
+}
+
+fn policy_none() -> Policy {
+    Policy { algorithm: haechi_model::Algorithm::RoundRobin, panic_threshold: 0, seed: 0 }
+}

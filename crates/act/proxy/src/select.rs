@@ -1,0 +1,173 @@
+//! Which endpoint gets the request: the pool's view asked with this moment's loads, within the connection
+//! limit, or a place in the queue.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use haechi_balance::{Ask, Loads, Pick, Tried};
+use haechi_model::{Algorithm, Fault, Moment};
+
+use crate::live::{LiveEndpoint, LivePool};
+use crate::scene::Scene;
+use crate::timer::Timer;
+use crate::worker::Worker;
+
+/// The right to one request at an endpoint: counted as in flight until dropped.
+pub(crate) struct Lease {
+    scene: Rc<Scene>,
+    pool: usize,
+    pub(crate) member: usize,
+}
+
+impl Lease {
+    pub(crate) fn pool(&self) -> &LivePool {
+        self.scene.pool(self.pool)
+    }
+
+    pub(crate) fn endpoint(&self) -> &LiveEndpoint {
+        &self.pool().endpoints[self.member]
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let pool = self.pool();
+        self.endpoint().in_flight.fetch_sub(1, Ordering::SeqCst);
+        if pool.config.connection_limit.is_some() && pool.shared.waiting.load(Ordering::SeqCst) > 0 {
+            pool.shared.freed.notify_one();
+        }
+    }
+}
+
+/// Loads of a pool at this moment.
+struct Now<'a> {
+    pool: &'a LivePool,
+    now: Moment,
+}
+
+impl Loads for Now<'_> {
+    #[inline]
+    fn in_flight(&self, member: usize) -> u32 {
+        self.pool.endpoints[member].in_flight()
+    }
+
+    fn cost_nanos(&self, member: usize) -> Option<u64> {
+        self.pool.endpoints[member].cost_nanos(self.now)
+    }
+
+    #[inline]
+    fn full(&self, member: usize) -> bool {
+        self.pool.config.connection_limit.is_some_and(|limit| self.in_flight(member) >= limit.get())
+    }
+}
+
+enum Found {
+    Leased(Lease),
+    Full,
+    Nobody,
+}
+
+/// Picks without waiting.
+fn pick(worker: &Worker, scene: &Rc<Scene>, pool_index: usize, source: u64, tried: &Tried) -> Found {
+    let pool = scene.pool(pool_index);
+    let view = pool.view();
+    loop {
+        let ask = Ask {
+            ticket: pool.shared.ticket.fetch_add(1, Ordering::Relaxed),
+            source,
+            random: worker.random(),
+            tried,
+        };
+        let loads = Now { pool, now: worker.timers.coarse_now() };
+        let member = match view.pick(&ask, &loads) {
+            Pick::Member(member) => member,
+            Pick::AllFull => return Found::Full,
+            Pick::Nobody => return Found::Nobody,
+        };
+        let before = pool.endpoints[member].in_flight.fetch_add(1, Ordering::SeqCst);
+        let lease = Lease { scene: Rc::clone(scene), pool: pool_index, member };
+        // Another worker may have taken the last place since the view looked.
+        if pool.config.connection_limit.is_none_or(|limit| before < limit.get()) {
+            return Found::Leased(lease);
+        }
+    }
+}
+
+/// Picks, and waits in the pool's queue where every endpoint is at its limit.
+///
+/// # Errors
+/// No endpoint can serve, the queue is full, or the wait was too long.
+pub(crate) async fn select(
+    worker: &Worker,
+    scene: &Rc<Scene>,
+    pool: usize,
+    source: u64,
+    tried: &Tried,
+    timer: &Timer,
+) -> Result<Lease, Fault> {
+    match pick(worker, scene, pool, source, tried) {
+        Found::Leased(lease) => Ok(lease),
+        Found::Nobody => Err(Fault::NoEndpoint),
+        // Boxed because it is rare, and every connection's memory would hold room for it.
+        Found::Full => Box::pin(queue(worker, scene, pool, source, tried, timer)).await,
+    }
+}
+
+/// Counts a waiter for as long as it lives.
+struct Place<'a>(&'a LivePool);
+
+impl<'a> Place<'a> {
+    fn take(pool: &'a LivePool) -> Option<Self> {
+        let waiting = &pool.shared.waiting;
+        let place = Self(pool);
+        (waiting.fetch_add(1, Ordering::SeqCst) < pool.config.queue.size).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.shared.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn queue(
+    worker: &Worker,
+    scene: &Rc<Scene>,
+    pool_index: usize,
+    source: u64,
+    tried: &Tried,
+    timer: &Timer,
+) -> Result<Lease, Fault> {
+    let pool = scene.pool(pool_index);
+    let Some(_place) = Place::take(pool) else { return Err(Fault::QueueFull) };
+    timer.set(pool.config.queue.timeout);
+    loop {
+        let mut freed = pin!(pool.shared.freed.notified());
+        // Registered before the look, so that what is freed in between is not missed.
+        freed.as_mut().enable();
+        match pick(worker, scene, pool_index, source, tried) {
+            Found::Leased(lease) => return Ok(lease),
+            Found::Nobody => return Err(Fault::NoEndpoint),
+            Found::Full => {}
+        }
+        let woken = std::future::poll_fn(|cx| {
+            if freed.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            if timer.has_passed(cx) { Poll::Ready(false) } else { Poll::Pending }
+        });
+        if !woken.await {
+            return Err(Fault::QueueTimeout);
+        }
+    }
+}
+
+/// The key that `ipHash` looks at; 0 where nobody looks.
+pub(crate) fn source_of(pool: &LivePool, peer: std::net::SocketAddr) -> u64 {
+    match pool.config.algorithm {
+        Algorithm::IpHash => haechi_balance::source_key(peer.ip(), pool.config.source_mask),
+        _ => 0,
+    }
+}

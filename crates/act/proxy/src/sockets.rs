@@ -1,0 +1,111 @@
+//! Which listening sockets are open: bound before anything changes, left after everything has.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use haechi_model::{ListenerKind, ListenerName, Snapshot};
+use haechi_sys::net::{Speaks, listen};
+
+type Key = (ListenerName, SocketAddr);
+
+/// The addresses that the workers stand on.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    workers: usize,
+    open: HashSet<Key>,
+}
+
+/// New sockets, one for each worker, not serving yet.
+#[derive(Debug, Default)]
+pub struct Bound(Vec<(Key, Vec<TcpListener>)>);
+
+/// An address that can't be had.
+#[derive(Debug)]
+pub struct BindError {
+    /// Whose it would be.
+    pub listener: ListenerName,
+    /// Which one.
+    pub address: SocketAddr,
+    /// Why not.
+    pub error: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listener, address, error } = self;
+        write!(f, "listener {listener} can't stand on {address}: {error}")?;
+        match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                write!(f, "\n  help: another program listens there; `ss -ltnp 'sport = :{}'` shows which", address.port())
+            }
+            io::ErrorKind::PermissionDenied => write!(
+                f,
+                "\n  help: ports below 1024 need root or CAP_NET_BIND_SERVICE; a port from 1024 on needs neither"
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                write!(f, "\n  help: no interface of this machine has this address; `ip addr` lists those it has")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Sockets {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self { workers, open: HashSet::new() }
+    }
+
+    pub(crate) fn bind(&self, snapshot: &Snapshot) -> Result<Bound, Vec<BindError>> {
+        let mut bound = Bound::default();
+        let mut errors = Vec::new();
+        for (key, speaks) in wanted(snapshot) {
+            if self.open.contains(&key) {
+                continue;
+            }
+            match self.bind_one(key.1, speaks) {
+                Ok(sockets) => bound.0.push((key, sockets)),
+                Err(error) => errors.push(BindError { listener: key.0, address: key.1, error }),
+            }
+        }
+        if errors.is_empty() { Ok(bound) } else { Err(errors) }
+    }
+
+    fn bind_one(&self, address: SocketAddr, speaks: Speaks) -> io::Result<Vec<TcpListener>> {
+        // SO_REUSEPORT would let two haechi of one user share a port, each with half of the connections and
+        // neither knowing: a socket without it finds out first. A listener of our own may move its name.
+        if !self.open.iter().any(|(_, open)| *open == address) {
+            drop(haechi_sys::net::listen_alone(address)?);
+        }
+        (0..self.workers).map(|_| listen(address, speaks)).collect()
+    }
+
+    /// Takes new sockets over; gives them by worker.
+    pub(crate) fn adopt(&mut self, bound: Bound) -> Vec<Vec<(ListenerName, SocketAddr, TcpListener)>> {
+        let mut by_worker: Vec<Vec<_>> = (0..self.workers).map(|_| Vec::new()).collect();
+        for ((name, address), sockets) in bound.0 {
+            for (worker, socket) in by_worker.iter_mut().zip(sockets) {
+                worker.push((name.clone(), address, socket));
+            }
+            self.open.insert((name, address));
+        }
+        by_worker
+    }
+
+    /// Forgets what `snapshot` does not need; gives it.
+    pub(crate) fn keep_only(&mut self, snapshot: &Snapshot) -> Vec<Key> {
+        let wanted: HashSet<Key> = wanted(snapshot).map(|(key, _)| key).collect();
+        self.open.extract_if(|key| !wanted.contains(key)).collect()
+    }
+}
+
+fn wanted(snapshot: &Snapshot) -> impl Iterator<Item = (Key, Speaks)> {
+    snapshot.listeners.iter().flat_map(|listener| {
+        let speaks = match listener.kind {
+            ListenerKind::Http(_) => Speaks::ClientFirst,
+            ListenerKind::Tcp(_) => Speaks::Anyone,
+        };
+        listener.bind.iter().map(move |address| ((listener.name.clone(), *address), speaks))
+    })
+}

@@ -1,0 +1,170 @@
+//! The narrow interface to the runtime: read, write, splice, and what stands ready. Nothing above it names
+//! a tokio socket, so what lies below can be changed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use haechi_sys::net::{self, Waiting};
+use haechi_sys::pipe::Pipe;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A non-blocking TCP connection.
+///
+/// An accepted one is not registered with the event loop until it must wait: a connection that sends one
+/// request, gets its answer and goes never needs to be.
+#[derive(Debug)]
+pub(crate) struct Stream(State);
+
+#[derive(Debug)]
+enum State {
+    Fresh(std::net::TcpStream),
+    Watched(TcpStream),
+    /// Between the two others, or after registering failed.
+    Lost,
+}
+
+impl Stream {
+    pub(crate) const fn accepted(socket: std::net::TcpStream) -> Self {
+        Self(State::Fresh(socket))
+    }
+
+    /// # Errors
+    /// What the kernel says: refused, unreachable, out of ports.
+    pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        Ok(Self(State::Watched(socket)))
+    }
+
+    fn watched(&mut self) -> io::Result<&mut TcpStream> {
+        if let State::Fresh(_) = self.0
+            && let State::Fresh(socket) = std::mem::replace(&mut self.0, State::Lost)
+        {
+            self.0 = State::Watched(TcpStream::from_std(socket)?);
+        }
+        match &mut self.0 {
+            State::Watched(socket) => Ok(socket),
+            State::Fresh(_) | State::Lost => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Reads what is there; 0 is the end.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        if let State::Fresh(socket) = &mut self.0 {
+            match io::Read::read(socket, buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+        let socket = self.watched()?;
+        let mut buf = ReadBuf::new(buf);
+        ready!(Pin::new(socket).poll_read(cx, &mut buf))?;
+        Poll::Ready(Ok(buf.filled().len()))
+    }
+
+    /// Writes what the socket takes now; 0 if nothing.
+    pub(crate) fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = match &mut self.0 {
+            State::Fresh(socket) => io::Write::write(socket, bytes),
+            State::Watched(socket) => socket.try_write(bytes),
+            State::Lost => Err(io::ErrorKind::NotConnected.into()),
+        };
+        none_if_blocked(written)
+    }
+
+    /// Writes what the socket takes now of two pieces in a row; 0 if nothing.
+    pub(crate) fn write_two_now(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        let pieces = [io::IoSlice::new(first), io::IoSlice::new(second)];
+        let written = match &mut self.0 {
+            State::Fresh(socket) => io::Write::write_vectored(socket, &pieces),
+            State::Watched(socket) => socket.try_write_vectored(&pieces),
+            State::Lost => Err(io::ErrorKind::NotConnected.into()),
+        };
+        none_if_blocked(written)
+    }
+
+    /// Writes at least one byte.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let socket = self.watched()?;
+        Pin::new(socket).poll_write(cx, bytes)
+    }
+
+    /// Moves bytes from this socket into a pipe; 0 is the end.
+    pub(crate) fn poll_splice_in(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe, limit: usize) -> Poll<io::Result<usize>> {
+        let socket = self.watched()?;
+        loop {
+            ready!(socket.poll_read_ready(cx))?;
+            match socket.try_io(Interest::READABLE, || pipe.fill(&*socket, limit)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// Moves bytes from a pipe into this socket.
+    pub(crate) fn poll_splice_out(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe, more: bool) -> Poll<io::Result<usize>> {
+        let socket = self.watched()?;
+        loop {
+            ready!(socket.poll_write_ready(cx))?;
+            match socket.try_io(Interest::WRITABLE, || pipe.drain(&*socket, more)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// Ends our side; the other one may go on.
+    pub(crate) fn end_writing(&self) {
+        match &self.0 {
+            State::Fresh(socket) => net::end_writing(socket),
+            State::Watched(socket) => net::end_writing(socket),
+            State::Lost => {}
+        }
+    }
+
+    /// Whether nothing has come, no end either, since the last read emptied the socket. Costs no system
+    /// call: the event loop has noted it, or has not seen it yet.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        match &mut self.0 {
+            State::Watched(socket) => socket.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending(),
+            State::Fresh(_) | State::Lost => false,
+        }
+    }
+
+    /// Like [`Self::is_quiet`], and wakes the task when that changes. A connection that never had to wait is
+    /// not watched for this.
+    pub(crate) fn poll_noise(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            State::Watched(socket) => socket.poll_read_ready(cx).map(drop),
+            State::Fresh(_) | State::Lost => Poll::Pending,
+        }
+    }
+
+    /// What stands at the head of the receive queue (a system call).
+    pub(crate) fn peek(&self) -> Waiting {
+        match &self.0 {
+            State::Fresh(socket) => net::peek(socket),
+            State::Watched(socket) => net::peek(socket),
+            State::Lost => Waiting::Broken,
+        }
+    }
+
+    /// Makes the coming close send RST.
+    pub(crate) fn reset_on_close(&self) {
+        match &self.0 {
+            State::Fresh(socket) => net::reset_on_close(socket),
+            State::Watched(socket) => net::reset_on_close(socket),
+            State::Lost => {}
+        }
+    }
+}
+
+fn none_if_blocked(written: io::Result<usize>) -> io::Result<usize> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        done => done,
+    }
+}

@@ -1,0 +1,232 @@
+//! Bytes both ways: `tcp` listeners, and what follows a 101.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use haechi_balance::Tried;
+use haechi_model::{Fault, ListenerKind, Side};
+use haechi_sys::pipe::Pipe;
+
+use crate::buffers::HOT;
+use crate::client::Client;
+use crate::exchange::note_outcome;
+use crate::live::LiveEndpoint;
+use crate::scene::Local;
+use crate::select::{Lease, select, source_of};
+use crate::stream::Stream;
+use crate::timer::Timer;
+use crate::upstream::Upstream;
+use crate::worker::Worker;
+
+/// A WebSocket may be silent for long; its own pings keep it alive (the listener's keep-alive time is for
+/// requests). One hour is what Kubernetes users set for ingress-nginx's read timeout on WebSockets.
+pub(crate) const UPGRADED_IDLE: Duration = Duration::from_secs(3600);
+
+/// A direction that moved more than this at a stretch goes through a pipe in the kernel.
+const SPLICE_FROM: u64 = HOT as u64;
+
+/// Serves one connection of a `tcp` listener.
+pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stream, peer: SocketAddr) {
+    let scene = local.scene();
+    let ListenerKind::Tcp(listener) = &scene.listener().config.kind else { return };
+    let pool = listener.pool.index();
+    let timer = worker.timers.timer();
+    let source = source_of(scene.pool(pool), peer);
+    let mut tried = Tried::new();
+    let mut tries = 0u8;
+    loop {
+        let (fault, again) = match select(&worker, &scene, pool, source, &tried, &timer).await {
+            Ok(lease) => match connect(&worker, &timer, &lease).await {
+                Ok(mut upstream) => {
+                    let both = Both { worker: &worker, client: &mut stream, upstream: &mut upstream.stream, timer: &timer };
+                    both.run(lease.endpoint(), listener.idle_timeout).await;
+                    return;
+                }
+                Err(fault) => {
+                    tried.insert(lease.member);
+                    (fault, fault.side() == Side::Endpoint)
+                }
+            },
+            Err(fault) => (fault, false),
+        };
+        tries = tries.saturating_add(1);
+        if !again || tries >= scene.pool(pool).config.retry.tries {
+            scene.listener().counters.of(worker.number).fault(fault);
+            tracing::debug!(%peer, fault = fault.name(), "connection not served");
+            stream.reset_on_close();
+            return;
+        }
+    }
+}
+
+async fn connect(worker: &Worker, timer: &Timer, lease: &Lease) -> Result<Upstream, Fault> {
+    let (pool, endpoint) = (lease.pool(), lease.endpoint());
+    let counters = endpoint.counters(worker.number);
+    counters.requests.add(1);
+    timer.works_with(endpoint.serial);
+    let connected = Upstream::connect(worker, timer, endpoint, &pool.config).await;
+    let failed = connected.as_ref().is_err_and(|fault| fault.side() == Side::Endpoint);
+    counters.failures.add(u64::from(failed));
+    note_outcome(worker, pool, endpoint, failed);
+    connected
+}
+
+/// Serves what follows a 101, with the bytes that the client sent ahead.
+pub(crate) async fn upgraded(
+    worker: &Worker,
+    client: &mut Client,
+    mut upstream: Upstream,
+    endpoint: &LiveEndpoint,
+    idle_timeout: Duration,
+) {
+    let ahead = std::mem::take(&mut client.unread);
+    let both = Both { worker, client: &mut client.stream, upstream: &mut upstream.stream, timer: &client.timer };
+    both.run_with(endpoint, idle_timeout, ahead).await;
+}
+
+struct Both<'a> {
+    worker: &'a Worker,
+    client: &'a mut Stream,
+    upstream: &'a mut Stream,
+    timer: &'a Timer,
+}
+
+impl Both<'_> {
+    async fn run(self, endpoint: &LiveEndpoint, idle_timeout: Duration) {
+        self.run_with(endpoint, idle_timeout, Vec::new()).await;
+    }
+
+    async fn run_with(self, endpoint: &LiveEndpoint, idle_timeout: Duration, ahead: Vec<u8>) {
+        let Self { worker, client, upstream, timer } = self;
+        let mut there = Direction { pending: ahead, ..Direction::default() };
+        let mut back = Direction::default();
+        timer.set(idle_timeout);
+        let whole = std::future::poll_fn(|cx| {
+            let mut moved = false;
+            let outcome = (there.poll(cx, worker, client, upstream, &mut moved), back.poll(cx, worker, upstream, client, &mut moved));
+            match outcome {
+                (Poll::Ready(true), Poll::Ready(true)) => return Poll::Ready(true),
+                (Poll::Ready(false), _) | (_, Poll::Ready(false)) => return Poll::Ready(false),
+                _ => {}
+            }
+            if moved {
+                timer.set(idle_timeout);
+            }
+            if timer.is_cut() || timer.has_passed(cx) { Poll::Ready(false) } else { Poll::Pending }
+        })
+        .await;
+        if !whole {
+            // Both sides must notice that this was no orderly end.
+            client.reset_on_close();
+            upstream.reset_on_close();
+        }
+        let counters = endpoint.counters(worker.number);
+        counters.bytes_out.add(there.bytes);
+        counters.bytes_in.add(back.bytes);
+        there.give_back(worker);
+        back.give_back(worker);
+    }
+}
+
+/// One direction of a tunnel.
+#[derive(Default)]
+struct Direction {
+    pending: Vec<u8>,
+    flushed: usize,
+    pipe: Option<Pipe>,
+    bytes: u64,
+    /// Bytes moved without a pause; a chatty connection never pays for a pipe.
+    stretch: u64,
+    ended: bool,
+    closed: bool,
+}
+
+impl Direction {
+    /// Moves what can be moved. Ready with true at an orderly end, with false when a side broke.
+    fn poll(&mut self, cx: &mut Context<'_>, worker: &Worker, from: &mut Stream, to: &mut Stream, moved: &mut bool) -> Poll<bool> {
+        loop {
+            if self.closed {
+                return Poll::Ready(true);
+            }
+            let step = match &mut self.pipe {
+                Some(pipe) => poll_pipe(cx, pipe, from, to, &mut self.ended),
+                None => self.poll_copy(cx, worker, from, to),
+            };
+            match step {
+                Poll::Ready(Ok(count)) => {
+                    *moved = true;
+                    self.bytes += count;
+                    self.stretch += count;
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+                Poll::Pending => {
+                    self.stretch = 0;
+                    return Poll::Pending;
+                }
+            }
+            let empty = self.pending.is_empty() && self.pipe.as_ref().is_none_or(|pipe| pipe.held() == 0);
+            if self.ended && empty {
+                to.end_writing();
+                self.closed = true;
+            } else if self.pipe.is_none() && empty && self.stretch >= SPLICE_FROM {
+                self.pipe = worker.buffers.take_pipe();
+            }
+        }
+    }
+
+    fn poll_copy(&mut self, cx: &mut Context<'_>, worker: &Worker, from: &mut Stream, to: &mut Stream) -> Poll<std::io::Result<u64>> {
+        if self.flushed < self.pending.len() {
+            let count = std::task::ready!(to.poll_write(cx, &self.pending[self.flushed..]))?;
+            self.flushed += count;
+            if self.flushed == self.pending.len() {
+                worker.buffers.give_vector(std::mem::take(&mut self.pending));
+                self.flushed = 0;
+            }
+            return Poll::Ready(Ok(0));
+        }
+        worker.buffers.with_hot(|hot| {
+            let count = std::task::ready!(from.poll_read(cx, hot))?;
+            self.ended = count == 0;
+            let written = if count == 0 { 0 } else { to.write_now(&hot[..count])? };
+            if written < count {
+                self.pending = worker.buffers.take_vector();
+                self.pending.extend_from_slice(&hot[written..count]);
+            }
+            Poll::Ready(Ok(count as u64))
+        })
+    }
+
+    fn give_back(self, worker: &Worker) {
+        worker.buffers.give_vector(self.pending);
+        if let Some(pipe) = self.pipe {
+            worker.buffers.give_pipe(pipe);
+        }
+    }
+}
+
+/// Fills and empties the pipe once each. Ready with the bytes that came in.
+fn poll_pipe(cx: &mut Context<'_>, pipe: &mut Pipe, from: &mut Stream, to: &mut Stream, ended: &mut bool) -> Poll<std::io::Result<u64>> {
+    let mut came = None;
+    if !*ended && pipe.has_room() {
+        match from.poll_splice_in(cx, pipe, usize::MAX) {
+            Poll::Ready(Ok(0)) => *ended = true,
+            Poll::Ready(Ok(count)) => came = Some(count as u64),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => {}
+        }
+    }
+    if pipe.held() > 0 {
+        match to.poll_splice_out(cx, pipe, false) {
+            Poll::Ready(Ok(_)) => return Poll::Ready(Ok(came.unwrap_or(0))),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => {}
+        }
+    }
+    match came {
+        Some(count) => Poll::Ready(Ok(count)),
+        None if *ended && pipe.held() == 0 => Poll::Ready(Ok(0)),
+        None => Poll::Pending,
+    }
+}

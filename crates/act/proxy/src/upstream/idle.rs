@@ -1,0 +1,93 @@
+//! Idle connections of one worker: last in, first out, so that few stay warm and the rest may age.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use haechi_model::{Moment, Pool};
+use haechi_sys::net::Waiting;
+
+use super::Upstream;
+use crate::live::LiveEndpoint;
+
+/// Hashes an endpoint's serial: a small number that we gave out ourselves, so mixing is all it needs.
+#[derive(Default)]
+pub(crate) struct SerialHasher(u64);
+
+impl Hasher for SerialHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, serial: u64) {
+        self.0 = (self.0 ^ serial).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// Idle connections by the serial of their endpoint.
+#[derive(Default)]
+pub(crate) struct IdleConnections {
+    by_endpoint: RefCell<HashMap<u64, Vec<Idle>, BuildHasherDefault<SerialHasher>>>,
+}
+
+struct Idle {
+    upstream: Upstream,
+    until: Moment,
+}
+
+impl IdleConnections {
+    /// A connection that seems alive. `strict` asks the kernel as well, for requests that can't be sent
+    /// twice: between a look and a send an endpoint may still close, but only within microseconds.
+    pub(crate) fn take(&self, endpoint: &LiveEndpoint, pool: &Pool, now: Moment, strict: bool) -> Option<Upstream> {
+        let mut pools = self.by_endpoint.borrow_mut();
+        let idle = pools.get_mut(&endpoint.serial)?;
+        while let Some(Idle { mut upstream, until }) = idle.pop() {
+            let alive = until > now
+                && upstream.may_go_on(pool, now)
+                && upstream.stream.is_quiet()
+                && (!strict || upstream.stream.peek() == Waiting::Nothing);
+            if alive {
+                upstream.reused = true;
+                return Some(upstream);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose last response was read to its end.
+    pub(crate) fn give(&self, mut upstream: Upstream, endpoint: &LiveEndpoint, pool: &Pool, now: Moment) {
+        upstream.requests += 1;
+        if !upstream.may_go_on(pool, now) {
+            return;
+        }
+        let mut pools = self.by_endpoint.borrow_mut();
+        let idle = pools.entry(endpoint.serial).or_default();
+        if idle.len() < pool.keep_alive.idle as usize {
+            idle.push(Idle { upstream, until: now + pool.keep_alive.idle_timeout });
+        }
+    }
+
+    /// Closes what was idle for too long, or was closed by the other side.
+    pub(crate) fn sweep(&self, now: Moment) {
+        self.by_endpoint.borrow_mut().retain(|_, idle| {
+            idle.retain_mut(|idle| idle.until > now && idle.upstream.stream.is_quiet());
+            !idle.is_empty()
+        });
+    }
+
+    /// Closes all connections to this endpoint.
+    pub(crate) fn purge(&self, serial: u64) {
+        self.by_endpoint.borrow_mut().remove(&serial);
+    }
+
+    /// Closes all connections.
+    pub(crate) fn clear(&self) {
+        self.by_endpoint.borrow_mut().clear();
+    }
+}

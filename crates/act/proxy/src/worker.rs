@@ -1,0 +1,309 @@
+//! A worker: one thread, one event loop, its own sockets, connections and buffers.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haechi_http1::{Pieces, RequestHead, ResponseHead};
+use haechi_model::{EndpointId, ListenerKind, ListenerName};
+use haechi_sys::net::Acceptor;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{Notify, oneshot};
+
+use crate::buffers::Buffers;
+use crate::live::{Live, ListenerCounters};
+use crate::scene::{Local, Scene};
+use crate::stream::Stream;
+use crate::timer::{TICK, Timers};
+use crate::upstream::{IdleConnections, out_of_descriptors};
+use crate::{client, tunnel};
+
+/// Connections accepted in one go before others get their turn.
+const ACCEPT_BATCH: u32 = 64;
+
+/// Ticks between two looks at idle connections: a second.
+const TICKS_PER_SWEEP: u32 = 50;
+
+/// What the control plane tells a worker.
+pub(crate) enum Command {
+    /// A new generation: sockets to stand on, sockets to leave, listeners that are gone.
+    Apply { live: Arc<Live>, open: Vec<(ListenerName, SocketAddr, TcpListener)>, close: Vec<(ListenerName, SocketAddr)>, done: oneshot::Sender<()> },
+    /// Closes idle connections to this endpoint.
+    Purge(u64),
+    /// Cuts off connections that work with this endpoint.
+    Cut(u64),
+    /// Takes nothing new and says when all is finished, or gives up after this long.
+    Stop { grace: Duration, done: oneshot::Sender<usize> },
+}
+
+/// What a worker tells the control plane.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// An endpoint failed as many requests in a row as its pool's passive check allows.
+    FailuresInARow(EndpointId),
+}
+
+/// Parsers and vectors that are used anew for each head.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) request: RequestHead,
+    pub(crate) response: ResponseHead,
+    pub(crate) out: Vec<u8>,
+    pub(crate) pieces: Pieces,
+}
+
+/// What the connections of one thread share.
+pub(crate) struct Worker {
+    pub(crate) number: usize,
+    pub(crate) buffers: Buffers,
+    pub(crate) timers: Rc<Timers>,
+    pub(crate) idle: IdleConnections,
+    pub(crate) scratch: RefCell<Scratch>,
+    random: Cell<u64>,
+    stopping: Cell<bool>,
+    signals: UnboundedSender<Signal>,
+    locals: RefCell<HashMap<ListenerName, Rc<Local>>>,
+    sockets: RefCell<HashMap<(ListenerName, SocketAddr), Rc<Notify>>>,
+}
+
+impl Worker {
+    fn new(number: usize, seed: u64, signals: UnboundedSender<Signal>) -> Rc<Self> {
+        Rc::new(Self {
+            number,
+            buffers: Buffers::new(),
+            timers: Timers::new(haechi_sys::clock::now()),
+            idle: IdleConnections::default(),
+            scratch: RefCell::default(),
+            // xorshift must not start at 0.
+            random: Cell::new(seed.wrapping_add(number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            stopping: Cell::new(false),
+            signals,
+            locals: RefCell::default(),
+            sockets: RefCell::default(),
+        })
+    }
+
+    /// Random enough to break ties (xorshift64*).
+    #[inline]
+    pub(crate) fn random(&self) -> u64 {
+        let mut state = self.random.get();
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        self.random.set(state);
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    pub(crate) fn tell(&self, signal: Signal) {
+        // Without a control plane the process is on its way out.
+        let _ = self.signals.send(signal);
+    }
+
+    fn apply(
+        self: &Rc<Self>,
+        live: &Arc<Live>,
+        open: Vec<(ListenerName, SocketAddr, TcpListener)>,
+        close: Vec<(ListenerName, SocketAddr)>,
+    ) {
+        {
+            let mut locals = self.locals.borrow_mut();
+            locals.retain(|name, local| {
+                let stays = live.listeners.iter().any(|listener| listener.config.name == *name);
+                if !stays {
+                    local.close();
+                }
+                stays
+            });
+            for (index, listener) in live.listeners.iter().enumerate() {
+                let scene = Scene::new(Arc::clone(live), index);
+                match locals.get(&listener.config.name) {
+                    Some(local) => local.change(scene),
+                    None => drop(locals.insert(listener.config.name.clone(), Local::new(scene))),
+                }
+            }
+        }
+        for (name, address, socket) in open {
+            self.open(name, address, socket);
+        }
+        for key in close {
+            if let Some(leave) = self.sockets.borrow_mut().remove(&key) {
+                leave.notify_one();
+            }
+        }
+        self.timers.wake_all();
+    }
+
+    fn open(self: &Rc<Self>, name: ListenerName, address: SocketAddr, socket: TcpListener) {
+        let Some(local) = self.locals.borrow().get(&name).cloned() else { return };
+        let leave = Rc::new(Notify::new());
+        match Acceptor::new(socket) {
+            Ok(socket) => {
+                self.sockets.borrow_mut().insert((name, address), Rc::clone(&leave));
+                tokio::task::spawn_local(accept_all(Rc::clone(self), local, socket, leave));
+            }
+            Err(error) => tracing::error!(%address, %error, "the event loop refuses a listening socket"),
+        }
+    }
+
+    /// Serves one accepted connection in a task of its own.
+    fn serve(self: &Rc<Self>, local: &Rc<Local>, socket: std::net::TcpStream, peer: SocketAddr) {
+        let (worker, local) = (Rc::clone(self), Rc::clone(local));
+        let open = Open::new(&worker, &local);
+        let stream = Stream::accepted(socket);
+        match local.scene().listener().config.kind {
+            ListenerKind::Http(_) => drop(tokio::task::spawn_local(async move {
+                client::serve(worker, local, stream, peer).await;
+                drop(open);
+            })),
+            ListenerKind::Tcp(_) => drop(tokio::task::spawn_local(async move {
+                tunnel::serve(worker, local, stream, peer).await;
+                drop(open);
+            })),
+        }
+    }
+}
+
+/// Counts a connection as open for as long as it lives.
+struct Open(Arc<ListenerCounters>);
+
+impl Open {
+    fn new(worker: &Worker, local: &Local) -> Self {
+        let counters = Arc::clone(&local.scene().listener().counters);
+        counters.opened(worker.number);
+        Self(counters)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.closed();
+    }
+}
+
+/// Accepts until the socket is to be left; what the kernel has accepted by then is served still.
+async fn accept_all(worker: Rc<Worker>, local: Rc<Local>, socket: Acceptor, leave: Rc<Notify>) {
+    loop {
+        tokio::select! {
+            biased;
+            () = leave.notified() => break,
+            ready = socket.ready() => {
+                if ready.is_err() {
+                    return;
+                }
+                if wait_for_room(&worker, &local).await {
+                    continue;
+                }
+                match accept_some(&worker, &local, &socket) {
+                    Accepted::Drained => {}
+                    Accepted::Some => tokio::task::yield_now().await,
+                    Accepted::Exhausted => tokio::time::sleep(TICK).await,
+                }
+            }
+        }
+    }
+    while matches!(accept_some(&worker, &local, &socket), Accepted::Some) {}
+}
+
+/// Waits a moment if the listener has as many connections as it may.
+async fn wait_for_room(worker: &Worker, local: &Local) -> bool {
+    let scene = local.scene();
+    let listener = scene.listener();
+    let full = listener.config.max_connections.is_some_and(|max| listener.counters.open() >= u64::from(max.get()));
+    if full && !worker.is_stopping() {
+        tokio::time::sleep(TICK).await;
+    }
+    full
+}
+
+enum Accepted {
+    /// The kernel's queue is empty.
+    Drained,
+    /// There may be more.
+    Some,
+    /// Out of descriptors: trying again at once would spin.
+    Exhausted,
+}
+
+fn accept_some(worker: &Rc<Worker>, local: &Rc<Local>, socket: &Acceptor) -> Accepted {
+    for _ in 0..ACCEPT_BATCH {
+        match socket.accept() {
+            Ok((stream, peer)) => worker.serve(local, stream, peer),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Accepted::Drained,
+            Err(error) if error.raw_os_error().is_some_and(out_of_descriptors) => {
+                tracing::warn!(%error, "can't accept; raise the limit of open files");
+                return Accepted::Exhausted;
+            }
+            // The client went away while it waited (ECONNABORTED and the like).
+            Err(error) => tracing::debug!(%error, "accept"),
+        }
+    }
+    Accepted::Some
+}
+
+/// The life of a worker's thread.
+pub(crate) async fn run(number: usize, seed: u64, signals: UnboundedSender<Signal>, mut commands: UnboundedReceiver<Command>) {
+    let worker = Worker::new(number, seed, signals);
+    tokio::task::spawn_local(tick(Rc::clone(&worker)));
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Apply { live, open, close, done } => {
+                worker.apply(&live, open, close);
+                // The control plane may have stopped waiting.
+                let _ = done.send(());
+            }
+            Command::Purge(serial) => worker.idle.purge(serial),
+            Command::Cut(serial) => worker.timers.cut(serial),
+            Command::Stop { grace, done } => {
+                let left = stop(&worker, grace).await;
+                let _ = done.send(left);
+                return;
+            }
+        }
+    }
+}
+
+async fn tick(worker: Rc<Worker>) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut count = 0u32;
+    loop {
+        ticks.tick().await;
+        let now = haechi_sys::clock::now();
+        worker.timers.tick(now);
+        count = count.wrapping_add(1);
+        if count.is_multiple_of(TICKS_PER_SWEEP) {
+            worker.idle.sweep(now);
+        }
+    }
+}
+
+/// Finishes what runs. Gives the number of connections that did not end in time.
+async fn stop(worker: &Rc<Worker>, grace: Duration) -> usize {
+    worker.stopping.set(true);
+    for leave in worker.sockets.borrow_mut().drain() {
+        leave.1.notify_one();
+    }
+    for local in worker.locals.borrow().values() {
+        local.close();
+    }
+    let finished = async {
+        // The accept loops end first, so that what they accept last is counted.
+        tokio::task::yield_now().await;
+        while worker.timers.len() > 0 {
+            worker.timers.wake_all();
+            tokio::time::sleep(TICK).await;
+        }
+    };
+    // Time is up or all is done: either way what is left is the answer.
+    let _ = tokio::time::timeout(grace, finished).await;
+    worker.idle.clear();
+    worker.timers.len()
+}

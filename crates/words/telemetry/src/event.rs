@@ -1,0 +1,30 @@
+//! Kinds of events.
+
+/// The process serves.
+pub const STARTED: &str = "started";
+/// The process takes nothing new.
+pub const STOPPING: &str = "stopping";
+/// A generation came into force.
+pub const CONFIG_APPLIED: &str = "configApplied";
+/// A config was refused; the generation in force stays.
+pub const CONFIG_REFUSED: &str = "configRefused";
+/// An endpoint's health changed.
+pub const HEALTH_CHANGED: &str = "healthChanged";
+/// Failed requests took an endpoint out, or its time is over.
+pub const EJECTION_CHANGED: &str = "ejectionChanged";
+/// An operator enabled, drained or disabled an endpoint.
+pub const ADMIN_CHANGED: &str = "adminChanged";
+/// A pool has no endpoint that can serve, or has one again.
+pub const POOL_CHANGED: &str = "poolChanged";
+
+/// All of them.
+pub const ALL: &[&str] = &[
+    STARTED,
+    STOPPING,
+    CONFIG_APPLIED,
+    CONFIG_REFUSED,
+    HEALTH_CHANGED,
+    EJECTION_CHANGED,
+    ADMIN_CHANGED,
+    POOL_CHANGED,
+];
