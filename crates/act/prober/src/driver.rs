@@ -64,7 +64,10 @@ impl<R: Runner> Driver<R> {
     fn cancel_void(&self) {
         let void = self.shared.fleet().take_void();
         if !void.is_empty() {
-            self.flights.values().filter(|(job, _)| void.contains(&job.flight)).for_each(|(_, task)| task.abort());
+            self.flights
+                .values()
+                .filter(|(job, _)| void.contains(&job.flight))
+                .for_each(|(_, task)| task.abort());
         }
     }
 
@@ -83,7 +86,9 @@ impl<R: Runner> Driver<R> {
         let (task, outcome) = match ended {
             Ok((task, outcome)) => (task, outcome),
             // Cancelled: the fleet knows that nobody waits. Panicked: our bug, not the endpoint's.
-            Err(error) => (error.id(), ProbeOutcome::failure(FailureKind::Local, format!("the probe broke: {error}"))),
+            Err(error) => {
+                (error.id(), ProbeOutcome::failure(FailureKind::Local, format!("the probe broke: {error}")))
+            }
         };
         if let Some((job, _)) = self.flights.remove(&task) {
             self.shared.update(|fleet, now| {

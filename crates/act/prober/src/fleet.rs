@@ -123,9 +123,10 @@ impl Fleet {
             }
             let pool = pools.entry(target.id.pool.clone()).or_insert_with(|| (target.passive, Vec::new()));
             pool.1.push(target.id.endpoint.clone());
-            let known = before.get(&target.id).copied().filter(|key| {
-                self.slots.get(key).is_some_and(|slot| slot.address == target.address)
-            });
+            let known = before
+                .get(&target.id)
+                .copied()
+                .filter(|key| self.slots.get(key).is_some_and(|slot| slot.address == target.address));
             match known {
                 Some(key) => {
                     before.remove(&target.id);
@@ -273,7 +274,8 @@ impl Fleet {
             return None;
         }
         let served = slot.machine.serving();
-        let asked = |check: &Option<Arc<HealthCheck>>| check.as_ref().map(|check| (check.probe.clone(), check.port));
+        let asked =
+            |check: &Option<Arc<HealthCheck>>| check.as_ref().map(|check| (check.probe.clone(), check.port));
         let same_probe = asked(&slot.check) == asked(&check);
         let change = slot.machine.reconfigure(check.as_deref(), now);
         slot.check = check;

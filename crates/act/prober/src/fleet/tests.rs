@@ -85,7 +85,10 @@ fn new_targets_are_told_and_probed() {
     assert!(verdicts.iter().all(|verdict| verdict.report.health.serving));
     let verdicts = run_all(&mut fleet, at(10), &bad());
     assert_eq!(verdicts.len(), 1);
-    assert_eq!(verdicts[0].change.as_ref().unwrap().to_string(), "Unknown to Unhealthy: probe failed: connection refused");
+    assert_eq!(
+        verdicts[0].change.as_ref().unwrap().to_string(),
+        "Unknown to Unhealthy: probe failed: connection refused"
+    );
     assert_eq!((health(&fleet, 1), health(&fleet, 2)), (Health::Unhealthy, Health::Unknown));
 }
 
@@ -98,7 +101,8 @@ fn the_same_address_keeps_state_and_another_one_starts_anew() {
     assert_eq!(fleet.set_targets(vec![target(1, Some(tcp.clone()))], at(11)), []);
     assert_eq!(health(&fleet, 1), Health::Healthy);
 
-    let moved = Target { address: "10.9.9.9:80".parse().unwrap(), start: Start::Unproven, ..target(1, Some(tcp)) };
+    let moved =
+        Target { address: "10.9.9.9:80".parse().unwrap(), start: Start::Unproven, ..target(1, Some(tcp)) };
     let verdicts = fleet.set_targets(vec![moved], at(12));
     assert_eq!((verdicts.len(), verdicts[0].report.health.serving), (1, false));
     assert_eq!(fleet.slots.len(), 1);
@@ -144,7 +148,7 @@ fn another_probe_voids_the_one_under_way_but_another_interval_does_not() {
 fn a_removed_target_is_forgotten_even_in_line_and_under_way() {
     let mut fleet = Fleet::new(1, Limits { network: 1, programs: 1 });
     let tcp = check(Probe::Tcp, 10);
-    fleet.set_targets(vec![target(1, Some(tcp.clone())), target(2, Some(tcp.clone()))], at(0));
+    fleet.set_targets(vec![target(1, Some(tcp.clone())), target(2, Some(tcp))], at(0));
     fleet.wake(at(10));
     let job = fleet.launch(at(10)).unwrap();
     assert!(fleet.launch(at(10)).is_none(), "its lane is full");
@@ -194,7 +198,10 @@ fn ejections_end_by_time_by_a_probe_and_for_the_last_one() {
     fleet.set_targets(vec![target(1, None), target(2, Some(check(Probe::Tcp, 600)))], at(0));
     let verdicts = fleet.passive_failure(&id("web", 1), at(1));
     let until = at(31);
-    assert_eq!(steps(&verdicts), [("web-1".into(), EjectionStep::Ejected { failures: 5, until, in_a_row: 1 })]);
+    assert_eq!(
+        steps(&verdicts),
+        [("web-1".into(), EjectionStep::Ejected { failures: 5, until, in_a_row: 1 })]
+    );
     assert_eq!(verdicts[0].report.ejected_until, Some(until));
     assert_eq!(fleet.passive_failure(&id("web", 2), at(2)), [], "the cap");
     assert_eq!(fleet.passive_failure(&id("web", 9), at(2)), [], "unknown");
@@ -219,10 +226,7 @@ fn an_active_success_ends_an_ejection() {
     run_all(&mut fleet, at(10), &good());
     assert_eq!(steps(&fleet.passive_failure(&id("web", 1), at(11))).len(), 1);
     let verdicts = run_all(&mut fleet, at(22), &good());
-    assert_eq!(
-        steps(&verdicts),
-        [("web-1".into(), EjectionStep::Returned(ReturnCause::ProbeSucceeded))]
-    );
+    assert_eq!(steps(&verdicts), [("web-1".into(), EjectionStep::Returned(ReturnCause::ProbeSucceeded))]);
     assert_eq!(verdicts[0].report.ejected_until, None);
 }
 

@@ -64,7 +64,8 @@ mod tests {
     async fn refusals_name_the_address() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let deadline = Deadline { at: Instant::now() + Duration::from_secs(5), timeout: Duration::from_secs(5) };
+        let deadline =
+            Deadline { at: Instant::now() + Duration::from_secs(5), timeout: Duration::from_secs(5) };
         let stream = connect(address, deadline).await.unwrap();
         assert!(!is_itself(&stream));
         drop((stream, listener));

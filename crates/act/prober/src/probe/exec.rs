@@ -102,7 +102,10 @@ async fn drain(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) -> Resu
     let mut piece = [0; 4096];
     let mut total = 0_usize;
     loop {
-        let count = pipe.read(&mut piece).await.map_err(|error: io::Error| Failed::new(FailureKind::Local, plain(&error)))?;
+        let count = pipe
+            .read(&mut piece)
+            .await
+            .map_err(|error: io::Error| Failed::new(FailureKind::Local, plain(&error)))?;
         if count == 0 {
             return Ok(());
         }

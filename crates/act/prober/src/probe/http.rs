@@ -103,7 +103,8 @@ async fn read_head<S: AsyncRead + Unpin>(stream: &mut S, method: &str) -> Result
             return Err(Failed::new(FailureKind::Protocol, text));
         }
         if let Some(end) = head::end_of(&buffer) {
-            let head = head::parse(&buffer[..end], method).map_err(|text| Failed::new(FailureKind::Protocol, text))?;
+            let head = head::parse(&buffer[..end], method)
+                .map_err(|text| Failed::new(FailureKind::Protocol, text))?;
             let rest = buffer.split_off(end);
             if !head.is_interim() {
                 return Ok((head, rest));
@@ -183,7 +184,11 @@ fn needle(wanted: &BodyMatch) -> &str {
 
 fn expected(ranges: &[StatusRange]) -> String {
     let one = |range: &StatusRange| {
-        if range.first == range.last { range.first.to_string() } else { format!("{}-{}", range.first, range.last) }
+        if range.first == range.last {
+            range.first.to_string()
+        } else {
+            format!("{}-{}", range.first, range.last)
+        }
     };
     ranges.iter().map(one).collect::<Vec<_>>().join(", ")
 }

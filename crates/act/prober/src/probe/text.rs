@@ -40,16 +40,11 @@ pub(super) fn plain(error: &io::Error) -> String {
 
 /// haechi itself is short of something: descriptors, memory, local ports, processes.
 pub(super) fn ours(error: &io::Error) -> Option<Failed> {
-    let scarce = [
-        Errno::MFILE,
-        Errno::NFILE,
-        Errno::NOBUFS,
-        Errno::NOMEM,
-        Errno::ADDRNOTAVAIL,
-        Errno::AGAIN,
-    ];
+    let scarce = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL, Errno::AGAIN];
     let errno = Errno::from_io_error(error)?;
-    scarce.contains(&errno).then(|| Failed::new(FailureKind::Local, format!("haechi can't probe: {}", plain(error))))
+    scarce
+        .contains(&errno)
+        .then(|| Failed::new(FailureKind::Local, format!("haechi can't probe: {}", plain(error))))
 }
 
 #[cfg(test)]
@@ -81,7 +76,10 @@ mod tests {
         let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
         assert_eq!(ours(&error(Errno::CONNREFUSED)), None);
         let failed = ours(&error(Errno::MFILE)).unwrap();
-        assert_eq!((failed.kind, failed.text.as_str()), (FailureKind::Local, "haechi can't probe: too many open files"));
+        assert_eq!(
+            (failed.kind, failed.text.as_str()),
+            (FailureKind::Local, "haechi can't probe: too many open files")
+        );
     }
 
     proptest! {

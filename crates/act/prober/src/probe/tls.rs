@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::Failed;
-use super::text::plain;
+use super::text::{LONGEST, first_line, plain};
 
 /// What probes trust; read once and kept, because the system's store has more than a hundred
 /// certificates.
@@ -80,8 +80,9 @@ pub(super) async fn handshake(
     let config = trust.config(tls).await?;
     let name = match name.map(without_port) {
         None => ServerName::IpAddress(address.ip().into()),
-        Some(name) => ServerName::try_from(name.to_owned())
-            .map_err(|_| Failed::new(FailureKind::Tls, format!("\"{name}\" can't be the name of a TLS server")))?,
+        Some(name) => ServerName::try_from(name.to_owned()).map_err(|_| {
+            Failed::new(FailureKind::Tls, format!("\"{name}\" can't be the name of a TLS server"))
+        })?,
     };
     TlsConnector::from(config).connect(name, stream).await.map_err(|error| {
         failure(&error).unwrap_or_else(|| {
@@ -111,17 +112,25 @@ fn distrust(why: &str) -> Failed {
 fn why_not(error: &CertificateError) -> String {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".into(),
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet".into(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet".into()
+        }
         CertificateError::UnknownIssuer => "its issuer is unknown".into(),
         CertificateError::NotValidForName => "it is for another name".into(),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            format!("it is for {}, not for {}", presented.join(", "), expected.to_str())
+            let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
+            format!("it is for {}, not for {}", names.join(", "), expected.to_str())
         }
         CertificateError::Revoked => "it is revoked".into(),
         CertificateError::BadSignature => "its signature is wrong".into(),
         CertificateError::BadEncoding => "it is malformed".into(),
         other => other.to_string(),
     }
+}
+
+/// rustls presents names as `DnsName("shop.example.com")`.
+fn bare(name: &str) -> String {
+    first_line(name.split('"').nth(1).unwrap_or(name).as_bytes(), LONGEST)
 }
 
 /// `shop.example.com:8443` → `shop.example.com`; an IPv6 address loses its brackets.

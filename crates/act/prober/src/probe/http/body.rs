@@ -54,9 +54,18 @@ enum State {
     Length(u64),
     UntilClose,
     /// Digits of a chunk size so far, and whether one came.
-    Size { size: u64, any: bool, line: usize },
-    Extension { size: u64, line: usize },
-    SizeEnd { size: u64 },
+    Size {
+        size: u64,
+        any: bool,
+        line: usize,
+    },
+    Extension {
+        size: u64,
+        line: usize,
+    },
+    SizeEnd {
+        size: u64,
+    },
     Data(u64),
     DataCr,
     DataLf,
@@ -166,7 +175,8 @@ mod tests {
 
     #[test]
     fn chunks() {
-        let table: [(&str, Result<(usize, bool), ()>); 16] = [
+        type Row = (&'static str, Result<(usize, bool), ()>);
+        let table: [Row; 16] = [
             ("2\r\nok\r\n0\r\n\r\n", Ok((2, true))),
             ("1\r\no\r\n1\r\nk\r\n0\r\nTrailer: x\r\n\r\n", Ok((2, true))),
             ("A;ext=1\r\n0123456789\r\n0\r\n", Ok((10, true))),
@@ -186,11 +196,18 @@ mod tests {
         ];
         for (raw, expected) in table {
             for cuts in [1, 3, 1000] {
-                assert_eq!(decode(&Framing::Chunked, raw.as_bytes(), cuts).map_err(|_| ()), expected, "{raw:?}");
+                assert_eq!(
+                    decode(&Framing::Chunked, raw.as_bytes(), cuts).map_err(|_| ()),
+                    expected,
+                    "{raw:?}"
+                );
             }
         }
         let endless = format!("2;{}", "x".repeat(1000));
-        assert_eq!(decode(&Framing::Chunked, endless.as_bytes(), 7), Err("the response has an endless chunk header"));
+        assert_eq!(
+            decode(&Framing::Chunked, endless.as_bytes(), 7),
+            Err("the response has an endless chunk header")
+        );
         let zeros = "0".repeat(1000);
         assert!(decode(&Framing::Chunked, zeros.as_bytes(), 7).is_err());
     }

@@ -79,7 +79,9 @@ fn status(line: &[u8]) -> Result<u16, String> {
     let rest = line.strip_prefix(b"HTTP/1.1 ").or_else(|| line.strip_prefix(b"HTTP/1.0 "));
     let code = rest.and_then(|rest| match rest {
         [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => Some((a, b, c)),
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', reason @ ..] if is_text(reason) => Some((a, b, c)),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', reason @ ..] if is_text(reason) => {
+            Some((a, b, c))
+        }
         _ => None,
     });
     let (a, b, c) = code.ok_or("the response has a malformed status line")?;
@@ -173,7 +175,11 @@ mod tests {
         assert_eq!(framing("Content-Length: 5\r\n"), Ok(Framing::Length(5)));
         assert_eq!(framing("content-length:\t5 \r\nContent-Length: 5\r\n"), Ok(Framing::Length(5)));
         assert_eq!(framing("Transfer-Encoding: Chunked\r\n"), Ok(Framing::Chunked));
-        for head in ["HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n", "HTTP/1.1 304 No\r\n\r\n", "HTTP/1.1 100 C\r\n\r\n"] {
+        for head in [
+            "HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n",
+            "HTTP/1.1 304 No\r\n\r\n",
+            "HTTP/1.1 100 C\r\n\r\n",
+        ] {
             assert_eq!(parse(head.as_bytes(), "GET").unwrap().framing, Framing::Empty);
         }
         let head = parse(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HEAD").unwrap();
@@ -208,7 +214,9 @@ mod tests {
 
     #[test]
     fn a_banner_is_noticed_at_once() {
-        for (bytes, may) in [("", true), ("H", true), ("HTTP/1.1 2", true), ("SSH-2.0", false), ("HTTP/2", false)] {
+        for (bytes, may) in
+            [("", true), ("H", true), ("HTTP/1.1 2", true), ("SSH-2.0", false), ("HTTP/2", false)]
+        {
             assert_eq!(may_be_http(bytes.as_bytes()), may, "{bytes}");
         }
     }

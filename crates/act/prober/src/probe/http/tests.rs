@@ -76,7 +76,11 @@ fn answers() {
         ("HTTP/1.1 200 OK\r\n\r\n", None, Ok("status 200")),
         ("HTTP/1.0 302 Found\r\nLocation: /x\r\n\r\n", None, Ok("status 302")),
         ("HTTP/1.1 503 Busy\r\n\r\n", None, Err((Status, "status 503, expected 200-399"))),
-        ("HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n\r\n", None, Ok("status 204")),
+        (
+            "HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
+            None,
+            Ok("status 204"),
+        ),
         ("HTTP/1.1 101 Up\r\n\r\n", None, Err((Status, "status 101, expected 200-399"))),
         // No body is needed, so a lie about it does no harm.
         ("HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", None, Ok("status 200")),
@@ -99,7 +103,11 @@ fn answers() {
         ),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nnook", Some(&has), Err((Body, "body lacks \"ok\""))),
         ("HTTP/1.1 204 No\r\n\r\nok", Some(&has), Err((Body, "body lacks \"ok\""))),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nno", Some(&has), Err((Closed, "connection closed in the body"))),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nno",
+            Some(&has),
+            Err((Closed, "connection closed in the body")),
+        ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nno",
             Some(&has),
@@ -127,7 +135,10 @@ fn answers() {
 #[test]
 fn a_banner_of_another_protocol_is_shown() {
     let result = answer(&ask(OK, None), b"SSH-2.0-OpenSSH_9.9\r\nmore", 99);
-    assert_eq!(result, Err((FailureKind::Protocol, "the answer is not HTTP/1: \"SSH-2.0-OpenSSH_9.9\"".into())));
+    assert_eq!(
+        result,
+        Err((FailureKind::Protocol, "the answer is not HTTP/1: \"SSH-2.0-OpenSSH_9.9\"".into()))
+    );
 }
 
 #[test]
@@ -154,7 +165,10 @@ fn an_endless_body_ends_the_probe() {
     let has = Contains("ok".into());
     let lacks = Lacks("error".into());
     let endless = [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), &vec![b'.'; 1_000_000]].concat();
-    assert_eq!(answer(&ask(OK, Some(&has)), &endless, 4096), Err((FailureKind::Body, "body lacks \"ok\"".into())));
+    assert_eq!(
+        answer(&ask(OK, Some(&has)), &endless, 4096),
+        Err((FailureKind::Body, "body lacks \"ok\"".into()))
+    );
     assert_eq!(answer(&ask(OK, Some(&lacks)), &endless, 4096), Ok("status 200, body lacks \"error\"".into()));
 }
 
