@@ -1,0 +1,111 @@
+//! What a config leaves out. Most defaults stand in the model; these are the ones that it does not state,
+//! and the parts that code builds on (`run --listen … --to …`, the lab, tests).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use haechi_model::{
+    Algorithm, ClientTimeouts, Endpoint, HealthCheck, HttpLimits, HttpListener, Listener, ListenerKind, Node,
+    PassiveCheck, Pool, PoolIndex, Probe, Queue, Retry, Route, SourceMask, StatusRange, UpstreamKeepAlive,
+    UpstreamTimeouts,
+};
+
+/// Name of a node that was given none.
+pub const NODE_NAME: &str = "haechi";
+
+/// A quiet `tcp` connection is kept for an hour: longer than database pools keep theirs (HikariCP and pgx
+/// renew after 30 to 60 minutes).
+pub const TCP_IDLE: Duration = Duration::from_secs(3600);
+
+/// A draining endpoint has a minute, which is nginx's and our own default for a pause in a response.
+pub const DRAIN: Duration = Duration::from_secs(60);
+
+/// A node with the default name.
+pub fn node() -> Node {
+    Node { name: NODE_NAME.into(), zone: None }
+}
+
+/// A pool with every setting at its default and without endpoints.
+pub fn pool(name: &str) -> Pool {
+    Pool {
+        name: name.into(),
+        algorithm: Algorithm::default(),
+        endpoints: Vec::new(),
+        health_check: None,
+        passive: None,
+        retry: Retry::default(),
+        timeouts: UpstreamTimeouts::default(),
+        connection_limit: None,
+        queue: Queue::default(),
+        keep_alive: UpstreamKeepAlive::default(),
+        slow_start: Duration::ZERO,
+        panic_threshold: 0,
+        drain_timeout: DRAIN,
+        source_mask: SourceMask::default(),
+    }
+}
+
+/// An endpoint of weight 1 in tier 0, enabled.
+pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
+    Endpoint {
+        name: name.into(),
+        address,
+        zone: None,
+        weight: 1,
+        tier: 0,
+        admin: haechi_model::AdminState::Enabled,
+    }
+}
+
+/// An `http` listener with these routes.
+pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> Listener {
+    let http = HttpListener { routes, limits: HttpLimits::default(), timeouts: ClientTimeouts::default() };
+    Listener { name: name.into(), bind, kind: ListenerKind::Http(http), max_connections: None }
+}
+
+/// The route that takes every request.
+pub fn route(pool: PoolIndex) -> Route {
+    Route {
+        host: haechi_model::HostMatch::Any,
+        path: haechi_model::PathMatch::Prefix("/".into()),
+        methods: Vec::new(),
+        headers: Vec::new(),
+        pool,
+    }
+}
+
+/// `GET /` in clear text; 200 to 399 is a success (HAProxy, Traefik).
+pub fn http_probe() -> Probe {
+    Probe::Http {
+        tls: None,
+        method: "GET".into(),
+        path: "/".into(),
+        host: None,
+        expect: vec![StatusRange { first: 200, last: 399 }],
+        body: None,
+    }
+}
+
+/// This probe every 10 s with a timeout of 5 s; 2 successes or 3 failures decide (HAProxy decides by 2 and 3 as well).
+pub fn health_check(probe: Probe) -> HealthCheck {
+    HealthCheck {
+        probe,
+        port: None,
+        interval: Duration::from_secs(10),
+        timeout: Duration::from_secs(5),
+        fast_interval: None,
+        healthy_threshold: 2,
+        unhealthy_threshold: 3,
+        start_grace: Duration::ZERO,
+    }
+}
+
+/// 5 failures in a row eject for 10 s, at most 5 minutes, at most half of the pool.
+pub fn passive_check() -> PassiveCheck {
+    PassiveCheck {
+        consecutive_failures: 5,
+        ejection_time: Duration::from_secs(10),
+        max_ejection_time: Duration::from_secs(300),
+        max_ejected: 50,
+    }
+}

@@ -1,0 +1,374 @@
+//! Every key of the format: type, bounds, default and doc. Bounds refuse what can only be a mistake; each
+//! says what it is measured against.
+
+use std::time::Duration;
+
+use crate::shape::{Key, Kind, Shape, Text};
+
+const NAME: Kind = Kind::Text(Text::Name);
+const ANY: Kind = Kind::Text(Text::Any);
+
+/// Waits of one exchange. Under 1 ms a local connection already times out; a day is longer than any upload,
+/// long poll or night job.
+const WAIT: Kind = Kind::Duration(Duration::from_millis(1), DAY);
+/// Spans that zero turns off.
+const SPAN: Kind = Kind::Duration(Duration::ZERO, DAY);
+/// Idle times of long connections: a year, in which a kernel is updated.
+const IDLE: Kind = Kind::Duration(Duration::from_millis(1), Duration::from_secs(365 * 86_400));
+const DAY: Duration = Duration::from_secs(86_400);
+/// Counts of connections or requests, as wide as the model holds them.
+const COUNT: Kind = Kind::Int(1, u32::MAX as u64);
+const COUNT_OR_NONE: Kind = Kind::Int(0, u32::MAX as u64);
+/// Results in a row: 1000 at the default interval are almost three hours.
+const STREAK: Kind = Kind::Int(1, 1000);
+const PORT: Kind = Kind::Int(1, u16::MAX as u64);
+
+pub(crate) static ROOT: Shape = Shape {
+    title: "the config",
+    keys: &[
+        Key::new("node", Kind::Section(&NODE), "Who this node is."),
+        // Twice the hardware threads of the largest two-socket machines of 2025 (2 × 384).
+        Key::new("workers", Kind::Int(1, 1536), "Data-plane threads; one per core if left out."),
+        Key::new("admin", Kind::Section(&ADMIN), "The admin API besides its Unix socket."),
+        Key::new("listeners", Kind::Named(&Kind::Section(&LISTENER)), "What is accepted, by name."),
+        Key::new(
+            "pools",
+            Kind::Named(&Kind::Section(&POOL)),
+            "Where it goes: groups of interchangeable endpoints, by name.",
+        ),
+    ],
+    later: &["virtualRouters"],
+    extensible: true,
+};
+
+pub(crate) static NODE: Shape = Shape::new(
+    "a node",
+    &[
+        Key::new("name", NAME, "As peers and people call it.").default("haechi"),
+        Key::new("zone", NAME, "Its failure domain, as Kubernetes' topology.kubernetes.io/zone."),
+    ],
+);
+
+pub(crate) static ADMIN: Shape = Shape::new(
+    "the admin section",
+    &[Key::new(
+        "listen",
+        Kind::Text(Text::Address),
+        "Loopback address for reading status and metrics over TCP.",
+    )],
+);
+
+pub(crate) static LISTENER: Shape = Shape {
+    title: "a listener",
+    keys: &[
+        Key::new(
+            "bind",
+            Kind::Many(&Kind::Text(Text::Bind)),
+            "Addresses to stand on. `:80` means 0.0.0.0:80 and [::]:80.",
+        )
+        .required(),
+        Key::new("protocol", Kind::Word(&["http", "tcp"], &["https", "tls", "udp"]), "What is spoken on it.")
+            .required(),
+        Key::new(
+            "maxConnections",
+            COUNT,
+            "Most connections open at a time over all workers; further ones wait in the kernel's queue.",
+        ),
+        Key::new(
+            "routes",
+            Kind::List(&Kind::Section(&ROUTE)),
+            "Which requests go to which pool (http). The most specific match wins, not the first.",
+        ),
+        Key::new("limits", Kind::Section(&LIMITS), "What a request head may measure (http)."),
+        Key::new("timeouts", Kind::Section(&CLIENT_TIMEOUTS), "How long a client may take (http)."),
+        Key::new("pool", NAME, "Where connections go (tcp)."),
+        Key::new(
+            "idleTimeout",
+            IDLE,
+            "A connection on which neither side sent anything for so long is closed (tcp).",
+        )
+        .default("1h"),
+    ],
+    later: &["tls", "proxyProtocol"],
+    extensible: false,
+};
+
+pub(crate) static ROUTE: Shape = Shape::new(
+    "a route",
+    &[
+        Key::new("host", Kind::Text(Text::Host), "`shop.example.com`, or `*.example.com` for one label in front; every host if left out."),
+        Key::new(
+            "path",
+            Kind::Either(&[Kind::Text(Text::Path), Kind::Section(&PATH)]),
+            "A prefix by whole elements: `/api` takes /api and /api/x, not /apix; a trailing slash makes no difference.",
+        )
+        .default("/"),
+        Key::new("methods", Kind::Many(&Kind::Text(Text::Method)), "Any of these methods; all if left out."),
+        Key::new("headers", Kind::Headers, "All of these must be there with this value; null takes any value."),
+        Key::new("pool", NAME, "Where matching requests go.").required(),
+    ],
+);
+
+pub(crate) static PATH: Shape = Shape::new(
+    "a path match",
+    &[
+        Key::new("exact", Kind::Text(Text::Path), "Exactly this path."),
+        Key::new(
+            "prefix",
+            Kind::Text(Text::Path),
+            "This path and everything below it; the same as a plain text.",
+        ),
+    ],
+);
+
+pub(crate) static LIMITS: Shape = Shape::new(
+    "limits",
+    &[
+        // A path of one element with `HTTP/1.1` fits in 128 bytes; 1 MiB is a buffer per connection.
+        Key::new("requestLine", Kind::Size(128, 1 << 20), "Longest request line.").default("8KiB"),
+        Key::new("head", Kind::Size(128, 1 << 20), "Longest head, request line included.").default("64KiB"),
+        // Browsers send about 20 fields; ten times the default is Go's and Node's worst.
+        Key::new("fields", Kind::Int(8, 1000), "Most header fields.").default("100"),
+    ],
+);
+
+pub(crate) static CLIENT_TIMEOUTS: Shape = Shape::new(
+    "timeouts",
+    &[
+        Key::new("header", WAIT, "From the first byte of a head to its last.").default("10s"),
+        Key::new("body", WAIT, "Longest pause in a request body.").default("60s"),
+        Key::new("send", WAIT, "Longest pause in taking a response.").default("60s"),
+        Key::new("keepAlive", WAIT, "How long a connection may wait for its next request.").default("75s"),
+    ],
+);
+
+pub(crate) static POOL: Shape = Shape {
+    title: "a pool",
+    keys: &[
+        Key::new(
+            "algorithm",
+            Kind::Word(
+                &[
+                    "roundRobin",
+                    "weightedRoundRobin",
+                    "leastConnections",
+                    "ipHash",
+                    "leastResponseTime",
+                    "random",
+                ],
+                &[],
+            ),
+            "Who gets the next request.",
+        )
+        .default("roundRobin"),
+        Key::new(
+            "endpoints",
+            Kind::Named(&Kind::Either(&[Kind::Text(Text::Address), Kind::Section(&ENDPOINT)])),
+            "Who does the work, by name, which is their identity; a plain address will do.",
+        )
+        .required(),
+        Key::new(
+            "healthCheck",
+            Kind::Section(&HEALTH_CHECK),
+            "Active probes; without them every endpoint is taken to be able to serve.",
+        ),
+        Key::new(
+            "passive",
+            Kind::Section(&PASSIVE),
+            "Ejection by the outcome of real requests; off if left out.",
+        ),
+        Key::new("retry", Kind::Section(&RETRY), "What may be tried again."),
+        Key::new("timeouts", Kind::Section(&UPSTREAM_TIMEOUTS), "How long an endpoint may take."),
+        Key::new(
+            "connectionLimit",
+            COUNT,
+            "Most requests (http) or connections (tcp) at a time to one endpoint.",
+        ),
+        Key::new(
+            "queue",
+            Kind::Section(&QUEUE),
+            "Where requests wait when every endpoint is at its connectionLimit.",
+        ),
+        Key::new("keepAlive", Kind::Section(&KEEP_ALIVE), "Idle connections kept for the next request."),
+        Key::new(
+            "slowStart",
+            SPAN,
+            "How long an endpoint that came back takes to reach its full share; 0s turns it off.",
+        )
+        .default("0s"),
+        Key::new(
+            "panicThreshold",
+            Kind::Percent,
+            "When fewer than this percentage can serve, all are used; 0 turns it off.",
+        )
+        .default("0"),
+        Key::new("drain", Kind::Section(&DRAIN), "How a removed or draining endpoint ends."),
+        Key::new(
+            "sourceMask",
+            Kind::Section(&SOURCE_MASK),
+            "Which part of a client's address ipHash looks at.",
+        ),
+    ],
+    later: &["affinity", "tls", "proxyProtocol"],
+    extensible: false,
+};
+
+pub(crate) static ENDPOINT: Shape = Shape::new(
+    "an endpoint",
+    &[
+        Key::new("address", Kind::Text(Text::Address), "IP address and port.").required(),
+        Key::new("zone", NAME, "Its failure domain."),
+        // HAProxy's bound: the cycle of a pool is as long as the sum of its weights.
+        Key::new("weight", Kind::Int(0, 256), "Share of new work; 0 means no new work.").default("1"),
+        Key::new(
+            "tier",
+            Kind::Int(0, u8::MAX as u64),
+            "Used only when no endpoint of a lower tier can serve.",
+        )
+        .default("0"),
+        Key::new(
+            "admin",
+            Kind::Word(&["enabled", "draining", "disabled"], &[]),
+            "The state that the config asks for.",
+        )
+        .default("enabled"),
+    ],
+);
+
+pub(crate) static HEALTH_CHECK: Shape = Shape::new(
+    "a health check",
+    &[
+        Key::new("protocol", Kind::Word(&["http", "https", "tcp", "exec"], &[]), "What one probe does.")
+            .default("http"),
+        Key::new("path", ANY, "Path and query to ask for (http, https).").default("/"),
+        Key::new("host", ANY, "Host header; the endpoint's address if left out (http, https)."),
+        Key::new("method", Kind::Text(Text::Method), "Request method (http, https).").default("GET"),
+        Key::new(
+            "expect",
+            Kind::Many(&Kind::Text(Text::Status)),
+            "Status codes that are a success: `200` or `200-299` (http, https).",
+        )
+        .default("200-399"),
+        Key::new("body", Kind::Section(&BODY), "What the first 64 KiB of the body must hold (http, https)."),
+        Key::new("tls", Kind::Section(&PROBE_TLS), "How to check who answers (https)."),
+        Key::new(
+            "command",
+            Kind::List(&ANY),
+            "Program and arguments, without a shell; exit code 0 is a success (exec).",
+        ),
+        Key::new("port", PORT, "Another port than the endpoint's."),
+        // 10 ms is a hundred probes per second and endpoint: for tests on one host.
+        Key::new(
+            "interval",
+            Kind::Duration(Duration::from_millis(10), DAY),
+            "From one probe's start to the next, ± 10 % jitter.",
+        )
+        .default("10s"),
+        Key::new("timeout", WAIT, "The whole probe; shorter than the interval.").default("5s"),
+        Key::new(
+            "fastInterval",
+            Kind::Duration(Duration::from_millis(10), DAY),
+            "Used while the verdict is in doubt; the interval if left out.",
+        ),
+        Key::new("healthyThreshold", STREAK, "Successes in a row that make an endpoint healthy.")
+            .default("2"),
+        Key::new("unhealthyThreshold", STREAK, "Failures in a row that make it unhealthy.").default("3"),
+        Key::new(
+            "startGrace",
+            SPAN,
+            "Failures within this time of the first probe do not count until one succeeded.",
+        )
+        .default("0s"),
+    ],
+);
+
+pub(crate) static BODY: Shape = Shape::new(
+    "a body match",
+    &[Key::new("contains", ANY, "This text somewhere."), Key::new("lacks", ANY, "This text nowhere.")],
+);
+
+pub(crate) static PROBE_TLS: Shape = Shape::new(
+    "the tls section",
+    &[
+        Key::new("serverName", ANY, "Name to ask for and to verify; the host or the address if left out."),
+        Key::new("caFile", ANY, "PEM file with the CA to trust instead of the system's."),
+        Key::new("insecure", Kind::Flag, "Accept any certificate.").default("false"),
+    ],
+);
+
+pub(crate) static PASSIVE: Shape = Shape::new(
+    "the passive section",
+    &[
+        Key::new("consecutiveFailures", STREAK, "Failed requests in a row that eject.").default("5"),
+        Key::new("ejectionTime", WAIT, "First ejection; each further one in a row is longer by this much.")
+            .default("10s"),
+        Key::new("maxEjectionTime", WAIT, "Longest ejection.").default("5m"),
+        Key::new("maxEjected", Kind::Percent, "Most of the pool that may be ejected at a time, in percent.")
+            .default("50"),
+    ],
+);
+
+pub(crate) static RETRY: Shape = Shape::new(
+    "the retry section",
+    &[
+        // Each try costs the client a timeout; after ten it has gone.
+        Key::new("tries", Kind::Int(1, 10), "Tries in all, the first included; 1 turns retries off.").default("3"),
+        Key::new(
+            "on",
+            Kind::List(&Kind::Either(&[Kind::Word(&["error", "timeout"], &[]), Kind::Int(400, 599)])),
+            "Conditions worth another try: `error`, `timeout` and status codes from 400. A failed connect always is.",
+        )
+        .default("[error, timeout]"),
+        Key::new("budget", Kind::Percent, "Retries allowed per 100 requests.").default("20"),
+        Key::new("budgetFloor", Kind::Int(0, u16::MAX as u64), "Retries per second allowed even when the budget is empty.").default("3"),
+    ],
+);
+
+pub(crate) static UPSTREAM_TIMEOUTS: Shape = Shape::new(
+    "timeouts",
+    &[
+        Key::new("connect", WAIT, "Until a connection stands.").default("5s"),
+        Key::new("read", WAIT, "Longest pause in a response; also the time to its first byte.")
+            .default("60s"),
+        Key::new("send", WAIT, "Longest pause in taking a request.").default("60s"),
+    ],
+);
+
+pub(crate) static QUEUE: Shape = Shape::new(
+    "the queue section",
+    &[
+        Key::new("size", COUNT_OR_NONE, "Most waiters; the next one is refused at once. 0 means no waiting.")
+            .default("1024"),
+        Key::new("timeout", WAIT, "Longest wait.").default("5s"),
+    ],
+);
+
+pub(crate) static KEEP_ALIVE: Shape = Shape::new(
+    "the keepAlive section",
+    &[
+        Key::new(
+            "idle",
+            COUNT_OR_NONE,
+            "Most idle connections to one endpoint per worker; 0 turns reuse off.",
+        )
+        .default("512"),
+        Key::new("idleTimeout", IDLE, "An idle connection older than this is closed.").default("60s"),
+        Key::new("maxAge", IDLE, "A connection older than this is not used again.").default("1h"),
+        Key::new("maxRequests", COUNT, "Nor after this many requests.").default("100000"),
+    ],
+);
+
+pub(crate) static DRAIN: Shape = Shape::new(
+    "the drain section",
+    &[Key::new("timeout", SPAN, "How long it may finish what it has; 0s ends it at once.").default("60s")],
+);
+
+pub(crate) static SOURCE_MASK: Shape = Shape::new(
+    "the sourceMask section",
+    &[
+        Key::new("v4", Kind::Int(1, 32), "Prefix length of IPv4 addresses; 24 is nginx's ip_hash.")
+            .default("32"),
+        Key::new("v6", Kind::Int(1, 128), "Prefix length of IPv6 addresses; 64 is one customer's network.")
+            .default("64"),
+    ],
+);

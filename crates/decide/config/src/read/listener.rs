@@ -1,0 +1,211 @@
+//! Listeners: where they stand, and what belongs to which protocol.
+
+use haechi_model::{
+    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener,
+};
+
+use super::clash::Bind;
+use super::{References, named, not_here, route};
+use crate::object::{Object, item, many};
+use crate::report::{Report, quote};
+use crate::tree::{Data, Entry};
+use crate::{Code, defaults, keys, value};
+
+/// What a reference that could not be followed becomes; the snapshot is not given out then.
+pub(super) const NOWHERE: PoolIndex = PoolIndex(0);
+
+pub(super) fn listeners(
+    root: &Object<'_, '_>,
+    references: &mut References,
+    report: &mut Report,
+) -> (Vec<Listener>, Vec<Bind>) {
+    let mut binds = Vec::new();
+    let mut listeners = Vec::new();
+    let entries = named(root, "listeners", "a listener", report);
+    match entries {
+        None if root.has("listeners") => references.lose(),
+        None | Some([]) => {
+            report
+                .add(Code::NoListener, root.key_span("listeners"), "no listener: nothing is served")
+                .help("add one under `listeners`, such as `web: { bind: \":80\", protocol: http, routes: [{ pool: web }] }`");
+            references.lose();
+        }
+        Some(_) => {}
+    }
+    for Entry { key, value } in entries.unwrap_or_default() {
+        match Object::open(value, &keys::LISTENER, key.span, report) {
+            Some(object) => listeners.push(listener(&key.text, object, &mut binds, references, report)),
+            None => references.lose(),
+        }
+    }
+    (listeners, binds)
+}
+
+fn listener(
+    name: &str,
+    object: Object<'_, '_>,
+    binds: &mut Vec<Bind>,
+    references: &mut References,
+    report: &mut Report,
+) -> Listener {
+    let start = binds.len();
+    bind(name, &object, binds, report);
+    let protocol = object.word("protocol", report).ok();
+    let max_connections =
+        object.int::<u32>("maxConnections", report).ok().and_then(std::num::NonZeroU32::new);
+    let kind = match protocol {
+        Some("tcp") => ListenerKind::Tcp(tcp(&object, references, report)),
+        Some(_) => ListenerKind::Http(http(&object, references, report)),
+        None => {
+            unknown(&object, references, report);
+            ListenerKind::Tcp(TcpListener { pool: NOWHERE, idle_timeout: defaults::TCP_IDLE })
+        }
+    };
+    object.done();
+    Listener {
+        name: name.into(),
+        bind: binds[start..].iter().map(|bind| bind.address).collect(),
+        kind,
+        max_connections,
+    }
+}
+
+fn bind(name: &str, object: &Object<'_, '_>, binds: &mut Vec<Bind>, report: &mut Report) {
+    let Some((node, at)) = object.node("bind") else { return };
+    if matches!(&node.data, Data::List(items) if items.is_empty()) {
+        report
+            .add(Code::WrongType, node.span, "`bind` needs at least one address")
+            .help("`:80` stands on every address of this host");
+    }
+    for node in many(node) {
+        let addresses =
+            item(node, at, "bind", "an address such as `:80` or `10.0.0.1:80`", report, |text, _| {
+                value::net::bind(text)
+            });
+        for address in addresses.into_iter().flatten() {
+            binds.push(Bind { address, span: node.span, listener: name.to_owned() });
+        }
+    }
+}
+
+fn http(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> HttpListener {
+    if let Some((node, _)) = object.node("pool") {
+        let pool = if let Data::Text { text, .. } = &node.data { text } else { "NAME" };
+        let help = if object.has("routes") {
+            "remove it; the routes name their pools".to_owned()
+        } else {
+            format!("write `routes: [{{ pool: {pool} }}]`")
+        };
+        not_here(object, "pool", "only tcp listeners have one pool", help, report);
+        references.lose();
+    }
+    not_here(
+        object,
+        "idleTimeout",
+        "only tcp listeners have it",
+        "http has `timeouts: { keepAlive: … }`",
+        report,
+    );
+    HttpListener {
+        routes: routes(object, true, references, report),
+        limits: limits(object, report),
+        timeouts: timeouts(object, report),
+    }
+}
+
+fn routes(
+    object: &Object<'_, '_>,
+    required: bool,
+    references: &mut References,
+    report: &mut Report,
+) -> Vec<haechi_model::Route> {
+    let given = object
+        .node("routes")
+        .filter(|(node, _)| !matches!(&node.data, Data::List(routes) if routes.is_empty()));
+    if let Some((node, at)) = given {
+        return route::routes(node, at, references, report);
+    }
+    if required && !object.has("pool") {
+        references.lose();
+        report
+            .add(
+                Code::NoRoutes,
+                if object.has("routes") { object.key_span("routes") } else { object.at },
+                "an http listener needs at least one route",
+            )
+            .help("`routes: [{ pool: NAME }]` sends every request to one pool");
+    }
+    Vec::new()
+}
+
+fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> TcpListener {
+    for key in ["routes", "limits", "timeouts"] {
+        let help = match key {
+            "routes" => "a tcp listener has `pool: NAME`; requests are only seen with `protocol: http`",
+            "timeouts" => "a tcp listener has `idleTimeout`",
+            _ => "remove it, or set `protocol: http`",
+        };
+        not_here(object, key, "only http listeners have it", help, report);
+    }
+    if object.has("routes") {
+        references.lose();
+    } else if !object.has("pool") {
+        report
+            .add(Code::MissingKey, object.at, "a tcp listener needs `pool`")
+            .help("the pool that gets its connections");
+    }
+    let pool = references.follow(object, report).unwrap_or(NOWHERE);
+    TcpListener { pool, idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE) }
+}
+
+/// Without a protocol nobody can say which keys belong here, but their values can be checked.
+fn unknown(object: &Object<'_, '_>, references: &mut References, report: &mut Report) {
+    routes(object, false, references, report);
+    limits(object, report);
+    timeouts(object, report);
+    object.duration("idleTimeout", report);
+    if object.has("pool") {
+        references.follow(object, report);
+    }
+    object.node("pool");
+    references.lose();
+}
+
+fn limits(object: &Object<'_, '_>, report: &mut Report) -> HttpLimits {
+    let limits = object.section("limits", report);
+    let default = HttpLimits::default();
+    let line = limits.size("requestLine", report);
+    let head = limits.size("head", report);
+    let fields = limits.int("fields", report).or(default.fields);
+    limits.done();
+    let span = line.span().or(head.span());
+    let (request_line, head) = if line.is_broken() || head.is_broken() {
+        (default.request_line, default.head)
+    } else {
+        (line.or(default.request_line), head.or(default.head))
+    };
+    if let Some(span) = span.filter(|_| request_line > head) {
+        let size = |bytes: u32| quote(&value::number::format_size(bytes.into()));
+        report
+            .add(
+                Code::Contradiction,
+                span,
+                format!("a request line of {} does not fit in a head of {}", size(request_line), size(head)),
+            )
+            .help("the head includes the request line; raise `head` or lower `requestLine`");
+    }
+    HttpLimits { request_line, head, fields }
+}
+
+fn timeouts(object: &Object<'_, '_>, report: &mut Report) -> ClientTimeouts {
+    let timeouts = object.section("timeouts", report);
+    let default = ClientTimeouts::default();
+    let read = ClientTimeouts {
+        header: timeouts.duration("header", report).or(default.header),
+        body: timeouts.duration("body", report).or(default.body),
+        send: timeouts.duration("send", report).or(default.send),
+        keep_alive: timeouts.duration("keepAlive", report).or(default.keep_alive),
+    };
+    timeouts.done();
+    read
+}

@@ -1,0 +1,83 @@
+//! What a key may hold, as data: the reader checks by it, and the JSON Schema is printed from it.
+
+use std::time::Duration;
+
+/// A map with fixed keys.
+pub(crate) struct Shape {
+    /// What to call it in a message: "a pool".
+    pub(crate) title: &'static str,
+    pub(crate) keys: &'static [Key],
+    /// Keys that have a place in the format but not in this version.
+    pub(crate) later: &'static [&'static str],
+    /// Whether keys that start with `x-` are left to the author.
+    pub(crate) extensible: bool,
+}
+
+/// One key of a [`Shape`].
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) doc: &'static str,
+    pub(crate) kind: Kind,
+    /// As it would be written. A test proves that writing it changes nothing.
+    pub(crate) default: Option<&'static str>,
+    pub(crate) required: bool,
+}
+
+/// What a value may be.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Text(Text),
+    /// One of these; the second list is for a later version.
+    Word(&'static [&'static str], &'static [&'static str]),
+    Duration(Duration, Duration),
+    /// In bytes.
+    Size(u64, u64),
+    Int(u64, u64),
+    Percent,
+    Flag,
+    Section(&'static Shape),
+    /// A map from names to this.
+    Named(&'static Kind),
+    /// A map from header names to a text or nothing.
+    Headers,
+    List(&'static Kind),
+    /// One or a list.
+    Many(&'static Kind),
+    /// Any of these.
+    Either(&'static [Kind]),
+}
+
+/// Kinds of text, each with its own rules in [`crate::value`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Text {
+    Any,
+    Name,
+    Address,
+    Bind,
+    Host,
+    Path,
+    Method,
+    Status,
+}
+
+impl Shape {
+    pub(crate) const fn new(title: &'static str, keys: &'static [Key]) -> Self {
+        Self { title, keys, later: &[], extensible: false }
+    }
+}
+
+impl Key {
+    pub(crate) const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self { name, doc, kind, default: None, required: false }
+    }
+
+    pub(crate) const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    pub(crate) const fn default(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+}

@@ -1,0 +1,120 @@
+//! Addresses: an IP address with a port. Names are not resolved; see [`Code::HostName`].
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::Complaint;
+use crate::Code;
+
+/// What is wanted, for messages.
+const WANTED: &str = "an IP address with a port, such as `10.0.0.1:80` or `[2001:db8::1]:80`";
+
+/// An address that can be connected to.
+pub(crate) fn endpoint(text: &str) -> Result<SocketAddr, Complaint> {
+    let address = socket(text)?;
+    let wrong = if address.port() == 0 {
+        "port 0 can't be connected to"
+    } else if address.ip().is_unspecified() {
+        "stands for every address of a host, so it can't be connected to"
+    } else if address.ip().is_multicast() || address.ip() == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        "stands for a group of hosts"
+    } else {
+        return Ok(address);
+    };
+    Err(Complaint::new(Code::Address, wrong))
+}
+
+/// Addresses to listen on: one, or both families for `:80`.
+pub(crate) fn bind(text: &str) -> Result<Vec<SocketAddr>, Complaint> {
+    let help = "write the IP address itself, or `:80` for every address of this host";
+    one_or_both(text)
+        .map_err(|complaint| if complaint.code == Code::HostName { complaint.help(help) } else { complaint })
+}
+
+fn one_or_both(text: &str) -> Result<Vec<SocketAddr>, Complaint> {
+    if let Some(port) = text.strip_prefix(':').filter(|port| !port.starts_with(':')) {
+        let port = self::port(port)?;
+        let both = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        return Ok(both.map(|ip| SocketAddr::new(ip, port)).to_vec());
+    }
+    let suggestion =
+        text.strip_prefix("*:").or_else(|| text.bytes().all(|b| b.is_ascii_digit()).then_some(text));
+    if let Some(port) = suggestion {
+        self::port(port)?;
+        return Err(Complaint::new(Code::Address, format!("not {WANTED}")).suggest(format!(":{port}")));
+    }
+    let address = socket(text)?;
+    port(&address.port().to_string())?;
+    if address.ip().is_multicast() {
+        return Err(Complaint::new(Code::Address, "stands for a group of hosts"));
+    }
+    Ok(vec![address])
+}
+
+/// Any IP address with any port. IPv4 in IPv6 clothes is refused: as a key it would differ from itself.
+pub(crate) fn socket(text: &str) -> Result<SocketAddr, Complaint> {
+    let address: SocketAddr = text.parse().map_err(|_| complain(text))?;
+    match address.ip() {
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => Err(Complaint::new(Code::Address, "an IPv4 address in IPv6 form")
+                .suggest(SocketAddr::new(v4.into(), address.port()).to_string())),
+            None => Ok(address),
+        },
+        IpAddr::V4(_) => Ok(address),
+    }
+}
+
+fn port(text: &str) -> Result<u16, Complaint> {
+    text.parse()
+        .ok()
+        .filter(|&port| port != 0 && !text.starts_with('+'))
+        .ok_or_else(|| Complaint::new(Code::Address, "the port is not a number from 1 to 65535"))
+}
+
+fn complain(text: &str) -> Complaint {
+    let complaint = Complaint::new(Code::Address, format!("not {WANTED}"));
+    if let Some((_, rest)) = text.split_once("://") {
+        let plain = rest.trim_end_matches('/');
+        return match plain.parse::<SocketAddr>() {
+            Ok(address) => complaint.suggest(address.to_string()),
+            Err(_) => complaint.help("an address has no scheme and no path"),
+        };
+    }
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        let label = if text.contains("::") && !text.starts_with('[') {
+            "the port is missing, or the brackets around the address"
+        } else {
+            "the port is missing"
+        };
+        // `::1:80` is an address without a port, but few people mean that.
+        let split = text.rsplit_once(':').filter(|(host, _)| !host.ends_with(':'));
+        let split =
+            split.and_then(|(host, port)| Some(SocketAddr::new(host.parse().ok()?, self::port(port).ok()?)));
+        return Complaint::new(Code::Address, label)
+            .help(format!("write {WANTED}"))
+            .suggest(split.unwrap_or_else(|| SocketAddr::new(ip, 80)).to_string());
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return if is_name(text) { name(text) } else { complaint };
+    };
+    if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return match self::port(port) {
+            Ok(port) => complaint.suggest(SocketAddr::new(ip, port).to_string()),
+            Err(complaint) => complaint,
+        };
+    }
+    if host == "localhost" && self::port(port).is_ok() {
+        return name(host).suggest(format!("127.0.0.1:{port}"));
+    }
+    if is_name(host) { name(host) } else { complaint }
+}
+
+fn name(host: &str) -> Complaint {
+    Complaint::new(Code::HostName, "names are not resolved in this version")
+        .help(format!("write one endpoint for each IP address; `getent ahosts {host}` lists them"))
+}
+
+/// Whether it looks like a DNS name: some letter, and nothing that a name has not.
+fn is_name(text: &str) -> bool {
+    text.bytes().any(|b| b.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+}

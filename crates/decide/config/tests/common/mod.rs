@@ -1,0 +1,296 @@
+//! Arbitrary snapshots, as far as a config can say them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+use haechi_config::defaults;
+use haechi_model::{
+    Admin, AdminState, Algorithm, BodyMatch, ClientTimeouts, Endpoint, HeaderMatch, HealthCheck, HostMatch,
+    HttpLimits, HttpListener, Listener, ListenerKind, Node, PassiveCheck, PathMatch, Pool, PoolIndex, Probe,
+    ProbeTls, Queue, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener,
+    UpstreamKeepAlive, UpstreamTimeouts,
+};
+use proptest::collection::{btree_set, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+
+const DAY: u64 = 86_400_000;
+
+/// Names that YAML could take for something else, and plain ones.
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z]{1,4}", "[A-Za-z0-9_][A-Za-z0-9_.-]{0,12}", "null|true|no|on|1|1\\.0|0x1|1e3|_|a-|x-y"]
+}
+
+/// Text with all that needs care in YAML.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ -~]{1,12}",
+        "\\PC{1,8}",
+        "[\\x00-\\x1f\\x7f\u{85}\u{a0}\u{2028}\u{feff}a:#\"'\\\\]{1,6}",
+        "~|null|- a|a: b|# c|\\* x|& y|! z|%|@|\\| x|> x"
+    ]
+}
+
+fn ms(least: u64) -> impl Strategy<Value = Duration> {
+    prop_oneof![least.max(1)..5000_u64, least.max(1)..DAY].prop_map(Duration::from_millis)
+}
+
+fn ip() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        any::<[u8; 3]>().prop_map(|[a, b, c]| IpAddr::from([10, a, b, c])),
+        any::<[u16; 3]>().prop_map(|[a, b, c]| IpAddr::from([0x2001, 0xdb8, a, b, c, 0, 0, 1])),
+    ]
+}
+
+fn endpoint(name: String) -> impl Strategy<Value = Endpoint> {
+    let admin =
+        prop_oneof![Just(AdminState::Enabled), Just(AdminState::Draining), Just(AdminState::Disabled)];
+    (
+        ip(),
+        1..=u16::MAX,
+        of(self::name()),
+        prop_oneof![Just(1_u16), 0..=256_u16],
+        prop_oneof![Just(0_u8), any::<u8>()],
+        admin,
+    )
+        .prop_map(move |(ip, port, zone, weight, tier, admin)| Endpoint {
+            name: name.as_str().into(),
+            address: SocketAddr::new(ip, port),
+            zone: zone.map(Into::into),
+            weight,
+            tier,
+            admin,
+        })
+}
+
+fn probe() -> impl Strategy<Value = Probe> {
+    let tls = (of(text()), of(text()), any::<bool>()).prop_map(|(name, ca, insecure)| ProbeTls {
+        server_name: name.map(Into::into),
+        ca_file: ca.filter(|_| !insecure).map(Into::into),
+        insecure,
+    });
+    let range =
+        (100..=599_u16, 100..=599_u16).prop_map(|(a, b)| StatusRange { first: a.min(b), last: a.max(b) });
+    let body = prop_oneof![
+        text().prop_map(|text| BodyMatch::Contains(text.into())),
+        text().prop_map(|text| BodyMatch::Lacks(text.into()))
+    ];
+    let http = (
+        of(tls),
+        "GET|HEAD|M-SEARCH",
+        "/[a-z?=&{}|~]{0,8}",
+        of("[a-z.]{1,9}(:80)?"),
+        vec(range, 1..3),
+        of(body),
+    )
+        .prop_map(|(tls, method, path, host, expect, body)| Probe::Http {
+            tls,
+            method: method.into(),
+            path: path.into(),
+            host: host.map(Into::into),
+            expect,
+            body,
+        });
+    prop_oneof![
+        Just(Probe::Tcp),
+        Just(defaults::http_probe()),
+        http,
+        vec(text(), 1..4)
+            .prop_map(|command| Probe::Exec { command: command.into_iter().map(Into::into).collect() }),
+    ]
+}
+
+fn health_check() -> impl Strategy<Value = HealthCheck> {
+    (probe(), of(any::<NonZeroU16>()), ms(10), ms(10), of(ms(10)), 1..=1000_u16, 1..=1000_u16, ms(0))
+        .prop_map(|(probe, port, a, b, fast, healthy_threshold, unhealthy_threshold, start_grace)| {
+            let interval = a.max(b) + Duration::from_micros(10);
+            HealthCheck {
+                probe,
+                port,
+                interval: interval.min(Duration::from_millis(DAY)),
+                timeout: a.min(b),
+                fast_interval: fast.map(|fast| fast.min(interval)),
+                healthy_threshold,
+                unhealthy_threshold,
+                start_grace,
+            }
+        })
+}
+
+fn retry() -> impl Strategy<Value = Retry> {
+    (1..=10_u8, any::<bool>(), any::<bool>(), btree_set(400..=599_u16, 0..3), 0..=100_u8, any::<u16>())
+        .prop_map(|(tries, error, timeout, status, budget, budget_floor)| Retry {
+            tries,
+            on: RetryOn { error, timeout, status: status.into_iter().collect() },
+            budget,
+            budget_floor,
+        })
+}
+
+fn passive() -> impl Strategy<Value = PassiveCheck> {
+    (1..=1000_u16, ms(1), ms(1), 0..=100_u8).prop_map(|(consecutive_failures, a, b, max_ejected)| {
+        PassiveCheck {
+            consecutive_failures,
+            ejection_time: a.min(b),
+            max_ejection_time: a.max(b),
+            max_ejected,
+        }
+    })
+}
+
+fn algorithm() -> impl Strategy<Value = Algorithm> {
+    prop_oneof![
+        Just(Algorithm::RoundRobin),
+        Just(Algorithm::WeightedRoundRobin),
+        Just(Algorithm::LeastConnections),
+        Just(Algorithm::IpHash),
+        Just(Algorithm::LeastResponseTime),
+        Just(Algorithm::Random),
+    ]
+}
+
+fn pool(name: String) -> impl Strategy<Value = Pool> {
+    let endpoints = btree_set(self::name(), 1..4)
+        .prop_flat_map(|names| names.into_iter().map(endpoint).collect::<Vec<_>>());
+    let timeouts =
+        (ms(1), ms(1), ms(1)).prop_map(|(connect, read, send)| UpstreamTimeouts { connect, read, send });
+    let queue = (any::<u32>(), ms(1)).prop_map(|(size, timeout)| Queue { size, timeout });
+    let keep_alive =
+        (any::<u32>(), ms(1), ms(1), 1..=u32::MAX).prop_map(|(idle, idle_timeout, max_age, max_requests)| {
+            UpstreamKeepAlive { idle, idle_timeout, max_age, max_requests }
+        });
+    let mask = (1..=32_u8, 1..=128_u8).prop_map(|(v4, v6)| SourceMask { v4, v6 });
+    let small = (of(any::<NonZeroU32>()), ms(0), 0..=100_u8, ms(0));
+    let sections =
+        (of(health_check()), of(passive()), of(retry()), of(timeouts), of(queue), of(keep_alive), of(mask));
+    (algorithm(), endpoints, sections, of(small)).prop_map(move |(algorithm, endpoints, sections, small)| {
+        let (health_check, passive, retry, timeouts, queue, keep_alive, mask) = sections;
+        let (connection_limit, slow_start, panic_threshold, drain_timeout) =
+            small.unwrap_or((None, Duration::ZERO, 0, defaults::DRAIN));
+        Pool {
+            algorithm,
+            endpoints,
+            health_check,
+            passive,
+            retry: retry.unwrap_or_default(),
+            timeouts: timeouts.unwrap_or_default(),
+            connection_limit,
+            queue: queue.unwrap_or_default(),
+            keep_alive: keep_alive.unwrap_or_default(),
+            slow_start,
+            panic_threshold,
+            drain_timeout,
+            source_mask: mask.unwrap_or_default(),
+            ..defaults::pool(&name)
+        }
+    })
+}
+
+fn route(pools: u32) -> impl Strategy<Value = Route> {
+    let host = prop_oneof![
+        Just(HostMatch::Any),
+        "[a-z0-9]{1,5}(\\.[a-z]{1,3}){0,2}".prop_map(|host| HostMatch::Exact(host.into())),
+        "[a-z]{1,5}\\.[a-z]{2}".prop_map(|host| HostMatch::Wildcard(host.into())),
+    ];
+    let path = prop_oneof![
+        Just(PathMatch::Prefix("/".into())),
+        "(/[a-z0-9:@%]{1,4}){1,3}".prop_map(|path| PathMatch::Prefix(path.replace('%', "%2F").into())),
+        "(/[a-z]{0,2}){1,3}".prop_map(|path| PathMatch::Exact(path.into())),
+    ];
+    let headers =
+        proptest::collection::btree_map("[a-z!#$%&'*+.^_`|~-]{1,6}", of("[!-~]{0,6}|[!-~] [!-~]|값"), 0..3)
+            .prop_map(|headers| {
+                headers
+                    .into_iter()
+                    .map(|(name, value)| HeaderMatch { name: name.into(), value: value.map(Into::into) })
+                    .collect()
+            });
+    (host, path, btree_set("GET|POST|PUT|X-Y", 0..3), headers, 0..pools).prop_map(
+        |(host, path, methods, headers, pool)| Route {
+            host,
+            path,
+            methods: methods.into_iter().map(Into::into).collect(),
+            headers,
+            pool: PoolIndex(pool),
+        },
+    )
+}
+
+/// `index` keeps the addresses of listeners apart.
+fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Listener> {
+    let any_ip = prop_oneof![Just(IpAddr::from([0; 4])), Just(IpAddr::from([0_u16; 8])), ip()];
+    let bind = vec(
+        prop_oneof![
+            any_ip.prop_map(|ip| vec![ip]),
+            Just(vec![IpAddr::from([0; 4]), IpAddr::from([0_u16; 8])])
+        ],
+        1..3,
+    )
+    .prop_map(move |groups| {
+        let port = |group: usize| 1000 + index * 10 + u16::try_from(group).unwrap();
+        let one =
+            |(at, ips): (usize, Vec<IpAddr>)| ips.into_iter().map(move |ip| SocketAddr::new(ip, port(at)));
+        groups.into_iter().enumerate().flat_map(one).collect()
+    });
+    let limits = (128..65536_u32, 0..65536_u32, 8..=1000_u16).prop_map(|(request_line, more, fields)| {
+        HttpLimits { request_line, head: request_line + more, fields }
+    });
+    let timeouts = (ms(1), ms(1), ms(1), ms(1)).prop_map(|(header, body, send, keep_alive)| ClientTimeouts {
+        header,
+        body,
+        send,
+        keep_alive,
+    });
+    let http = (vec(route(pools), 1..4), of(limits), of(timeouts)).prop_map(|(routes, limits, timeouts)| {
+        ListenerKind::Http(HttpListener {
+            routes,
+            limits: limits.unwrap_or_default(),
+            timeouts: timeouts.unwrap_or_default(),
+        })
+    });
+    let tcp = (0..pools, of(ms(1))).prop_map(|(pool, idle)| {
+        ListenerKind::Tcp(TcpListener {
+            pool: PoolIndex(pool),
+            idle_timeout: idle.unwrap_or(defaults::TCP_IDLE),
+        })
+    });
+    (bind, prop_oneof![http, tcp], of(any::<NonZeroU32>())).prop_map(move |(bind, kind, max_connections)| {
+        Listener { name: name.as_str().into(), bind, kind, max_connections }
+    })
+}
+
+/// Any snapshot that a config can say.
+pub(crate) fn snapshot() -> impl Strategy<Value = Snapshot> {
+    let pools = btree_set(name(), 0..4)
+        .prop_shuffle_names()
+        .prop_flat_map(|names| names.into_iter().map(pool).collect::<Vec<_>>());
+    (pools, btree_set(name(), 0..3), name(), of(name()), of(1..=1536_u16), any::<bool>()).prop_flat_map(
+        |(pools, listeners, node, zone, workers, admin)| {
+            let count = u32::try_from(pools.len()).unwrap();
+            let listeners: Vec<_> = if count == 0 {
+                Vec::new()
+            } else {
+                listeners.into_iter().zip(0..).map(|(name, index)| listener(name, index, count)).collect()
+            };
+            listeners.prop_map(move |listeners| Snapshot {
+                node: Node { name: node.as_str().into(), zone: zone.clone().map(Into::into) },
+                workers: workers.and_then(NonZeroU16::new),
+                listeners,
+                pools: pools.clone(),
+                admin: Admin { listen: admin.then(|| SocketAddr::from(([127, 0, 0, 1], 7070))) },
+            })
+        },
+    )
+}
+
+/// Names in any order, so that the order of the file is seen to be kept.
+trait Shuffle {
+    fn prop_shuffle_names(self) -> BoxedStrategy<Vec<String>>;
+}
+
+impl<S: Strategy<Value = std::collections::BTreeSet<String>> + 'static> Shuffle for S {
+    fn prop_shuffle_names(self) -> BoxedStrategy<Vec<String>> {
+        self.prop_map(|names| names.into_iter().collect::<Vec<_>>()).prop_shuffle().boxed()
+    }
+}
