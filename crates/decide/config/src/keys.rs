@@ -21,6 +21,8 @@ const COUNT: Kind = Kind::Int(1, u32::MAX as u64);
 const COUNT_OR_NONE: Kind = Kind::Int(0, u32::MAX as u64);
 /// Results in a row: 1000 at the default interval are almost three hours.
 const STREAK: Kind = Kind::Int(1, 1000);
+/// What `retry.on` takes besides words: an answer that is no failure is not tried again.
+pub(crate) const RETRY_STATUS: (u64, u64) = (400, 599);
 const PORT: Kind = Kind::Int(1, u16::MAX as u64);
 
 pub(crate) static ROOT: Shape = Shape {
@@ -315,7 +317,7 @@ pub(crate) static RETRY: Shape = Shape::new(
         Key::new("tries", Kind::Int(1, 10), "Tries in all, the first included; 1 turns retries off.").default("3"),
         Key::new(
             "on",
-            Kind::List(&Kind::Either(&[Kind::Word(&["error", "timeout"], &[]), Kind::Int(400, 599)])),
+            Kind::List(&Kind::Either(&[Kind::Word(&["error", "timeout"], &[]), Kind::Int(RETRY_STATUS.0, RETRY_STATUS.1)])),
             "Conditions worth another try: `error`, `timeout` and status codes from 400. A failed connect always is.",
         )
         .default("[error, timeout]"),

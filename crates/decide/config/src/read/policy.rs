@@ -7,7 +7,7 @@ use haechi_model::{PassiveCheck, Queue, Retry, RetryOn, SourceMask, UpstreamKeep
 use crate::object::{Object, Read, item, list};
 use crate::report::Report;
 use crate::value::{Complaint, duration::format, number};
-use crate::{Code, defaults};
+use crate::{Code, defaults, keys};
 
 pub(super) fn passive(pool: &Object<'_, '_>, report: &mut Report) -> Option<PassiveCheck> {
     let object = pool.section("passive", report);
@@ -91,7 +91,9 @@ fn condition(text: &str) -> Result<Condition, Complaint> {
         "timeout" => return Ok(Condition::Timeout),
         _ => {}
     }
-    let status = number::int(text, 400, 599).ok().and_then(|status| u16::try_from(status).ok());
+    let status = number::int(text, keys::RETRY_STATUS.0, keys::RETRY_STATUS.1)
+        .ok()
+        .and_then(|status| u16::try_from(status).ok());
     status
         .map(Condition::Status)
         .ok_or_else(|| Complaint::new(Code::Word, "not `error`, `timeout` or a status code from 400 to 599"))
