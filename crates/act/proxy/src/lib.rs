@@ -24,7 +24,7 @@ mod upstream;
 mod worker;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -36,6 +36,7 @@ pub use live::{EndpointTotals, LatencyBuckets, ListenerTotals, Live, LiveEndpoin
 pub use sockets::{BindError, Bound};
 pub use worker::Signal;
 
+use live::Make;
 use sockets::Sockets;
 use worker::Command;
 
@@ -44,7 +45,7 @@ use worker::Command;
 pub struct Proxy {
     workers: Vec<UnboundedSender<Command>>,
     live: Arc<ArcSwap<Live>>,
-    sockets: Sockets,
+    sockets: Mutex<Sockets>,
     seed: u64,
 }
 
@@ -78,7 +79,7 @@ impl Proxy {
                 Ok(commands)
             })
             .collect::<io::Result<Vec<_>>>()?;
-        let sockets = Sockets::new(workers.len());
+        let sockets = Mutex::new(Sockets::new(workers.len()));
         let live = Arc::new(ArcSwap::from_pointee(Live::empty()));
         Ok((Self { workers, live, sockets, seed }, heard))
     }
@@ -103,30 +104,46 @@ impl Proxy {
     /// # Errors
     /// Every address that can't be had. Those that could be are closed again.
     pub fn bind(&self, snapshot: &Snapshot) -> Result<Bound, Vec<BindError>> {
-        self.sockets.bind(snapshot)
+        self.sockets().bind(snapshot)
     }
 
-    /// Puts `snapshot` in force; returns when every worker works by it. Endpoints that are gone finish what
-    /// they have, up to their pool's drain timeout.
-    pub async fn apply(&mut self, snapshot: Arc<Snapshot>, bound: Bound) -> Arc<Live> {
+    fn sockets(&self) -> MutexGuard<'_, Sockets> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts `snapshot` in force; returns when every worker works by it. `initial` says what an endpoint
+    /// starts with that was not there before. Endpoints that are gone finish what they have, up to their
+    /// pool's drain timeout. One apply at a time: the caller sees to that.
+    pub async fn apply(
+        &self,
+        snapshot: Arc<Snapshot>,
+        bound: Bound,
+        initial: &(dyn Fn(&EndpointId) -> EndpointState + Sync),
+    ) -> Arc<Live> {
         let old = self.live.load_full();
-        let next = Arc::new(old.next(snapshot, self.workers.len(), self.seed));
+        let make = Make { workers: self.workers.len(), seed: self.seed, initial };
+        let next = Arc::new(old.next(snapshot, &make));
         self.live.store(Arc::clone(&next));
-        let close = self.sockets.keep_only(&next.snapshot);
-        let mut waits = Vec::with_capacity(self.workers.len());
-        for (worker, open) in self.workers.iter().zip(self.sockets.adopt(bound)) {
-            let (done, wait) = oneshot::channel();
-            let command = Command::Apply { live: Arc::clone(&next), open, close: close.clone(), done };
-            // A worker that is gone has nothing to apply it to.
-            if worker.send(command).is_ok() {
-                waits.push(wait);
-            }
-        }
+        let waits = self.tell_apply(&next, bound);
         for wait in waits {
+            // A worker that is gone has nothing to apply it to.
             let _ = wait.await;
         }
         self.drain_removed(&old, &next);
         next
+    }
+
+    fn tell_apply(&self, next: &Arc<Live>, bound: Bound) -> Vec<oneshot::Receiver<()>> {
+        let mut sockets = self.sockets();
+        let close = sockets.keep_only(&next.snapshot);
+        let by_worker = sockets.adopt(bound);
+        (self.workers.iter().zip(by_worker))
+            .filter_map(|(worker, open)| {
+                let (done, wait) = oneshot::channel();
+                let command = Command::Apply { live: Arc::clone(next), open, close: close.clone(), done };
+                worker.send(command).is_ok().then_some(wait)
+            })
+            .collect()
     }
 
     fn drain_removed(&self, old: &Live, next: &Live) {
@@ -135,7 +152,11 @@ impl Proxy {
                 let kept = next.endpoint(&endpoint.id).is_some_and(|live| live.serial == endpoint.serial);
                 if !kept {
                     self.tell_all(|| Command::Purge(endpoint.serial));
-                    self.cut_after(endpoint.serial, pool.config.drain_timeout);
+                    let (workers, serial, after) = (self.workers.clone(), endpoint.serial, pool.config.drain_timeout);
+                    tokio::spawn(async move {
+                        tokio::time::sleep(after).await;
+                        cut(&workers, serial);
+                    });
                 }
             }
         }
@@ -162,19 +183,9 @@ impl Proxy {
         }
     }
 
-    /// Cuts off what an endpoint still does, after this long.
-    pub fn cut(&self, endpoint: &LiveEndpoint, after: Duration) {
-        self.cut_after(endpoint.serial, after);
-    }
-
-    fn cut_after(&self, serial: u64, after: Duration) {
-        let workers = self.workers.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(after).await;
-            for worker in &workers {
-                let _ = worker.send(Command::Cut(serial));
-            }
-        });
+    /// Cuts off what an endpoint still does.
+    pub fn cut(&self, endpoint: &LiveEndpoint) {
+        cut(&self.workers, endpoint.serial);
     }
 
     fn tell_all(&self, command: impl Fn() -> Command) {
@@ -185,7 +196,7 @@ impl Proxy {
 
     /// Takes nothing new, finishes what runs, and gives the number of connections that did not end within
     /// `grace`.
-    pub async fn stop(self, grace: Duration) -> usize {
+    pub async fn stop(&self, grace: Duration) -> usize {
         let mut waits = Vec::new();
         for worker in &self.workers {
             let (done, wait) = oneshot::channel();
@@ -198,5 +209,12 @@ impl Proxy {
             left += wait.await.unwrap_or(0);
         }
         left
+    }
+}
+
+fn cut(workers: &[UnboundedSender<Command>], serial: u64) {
+    for worker in workers {
+        // A worker that is gone has nothing to cut.
+        let _ = worker.send(Command::Cut(serial));
     }
 }

@@ -106,7 +106,6 @@ impl Timer {
         self.entry.deadline.set(deadline);
     }
 
-
     /// Which endpoint the connection works with from now on; 0 is none.
     pub(crate) fn works_with(&self, endpoint: u64) {
         self.entry.endpoint.set(endpoint);

@@ -19,6 +19,7 @@ pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
 pub(crate) use counters::ListenerCounters;
 pub use endpoint::LiveEndpoint;
 pub use pool::LivePool;
+pub(crate) use pool::Make;
 
 /// One generation as the workers see it.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Live {
     pub pools: Vec<Arc<LivePool>>,
     /// In the order of the snapshot.
     pub listeners: Vec<Arc<LiveListener>>,
+    by_name: HashMap<PoolName, usize>,
+    by_id: HashMap<EndpointId, (usize, usize)>,
 }
 
 /// A listener with its route table and its counters.
@@ -45,11 +48,18 @@ pub struct LiveListener {
 impl Live {
     /// Nothing at all: what is live before the first apply.
     pub(crate) fn empty() -> Self {
-        Self { generation: 0, snapshot: Arc::default(), pools: Vec::new(), listeners: Vec::new() }
+        Self {
+            generation: 0,
+            snapshot: Arc::default(),
+            pools: Vec::new(),
+            listeners: Vec::new(),
+            by_name: HashMap::new(),
+            by_id: HashMap::new(),
+        }
     }
 
     /// The next generation: `snapshot` with all state of `self` that still has an owner.
-    pub(crate) fn next(&self, snapshot: Arc<Snapshot>, workers: usize, seed: u64) -> Self {
+    pub(crate) fn next(&self, snapshot: Arc<Snapshot>, make: &Make<'_>) -> Self {
         let old: HashMap<&PoolName, &Arc<LivePool>> =
             self.pools.iter().map(|pool| (&pool.config.name, pool)).collect();
         let pools = snapshot
@@ -57,9 +67,9 @@ impl Live {
             .iter()
             .map(|config| match old.get(&config.name) {
                 Some(pool) if pool.config == *config => Arc::clone(pool),
-                found => Arc::new(LivePool::new(config.clone(), found.map(|pool| &***pool), workers, seed)),
+                found => Arc::new(LivePool::new(config.clone(), found.map(|pool| &***pool), make)),
             })
-            .collect();
+            .collect::<Vec<_>>();
         let old: HashMap<&ListenerName, &Arc<LiveListener>> =
             self.listeners.iter().map(|listener| (&listener.config.name, listener)).collect();
         let listeners = snapshot
@@ -67,20 +77,25 @@ impl Live {
             .iter()
             .map(|config| match old.get(&config.name) {
                 Some(listener) if listener.config == *config => Arc::clone(listener),
-                found => Arc::new(LiveListener::new(config, found.map(|listener| &***listener), workers)),
+                found => Arc::new(LiveListener::new(config, found.map(|listener| &***listener), make.workers)),
             })
             .collect();
-        Self { generation: self.generation + 1, snapshot, pools, listeners }
+        let by_name = pools.iter().enumerate().map(|(index, pool)| (pool.config.name.clone(), index)).collect();
+        let by_id = (pools.iter().enumerate())
+            .flat_map(|(pool, live)| live.endpoints.iter().enumerate().map(move |(at, live)| (live.id.clone(), (pool, at))))
+            .collect();
+        Self { generation: self.generation + 1, snapshot, pools, listeners, by_name, by_id }
     }
 
     /// The pool with this name.
     pub fn pool(&self, name: &PoolName) -> Option<&Arc<LivePool>> {
-        self.pools.iter().find(|pool| pool.config.name == *name)
+        self.pools.get(*self.by_name.get(name)?)
     }
 
     /// The endpoint with this identity.
     pub fn endpoint(&self, id: &EndpointId) -> Option<&Arc<LiveEndpoint>> {
-        self.pool(&id.pool)?.endpoints.iter().find(|endpoint| endpoint.id.endpoint == id.endpoint)
+        let (pool, at) = self.by_id.get(id)?;
+        self.pools.get(*pool)?.endpoints.get(*at)
     }
 }
 

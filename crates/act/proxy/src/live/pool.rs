@@ -1,11 +1,13 @@
 //! A pool's state: its endpoints, the view that workers pick from, and who waits.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use haechi_balance::{Empty, Member, Policy, View};
-use haechi_model::{EndpointId, EndpointState, Pool};
+use haechi_model::{EndpointId, EndpointName, EndpointState, Pool};
 use tokio::sync::Notify;
 
 use super::budget::RetryBudget;
@@ -23,6 +25,14 @@ pub struct LivePool {
     seed: u64,
 }
 
+/// What making a generation needs besides its config.
+pub(crate) struct Make<'a> {
+    pub(crate) workers: usize,
+    pub(crate) seed: u64,
+    /// The state that an endpoint starts with.
+    pub(crate) initial: &'a (dyn Fn(&EndpointId) -> EndpointState + Sync),
+}
+
 /// What a pool keeps over changes of its config.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -35,28 +45,29 @@ pub(crate) struct Shared {
 }
 
 impl LivePool {
-    pub(crate) fn new(config: Pool, old: Option<&Self>, workers: usize, seed: u64) -> Self {
+    /// A pool of the next generation: endpoints that stay keep all they have.
+    pub(crate) fn new(config: Pool, old: Option<&Self>, make: &Make<'_>) -> Self {
+        let known: HashMap<(&EndpointName, SocketAddr), &Arc<LiveEndpoint>> = old
+            .iter()
+            .flat_map(|old| &old.endpoints)
+            .map(|live| ((&live.id.endpoint, live.address), live))
+            .collect();
         let endpoints = config
             .endpoints
             .iter()
-            .map(|endpoint| {
-                let kept = old.and_then(|old| {
-                    old.endpoints.iter().find(|live| live.id.endpoint == endpoint.name && live.address == endpoint.address)
-                });
-                kept.map_or_else(
-                    || {
-                        let id = EndpointId { pool: config.name.clone(), endpoint: endpoint.name.clone() };
-                        let state = EndpointState { admin: endpoint.admin, ..EndpointState::default() };
-                        Arc::new(LiveEndpoint::new(id, endpoint.address, state, workers))
-                    },
-                    Arc::clone,
-                )
+            .map(|endpoint| match known.get(&(&endpoint.name, endpoint.address)) {
+                Some(live) => Arc::clone(live),
+                None => {
+                    let id = EndpointId { pool: config.name.clone(), endpoint: endpoint.name.clone() };
+                    let state = (make.initial)(&id);
+                    Arc::new(LiveEndpoint::new(id, endpoint.address, state, make.workers))
+                }
             })
             .collect();
         let shared = old.map_or_else(
             || {
                 Arc::new(Shared {
-                    ticket: AtomicU64::new(seed),
+                    ticket: AtomicU64::new(make.seed),
                     waiting: AtomicU32::new(0),
                     freed: Notify::new(),
                     retries: RetryBudget::default(),
@@ -64,7 +75,7 @@ impl LivePool {
             },
             |old| Arc::clone(&old.shared),
         );
-        let pool = Self { config, endpoints, shared, view: ArcSwap::from_pointee(View::new(&[], &policy_none())), seed };
+        let pool = Self { config, endpoints, shared, view: ArcSwap::from_pointee(View::new(&[], &policy_none())), seed: make.seed };
         pool.refresh();
         pool
     }

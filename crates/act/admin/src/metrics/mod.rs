@@ -1,0 +1,65 @@
+//! What a scrape of `/metrics` shows: the status as Prometheus samples, under the names that stand in
+//! `haechi_telemetry::metric` and nowhere else.
+//!
+//! Refused: reasons as labels. They are free text, and each new one would be a new time series for ever.
+
+mod compat;
+mod endpoint;
+mod text;
+
+use haechi_model::Fault;
+use haechi_telemetry::metric as names;
+
+use crate::api::{ListenerStatus, PoolStatus, Status};
+use text::Exposition;
+
+/// `Content-Type` of [`render`]'s text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The status as a scrape.
+pub fn render(status: &Status) -> String {
+    let mut out = Exposition::default();
+    out.family(&names::BUILD_INFO).sample(&[&status.version], 1);
+    out.family(&names::CONFIG_GENERATION).sample(&[], status.generation);
+    out.family(&names::CONFIG_REFUSED).sample(&[], u8::from(status.config.refused.is_some()));
+    listeners(&status.listeners, &mut out);
+    pools(&status.pools, &mut out);
+    endpoint::render(&status.pools, &mut out);
+    compat::render(status, &mut out);
+    out.finish()
+}
+
+fn listeners(listeners: &[ListenerStatus], out: &mut Exposition) {
+    let plain: [(_, fn(&ListenerStatus) -> u64); 3] = [
+        (names::LISTENER_CONNECTIONS_OPEN, |listener| listener.open),
+        (names::LISTENER_CONNECTIONS, |listener| listener.accepted),
+        (names::LISTENER_REQUESTS, |listener| listener.requests),
+    ];
+    for (family, value) in plain {
+        let mut samples = out.family(&family);
+        listeners.iter().for_each(|listener| samples.sample(&[&listener.name], value(listener)));
+    }
+    let mut samples = out.family(&names::LISTENER_FAULTS);
+    for listener in listeners {
+        // All faults, also those that did not happen: a rate needs the zero before the first one.
+        for fault in Fault::ALL {
+            let count = listener.faults.get(fault.name()).copied().unwrap_or(0);
+            samples.sample(&[&listener.name, fault.name(), side(*fault)], count);
+        }
+    }
+}
+
+fn pools(pools: &[PoolStatus], out: &mut Exposition) {
+    let mut samples = out.family(&names::POOL_WAITING);
+    pools.iter().for_each(|pool| samples.sample(&[&pool.name], pool.waiting));
+    let mut samples = out.family(&names::POOL_PANICKING);
+    pools.iter().for_each(|pool| samples.sample(&[&pool.name], u8::from(pool.panicking)));
+}
+
+fn side(fault: Fault) -> &'static str {
+    match fault.side() {
+        haechi_model::Side::Client => "client",
+        haechi_model::Side::Endpoint => "endpoint",
+        haechi_model::Side::Us => "us",
+    }
+}

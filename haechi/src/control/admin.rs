@@ -1,0 +1,95 @@
+//! What operators ask for.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use haechi_admin::api::{Applied, EndpointChanged, Events, Status};
+use haechi_admin::{Control as Api, Problem};
+use haechi_model::{AdminState, EndpointId};
+use haechi_telemetry::event;
+
+use super::{Control, lock};
+
+/// The control plane as the admin API sees it.
+pub(crate) struct Handle(pub(crate) Arc<Control>);
+
+impl Api for Handle {
+    fn status(&self) -> Status {
+        self.0.status()
+    }
+
+    fn events(&self, after: u64, limit: usize) -> Events {
+        self.0.events.after(after, limit)
+    }
+
+    fn next_event(&self, after: u64) -> impl Future<Output = ()> + Send {
+        self.0.events.wait_above(after)
+    }
+
+    async fn reload(&self, dry_run: bool) -> Result<Applied, Problem> {
+        self.0.change(dry_run).await
+    }
+
+    async fn set_admin_state(&self, id: &EndpointId, state: AdminState) -> Result<EndpointChanged, Problem> {
+        self.0.set_admin_state(id, state)
+    }
+}
+
+impl Control {
+    fn set_admin_state(self: &Arc<Self>, id: &EndpointId, state: AdminState) -> Result<EndpointChanged, Problem> {
+        let live = self.proxy.live();
+        let (Some(pool), Some(endpoint)) = (live.pool(&id.pool), live.endpoint(id)) else {
+            return Err(Problem::NotFound(unknown(&live, id)));
+        };
+        let from = endpoint.state().admin;
+        lock(&self.overrides).insert(id.clone(), state);
+        self.update(std::slice::from_ref(id));
+        if let Some(earlier) = lock(&self.cuts).remove(id) {
+            earlier.abort();
+        }
+        if state != AdminState::Enabled {
+            let wait = if state == AdminState::Draining { pool.config.drain_timeout } else { std::time::Duration::ZERO };
+            let (control, endpoint) = (Arc::clone(self), Arc::clone(endpoint));
+            let cut = tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                control.proxy.cut(&endpoint);
+            });
+            lock(&self.cuts).insert(id.clone(), cut.abort_handle());
+        }
+        if from != state {
+            let text = format!("{} to {} by an operator", name(from), name(state));
+            self.events.add(event::ADMIN_CHANGED, format!("endpoint {id}"), text);
+        }
+        Ok(EndpointChanged { from, to: state, in_flight: endpoint.in_flight() })
+    }
+}
+
+fn name(state: AdminState) -> &'static str {
+    match state {
+        AdminState::Enabled => "enabled",
+        AdminState::Draining => "draining",
+        AdminState::Disabled => "disabled",
+    }
+}
+
+/// What to say to a name that is not there: what is.
+fn unknown(live: &haechi_proxy::Live, id: &EndpointId) -> String {
+    const SHOWN: usize = 10;
+    let near = |names: Vec<&str>, wanted: &str| {
+        let best = names.iter().map(|name| (strsim::jaro_winkler(name, wanted), *name)).max_by(|a, b| a.0.total_cmp(&b.0));
+        match best {
+            Some((score, name)) if score > 0.8 => format!("; did you mean {name}?"),
+            _ => format!("; there is {}", names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ")),
+        }
+    };
+    match live.pool(&id.pool) {
+        None => {
+            let names = live.pools.iter().map(|pool| pool.config.name.as_str()).collect();
+            format!("no pool {}{}", id.pool, near(names, id.pool.as_str()))
+        }
+        Some(pool) => {
+            let names = pool.endpoints.iter().map(|endpoint| endpoint.id.endpoint.as_str()).collect();
+            format!("no endpoint {} in pool {}{}", id.endpoint, id.pool, near(names, id.endpoint.as_str()))
+        }
+    }
+}

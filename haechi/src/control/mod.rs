@@ -1,0 +1,112 @@
+//! The control plane: wires the rooms together. Config in, snapshots out to the data plane; verdicts in,
+//! views out; every change is an event.
+//!
+//! It decides little: what is healthy is `health`'s to say, what a config means `config`'s, who gets a
+//! request `balance`'s. What stands here is the order of things: bind before apply, apply before drain.
+
+mod admin;
+mod events;
+mod health;
+mod reload;
+mod source;
+mod status;
+mod watch;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use haechi_admin::Problem;
+use haechi_model::{AdminState, EndpointId};
+use haechi_prober::{Limits, Options, Prober};
+use haechi_proxy::Proxy;
+use haechi_telemetry::event;
+use tokio::task::AbortHandle;
+
+pub(crate) use self::admin::Handle;
+use self::events::Log;
+pub(crate) use self::source::{Compiled, Source};
+use self::status::ConfigState;
+pub(crate) use self::watch::watch;
+
+/// Spreads hashes and probes. One value for every node, so that nodes agree on `ipHash` without talking.
+const CLUSTER_SEED: u64 = 0x6861_6563_6869; // "haechi"
+
+/// The running control plane.
+pub(crate) struct Control {
+    proxy: Proxy,
+    prober: Prober,
+    source: Source,
+    events: Log,
+    config: Mutex<ConfigState>,
+    /// What operators said, beside what the config says.
+    overrides: Mutex<HashMap<EndpointId, AdminState>>,
+    /// Cuts that wait for a drain to end.
+    cuts: Mutex<HashMap<EndpointId, AbortHandle>>,
+    /// Endpoints that warm up: their share grows every second.
+    warming: Mutex<Vec<EndpointId>>,
+    /// One change of config at a time.
+    changing: tokio::sync::Mutex<()>,
+    started_at_ms: u64,
+}
+
+/// A lock whose holder panicked still guards whole values: each is replaced in one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Wall time in milliseconds since 1970.
+fn wall_ms() -> u64 {
+    let since = haechi_sys::clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Control {
+    /// Starts the data plane and the prober and puts the first config in force.
+    ///
+    /// # Errors
+    /// The system refuses threads, or an address of the config can't be had.
+    pub(crate) async fn start(source: Source, first: Compiled) -> Result<Arc<Self>, StartError> {
+        let workers = first.snapshot.workers.map_or_else(haechi_sys::limits::cores, std::num::NonZero::get);
+        let (proxy, signals) = Proxy::start(workers, CLUSTER_SEED).map_err(StartError::System)?;
+        let options = Options {
+            origin: tokio::time::Instant::from_std(haechi_sys::clock::origin()),
+            seed: u64::from(haechi_sys::limits::process_id()),
+            limits: Limits::default(),
+        };
+        let (prober, verdicts) = Prober::start(options);
+        let control = Arc::new(Self {
+            proxy,
+            prober,
+            source,
+            events: Log::default(),
+            config: Mutex::default(),
+            overrides: Mutex::default(),
+            cuts: Mutex::default(),
+            warming: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+            started_at_ms: wall_ms(),
+        });
+        control.put_in_force(first.snapshot, true).await.map_err(StartError::Refused)?;
+        tokio::spawn(health::follow_verdicts(Arc::clone(&control), verdicts));
+        tokio::spawn(health::follow_signals(Arc::clone(&control), signals));
+        tokio::spawn(health::warm_up(Arc::clone(&control)));
+        control.events.add(event::STARTED, "node", format!("serving with {workers} workers"));
+        Ok(control)
+    }
+
+    /// Takes nothing new, lets running work finish for at most `grace`, and gives the number of connections
+    /// that did not.
+    pub(crate) async fn stop(&self, grace: Duration) -> usize {
+        self.events.add(event::STOPPING, "node", format!("finishing what runs, for at most {} s", grace.as_secs()));
+        self.proxy.stop(grace).await
+    }
+}
+
+/// Why nothing was started.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    System(io::Error),
+    Refused(Problem),
+}

@@ -1,0 +1,153 @@
+//! A config change: read, compile, compare, bind, apply. Whatever fails leaves the old generation in force
+//! and stays visible.
+
+use std::sync::Arc;
+
+use haechi_admin::Problem;
+use haechi_admin::api::{Applied, RefusedConfig};
+use haechi_config::{Plan, diff};
+use haechi_health::Start;
+use haechi_model::{EndpointId, EndpointState, Pool, Snapshot};
+use haechi_prober::Target;
+use haechi_telemetry::event;
+
+use super::source::{Compiled, refused};
+use super::{Control, lock, wall_ms};
+
+impl Control {
+    /// Reads the config again and applies it; with `dry_run` only says what would change.
+    ///
+    /// # Errors
+    /// What keeps the old generation in force.
+    pub(crate) async fn change(self: &Arc<Self>, dry_run: bool) -> Result<Applied, Problem> {
+        let _turn = self.changing.lock().await;
+        let outcome = self.try_change(dry_run).await;
+        if let (Err(problem), false) = (&outcome, dry_run) {
+            self.note_refusal(problem);
+        }
+        outcome
+    }
+
+    async fn try_change(self: &Arc<Self>, dry_run: bool) -> Result<Applied, Problem> {
+        let Compiled { snapshot, mut warnings } = self.load().await?;
+        let live = self.proxy.live();
+        let plan = diff(&live.snapshot, &snapshot);
+        if live.snapshot.workers != snapshot.workers || live.snapshot.admin != snapshot.admin {
+            warnings.push_str("warning: `workers` and `admin` take effect at the next start\n");
+        }
+        if dry_run || plan.steps.is_empty() {
+            if !dry_run {
+                lock(&self.config).refused = None;
+            }
+            return Ok(applied(live.generation, false, &plan, warnings));
+        }
+        let generation = self.put_in_force(snapshot, false).await?;
+        let text = format!("generation {generation}: {}", summary(&plan));
+        self.events.add(event::CONFIG_APPLIED, "config", text);
+        Ok(applied(generation, true, &plan, warnings))
+    }
+
+    /// Compiling ten thousand endpoints takes a while; probes must not wait for it.
+    async fn load(&self) -> Result<Compiled, Problem> {
+        let source = self.source.clone();
+        tokio::task::spawn_blocking(move || source.load(false))
+            .await
+            .unwrap_or_else(|error| Err(refused(format!("reading the config failed: {error}"))))
+    }
+
+    /// Binds first, so that an address that can't be had changes nothing; then tells the prober, so that a
+    /// new endpoint's state is known; then swaps.
+    ///
+    /// # Errors
+    /// Addresses that can't be had.
+    pub(super) async fn put_in_force(&self, snapshot: Arc<Snapshot>, first: bool) -> Result<u64, Problem> {
+        let bound = self.proxy.bind(&snapshot).map_err(|errors| {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            refused(lines.join("\n"))
+        })?;
+        self.prober.set_targets(targets(&snapshot, first));
+        self.forget_overrides(&snapshot);
+        let live = {
+            let initial = |id: &EndpointId| self.state_in(&snapshot, id);
+            self.proxy.apply(Arc::clone(&snapshot), bound, &initial).await
+        };
+        self.refresh_states(&live.snapshot);
+        let mut config = lock(&self.config);
+        config.applied_at_ms = wall_ms();
+        config.refused = None;
+        Ok(live.generation)
+    }
+
+    fn note_refusal(&self, problem: &Problem) {
+        let (message, rendered) = match problem {
+            Problem::NotFound(message) => (message.clone(), String::new()),
+            Problem::Refused { message, rendered, .. } => (message.clone(), rendered.clone()),
+        };
+        let generation = self.proxy.live().generation;
+        self.events.add(
+            event::CONFIG_REFUSED,
+            "config",
+            format!("{message}; generation {generation} stays in force"),
+        );
+        lock(&self.config).refused = Some(RefusedConfig { at_ms: wall_ms(), message, rendered });
+    }
+
+    /// What operators said of endpoints that are gone is gone with them.
+    fn forget_overrides(&self, snapshot: &Snapshot) {
+        lock(&self.overrides).retain(|id, _| {
+            snapshot.pool(&id.pool).is_some_and(|pool| pool.endpoints.iter().any(|endpoint| endpoint.name == id.endpoint))
+        });
+    }
+
+    /// An endpoint's state by what prober, operator and config say now.
+    pub(super) fn state_in(&self, snapshot: &Snapshot, id: &EndpointId) -> EndpointState {
+        let Some(pool) = snapshot.pool(&id.pool) else { return EndpointState::default() };
+        let configured = pool.endpoints.iter().find(|endpoint| endpoint.name == id.endpoint).map(|endpoint| endpoint.admin);
+        self.state_of(pool, id, configured.unwrap_or_default())
+    }
+
+    pub(super) fn refresh_states(&self, snapshot: &Snapshot) {
+        let mut states = Vec::new();
+        for pool in &snapshot.pools {
+            for endpoint in &pool.endpoints {
+                let id = EndpointId { pool: pool.name.clone(), endpoint: endpoint.name.clone() };
+                let state = self.state_of(pool, &id, endpoint.admin);
+                states.push((id, state));
+            }
+        }
+        self.proxy.set_states(&states);
+    }
+}
+
+/// What the prober is to watch. An endpoint that stands in the first config serves on probation; one that
+/// comes later proves itself first.
+fn targets(snapshot: &Snapshot, first: bool) -> Vec<Target> {
+    let start = if first { Start::Assumed } else { Start::Unproven };
+    snapshot.pools.iter().flat_map(|pool| pool_targets(pool, &start)).collect()
+}
+
+fn pool_targets<'a>(pool: &'a Pool, start: &'a Start) -> impl Iterator<Item = Target> + 'a {
+    let check = pool.health_check.clone().map(Arc::new);
+    pool.endpoints.iter().map(move |endpoint| Target {
+        id: EndpointId { pool: pool.name.clone(), endpoint: endpoint.name.clone() },
+        address: endpoint.address,
+        check: check.clone(),
+        passive: pool.passive,
+        start: start.clone(),
+    })
+}
+
+fn applied(generation: u64, applied: bool, plan: &Plan, warnings: String) -> Applied {
+    let steps = plan.steps.iter().filter_map(|step| serde_json::to_value(step).ok()).collect();
+    Applied { generation, applied, plan: plan.to_string(), steps, warnings }
+}
+
+/// The plan in one line of an event: its first steps and how many follow.
+fn summary(plan: &Plan) -> String {
+    const SHOWN: usize = 3;
+    let mut text = plan.steps.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    if plan.steps.len() > SHOWN {
+        text.push_str(&format!("; and {} more", plan.steps.len() - SHOWN));
+    }
+    text
+}

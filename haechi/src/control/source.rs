@@ -1,0 +1,99 @@
+//! Where the config comes from.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use haechi_admin::Problem;
+use haechi_config::{Diagnostic, MAX_BYTES, Severity, compile, render};
+use haechi_model::Snapshot;
+
+/// Where the config comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    File(PathBuf),
+    Flags(Arc<Snapshot>),
+}
+
+/// A config that compiles.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// Warnings as people read them; may be empty.
+    pub(crate) warnings: String,
+}
+
+impl Source {
+    /// As status shows it.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Flags(_) => "command line".to_owned(),
+        }
+    }
+
+    /// Reads and compiles.
+    ///
+    /// # Errors
+    /// It can't be read, or it has errors: all of them.
+    pub(crate) fn load(&self, colour: bool) -> Result<Compiled, Problem> {
+        let path = match self {
+            Self::Flags(snapshot) => return Ok(Compiled { snapshot: Arc::clone(snapshot), warnings: String::new() }),
+            Self::File(path) => path,
+        };
+        let text = read(path).map_err(|reason| refused(format!("can't read {}: {reason}", path.display())))?;
+        let outcome = compile(&text);
+        let name = path.display().to_string();
+        let mut rendered = render(&outcome.diagnostics, &name, &text, colour);
+        if outcome.omitted > 0 {
+            rendered.push_str(&format!("… and {} more\n", outcome.omitted));
+        }
+        match outcome.snapshot {
+            Some(snapshot) => Ok(Compiled { snapshot: Arc::new(snapshot), warnings: rendered }),
+            None => Err(Problem::Refused { message: summary(&name, &outcome.diagnostics, outcome.omitted), rendered, diagnostics: as_json(&outcome.diagnostics) }),
+        }
+    }
+}
+
+/// A refusal that has no place in a file.
+pub(crate) fn refused(message: String) -> Problem {
+    Problem::Refused { message, rendered: String::new(), diagnostics: Vec::new() }
+}
+
+/// Reads a config file: text of at most [`MAX_BYTES`], whatever the file turns out to be.
+///
+/// # Errors
+/// In words, with the way out.
+pub(crate) fn read(path: &Path) -> Result<String, String> {
+    let file = File::open(path).map_err(|error| explain(&error))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err("it is a directory; name the file in it".to_owned());
+    }
+    let mut bytes = Vec::new();
+    // One byte over the limit is enough to know that it is too large, for pipes and devices too.
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|error| explain(&error))?;
+    if bytes.len() > MAX_BYTES {
+        return Err(format!("it is larger than {} MiB; a config of 10,000 routes and endpoints has about 2", MAX_BYTES >> 20));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        format!("it is not UTF-8 text (byte {}); save it as UTF-8", error.utf8_error().valid_up_to())
+    })
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied; haechi must be able to read it".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn summary(name: &str, diagnostics: &[Diagnostic], omitted: usize) -> String {
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count() + omitted;
+    format!("{name} has {errors} error{}", if errors == 1 { "" } else { "s" })
+}
+
+fn as_json(diagnostics: &[Diagnostic]) -> Vec<serde_json::Value> {
+    diagnostics.iter().filter_map(|diagnostic| serde_json::to_value(diagnostic).ok()).collect()
+}

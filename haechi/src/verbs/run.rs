@@ -1,0 +1,122 @@
+//! `haechi run`: serves until it is told to stop.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haechi_admin::Problem;
+use haechi_admin::server::{self, Server};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::control::{Compiled, Control, Handle, Source, StartError};
+
+/// What `run` was asked to do.
+pub(crate) struct Options {
+    pub(crate) source: Source,
+    pub(crate) admin_socket: PathBuf,
+    /// Reload when the file changes.
+    pub(crate) watch: bool,
+    /// How long running work may take after a stop.
+    pub(crate) grace: Duration,
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) fn run(options: Options) -> ExitCode {
+    haechi_sys::limits::raise_open_files();
+    let compiled = match options.source.load(crate::output::colour_on_stderr()) {
+        Ok(compiled) => compiled,
+        Err(problem) => return fail(&problem),
+    };
+    if !compiled.warnings.is_empty() {
+        crate::output::error_text(&compiled.warnings);
+    }
+    // Two threads: a view of ten thousand endpoints in the making must not hold up probes.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("control")
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(serve(options, compiled)),
+        Err(error) => {
+            crate::output::error(&format!("the system refuses an event loop: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(options: Options, compiled: Compiled) -> ExitCode {
+    let (listen, source) = (compiled.snapshot.admin.listen, options.source.name());
+    let (listeners, pools) = (compiled.snapshot.listeners.len(), compiled.snapshot.pools.len());
+    // The socket comes first: a second haechi on it would otherwise take half of the connections before it
+    // finds out.
+    let server = match Server::bind(&options.admin_socket, listen) {
+        Ok(server) => server,
+        Err(error) => {
+            crate::output::error(&error.to_string());
+            return ExitCode::FAILURE;
+        }
+    };
+    let control = match Control::start(options.source.clone(), compiled).await {
+        Ok(control) => control,
+        Err(StartError::Refused(problem)) => return fail(&problem),
+        Err(StartError::System(error)) => {
+            crate::output::error(&format!("the system refuses a worker: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let admin = tokio::spawn(server::serve(server, Arc::new(Handle(Arc::clone(&control)))));
+    crate::output::note(&format!(
+        "haechi {} serves {listeners} listener(s) and {pools} pool(s) from {source}; ask `haechi status`",
+        env!("CARGO_PKG_VERSION"),
+    ));
+    let watching = match (&options.source, options.watch) {
+        (Source::File(path), true) => Some(crate::control::watch(Arc::clone(&control), path.clone())),
+        _ => None,
+    };
+    let stopped = until_stopped(&control).await;
+    if let Err(error) = stopped {
+        crate::output::error(&format!("can't listen for signals: {error}"));
+    }
+    drop(watching);
+    let left = tokio::select! {
+        left = control.stop(options.grace) => left,
+        _ = tokio::signal::ctrl_c() => usize::MAX,
+    };
+    admin.abort();
+    // What the socket's file stood for is gone; a file that is gone already is as good.
+    let _ = std::fs::remove_file(&options.admin_socket);
+    match left {
+        0 => ExitCode::SUCCESS,
+        usize::MAX => fail_text("stopped at once by a second signal"),
+        left => fail_text(&format!("{left} connection(s) did not end in {} s and were cut off", options.grace.as_secs())),
+    }
+}
+
+/// Reloads on SIGHUP; returns on SIGTERM or SIGINT.
+async fn until_stopped(control: &Arc<Control>) -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate: Signal = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            // What became of it stands in events and status.
+            _ = hangup.recv() => drop(control.change(false).await),
+        }
+    }
+}
+
+fn fail_text(text: &str) -> ExitCode {
+    crate::output::error(text);
+    ExitCode::FAILURE
+}
+
+fn fail(problem: &Problem) -> ExitCode {
+    if let Problem::Refused { rendered, .. } = problem {
+        crate::output::error_text(rendered);
+    }
+    fail_text(&problem.to_string())
+}
