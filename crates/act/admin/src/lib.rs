@@ -1,8 +1,16 @@
 //! The admin API: what people and programs see of a running haechi, and what they may ask of it.
 //!
-//! [`api`] is what goes over the wire, [`Control`] is what stands behind it. It refuses to decide anything.
+//! [`api`] is what goes over the wire, [`Control`] is what stands behind it, [`server`] and [`client`] are the
+//! two ends, [`metrics`] is the same truth for scrapers. It refuses to decide anything, and it refuses to
+//! change anything for a caller that came over TCP.
 
 pub mod api;
+pub mod client;
 mod control;
+pub mod metrics;
+pub mod server;
+pub mod words;
 
+pub use client::{Client, ClientError};
 pub use control::{Control, Problem};
+pub use server::{SocketError, UnixSocket, serve_tcp, serve_unix};

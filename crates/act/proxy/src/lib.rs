@@ -58,26 +58,7 @@ impl Proxy {
     pub fn start(workers: u16, seed: u64) -> io::Result<(Self, UnboundedReceiver<Signal>)> {
         let (signals, heard) = unbounded_channel();
         let workers = (0..usize::from(workers.max(1)))
-            .map(|number| {
-                let (commands, receiver) = unbounded_channel();
-                let signals = signals.clone();
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build_local(tokio::runtime::LocalOptions::default());
-                // A local runtime can't change threads, so it is built where it runs; this one only shows
-                // early that the system allows it.
-                drop(runtime?);
-                std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread()
-                        .enable_all()
-                        .build_local(tokio::runtime::LocalOptions::default());
-                    match runtime {
-                        Ok(runtime) => runtime.block_on(worker::run(number, seed, signals, receiver)),
-                        Err(error) => tracing::error!(number, %error, "no event loop for a worker"),
-                    }
-                })?;
-                Ok(commands)
-            })
+            .map(|number| start_worker(number, seed, signals.clone()))
             .collect::<io::Result<Vec<_>>>()?;
         let sockets = Mutex::new(Sockets::new(workers.len()));
         let live = Arc::new(ArcSwap::from_pointee(Live::empty()));
@@ -217,4 +198,25 @@ fn cut(workers: &[UnboundedSender<Command>], serial: u64) {
         // A worker that is gone has nothing to cut.
         let _ = worker.send(Command::Cut(serial));
     }
+}
+
+/// Starts one worker's thread; returns when its event loop runs.
+fn start_worker(number: usize, seed: u64, signals: UnboundedSender<Signal>) -> io::Result<UnboundedSender<Command>> {
+    let (commands, receiver) = unbounded_channel();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let life = move || {
+        // A local runtime can't change threads, so it is made where it runs.
+        let options = tokio::runtime::LocalOptions::default();
+        match tokio::runtime::Builder::new_current_thread().enable_all().build_local(options) {
+            Ok(runtime) => {
+                // Nobody hears it only if the caller is gone; then the commands end at once.
+                let _ = ready.send(Ok(()));
+                runtime.block_on(worker::run(number, seed, signals, receiver));
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        }
+    };
+    std::thread::Builder::new().name(format!("worker-{number}")).spawn(life)?;
+    is_ready.recv().map_err(io::Error::other)??;
+    Ok(commands)
 }

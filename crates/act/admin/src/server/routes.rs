@@ -1,0 +1,183 @@
+//! What each path does. Handlers translate between HTTP and [`Control`]; nothing is decided here.
+//!
+//! Writes run as tasks of their own: a client that goes away must not stop a reload in the middle.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use haechi_model::EndpointId;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::refusal::Refusal;
+use crate::api::{Applied, EndpointChanged, Events, SetAdminState, Status};
+use crate::{Control, Problem, metrics};
+
+/// Largest request body, in bytes; the largest meaningful one has thirty.
+pub const MAX_BODY: usize = 64 << 10;
+
+/// Most events in one answer.
+pub const MAX_EVENTS: usize = 1000;
+
+/// Longest wait for the next event; proxies in between usually give up after a minute.
+pub const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// For a request body.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// For a whole request: the longest wait and half as much again for the work.
+const REQUEST_TIME: Duration = Duration::from_secs(90);
+
+/// What there is, for those who ask for something else.
+const PATHS: &str = "there are: GET /v1/status, GET /v1/events?after=N&limit=N&wait=30s, GET /metrics, GET /healthz, \
+                     POST /v1/reload?dryRun=true, POST /v1/endpoints/POOL/ENDPOINT/admin with {\"state\":\"draining\"}";
+
+type Answer<T> = Result<Json<T>, Refusal>;
+
+/// All routes; the TCP door takes the writes away again.
+pub(super) fn all<C: Control>(control: Arc<C>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status::<C>))
+        .route("/v1/events", get(events::<C>))
+        .route("/v1/reload", post(reload::<C>))
+        .route("/v1/endpoints/{pool}/{endpoint}/admin", post(set_admin_state::<C>))
+        .route("/metrics", get(scrape::<C>))
+        .route("/healthz", get(async || "ok"))
+        .fallback(async |uri: Uri| {
+            Refusal::new(StatusCode::NOT_FOUND, format!("no such path: `{}`; {PATHS}", uri.path()))
+        })
+        .method_not_allowed_fallback(async |method: Method| {
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("this path does not take {method}; {PATHS}"))
+        })
+        .layer(from_fn(bound))
+        .with_state(control)
+}
+
+async fn bound(request: Request, next: Next) -> Response {
+    let mut response = timeout(REQUEST_TIME, next.run(request)).await.unwrap_or_else(|_| {
+        let text = format!("not done within {} s; it goes on, see `haechi status`", REQUEST_TIME.as_secs());
+        Refusal::new(StatusCode::GATEWAY_TIMEOUT, text).into_response()
+    });
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn status<C: Control>(State(control): State<Arc<C>>) -> Json<Status> {
+    Json(control.status())
+}
+
+async fn scrape<C: Control>(State(control): State<Arc<C>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&control.status()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsQuery {
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+    wait: Option<String>,
+}
+
+async fn events<C: Control>(
+    State(control): State<Arc<C>>,
+    query: Result<Query<EventsQuery>, QueryRejection>,
+) -> Answer<Events> {
+    let Query(EventsQuery { after, limit, wait }) = query.map_err(bad_query)?;
+    let limit = limit.unwrap_or(100);
+    if !(1..=MAX_EVENTS).contains(&limit) {
+        return Err(bad(format!("`limit` is from 1 to {MAX_EVENTS}")));
+    }
+    let wait = wait.as_deref().map(span).transpose()?;
+    let mut found = control.events(after, limit);
+    // Numbers above the newest are from before a restart: the asker has to know at once.
+    if let Some(wait) = wait
+        && found.newest == after
+    {
+        // No event in time is an answer too.
+        let _ = timeout(wait, control.next_event(after)).await;
+        found = control.events(after, limit);
+    }
+    Ok(Json(found))
+}
+
+/// A wait as `30s` or `500ms`.
+fn span(text: &str) -> Result<Duration, Refusal> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+    parsed.filter(|wait| *wait <= MAX_WAIT).ok_or_else(|| {
+        bad(format!("`wait` is a time with its unit, such as `30s`, and at most {}s", MAX_WAIT.as_secs()))
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct ReloadQuery {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn reload<C: Control>(
+    State(control): State<Arc<C>>,
+    query: Result<Query<ReloadQuery>, QueryRejection>,
+) -> Answer<Applied> {
+    let Query(ReloadQuery { dry_run }) = query.map_err(bad_query)?;
+    finish(async move { control.reload(dry_run).await }).await
+}
+
+async fn set_admin_state<C: Control>(
+    State(control): State<Arc<C>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    request: Request,
+) -> Answer<EndpointChanged> {
+    let Path((pool, endpoint)) = path.map_err(|error| bad(error.body_text()))?;
+    let wanted: SetAdminState = body(request.into_body()).await?;
+    let id = EndpointId { pool: pool.into(), endpoint: endpoint.into() };
+    finish(async move { control.set_admin_state(&id, wanted.state).await }).await
+}
+
+/// Runs a write to its end, whether or not someone still waits for it.
+async fn finish<T: Send + 'static>(
+    write: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Answer<T> {
+    match tokio::spawn(write).await {
+        Ok(outcome) => Ok(Json(outcome?)),
+        Err(_) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "haechi failed at this; its log says more")),
+    }
+}
+
+async fn body<T: for<'a> Deserialize<'a>>(body: Body) -> Result<T, Refusal> {
+    let bytes = timeout(BODY_TIME, to_bytes(body, MAX_BODY))
+        .await
+        .map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))?
+        .map_err(|error| match is_too_long(&error) {
+            true => Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is over {MAX_BODY} bytes")),
+            false => bad("the body did not arrive whole"),
+        })?;
+    serde_json::from_slice(&bytes).map_err(|error| bad(format!("not the JSON that this path takes: {error}; {PATHS}")))
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn bad_query(rejection: QueryRejection) -> Refusal {
+    // The long form starts with what every asker knows: "Failed to deserialize query string".
+    let text = rejection.body_text();
+    let why = text.rsplit_once("query string: ").map_or(&*text, |(_, why)| why);
+    bad(format!("the query can't be read: {why}"))
+}
+
+fn bad(text: impl Into<String>) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, text)
+}
