@@ -1,0 +1,26 @@
+//! A config file: never a panic, every diagnostic inside the text, and what was understood can be written
+//! down and understood again.
+
+#![no_main]
+
+use haechi_config::{Severity, compile, diff, render, to_yaml, to_yaml_with_defaults};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let outcome = compile(text);
+    for one in &outcome.diagnostics {
+        let (start, length) = (one.span.offset as usize, one.span.length as usize);
+        assert!(text.get(start..start + length).is_some(), "{one:?} is not in the text");
+    }
+    render(&outcome.diagnostics, "fuzz.yaml", text, true);
+    let refused = outcome.diagnostics.iter().any(|one| one.severity == Severity::Error);
+    assert!(outcome.snapshot.is_none() || !refused, "taken in spite of an error");
+    assert!(outcome.snapshot.is_some() || refused || outcome.omitted > 0, "refused without a reason");
+    let Some(snapshot) = outcome.snapshot else { return };
+    for written in [to_yaml(&snapshot), to_yaml_with_defaults(&snapshot)] {
+        let again = compile(&written);
+        let shown = || render(&again.diagnostics, "written.yaml", &written, false);
+        assert_eq!(again.snapshot.as_ref(), Some(&snapshot), "{}\n{written}", shown());
+    }
+    assert!(diff(&snapshot, &snapshot).steps.is_empty(), "a plan from a snapshot to itself");
+});

@@ -1,0 +1,15 @@
+//! Requests in a row on one connection: an endpoint behind us sees as many as we saw, with the same words
+//! and the same bodies. Request smuggling is this property broken.
+
+#![no_main]
+
+use haechi_fuzz::requests;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let (seen, mut written) = requests(data, b"X-Forwarded-For: 192.0.2.1\r\n");
+    // Whatever follows must not look like the rest of what was written.
+    written.extend_from_slice(b"\0");
+    let (arrived, _) = requests(&written, b"");
+    assert_eq!(arrived, seen, "{}", written.escape_ascii());
+});

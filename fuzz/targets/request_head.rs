@@ -1,0 +1,94 @@
+//! A request head: read the same in pieces, written on with the same meaning, and never laxer than a peer.
+
+#![no_main]
+
+use haechi_fuzz::{Meaning, Sizes, TIGHT, pieces};
+use haechi_http1::{HeadError, Parsed, RequestHead, Version, head_end};
+use haechi_model::HttpLimits;
+use libfuzzer_sys::fuzz_target;
+
+const FORWARDING: &[u8] = b"X-Forwarded-For: 192.0.2.1\r\n";
+
+fuzz_target!(|data: &[u8]| {
+    for limits in [HttpLimits::default(), TIGHT] {
+        let mut head = RequestHead::default();
+        let whole = head.parse(data, &limits);
+        shorter_agrees(data, &limits, whole);
+        // With fewer fields or bytes allowed, heads break earlier in pieces than as a whole.
+        if limits == HttpLimits::default() {
+            piecewise_agrees(data, &limits, whole);
+        }
+        if let Ok(Parsed::Complete(len)) = whole {
+            written_reads_the_same(&head, data);
+            a_peer_agrees(&head, &data[..len]);
+        }
+    }
+});
+
+/// What begins a good head is partial, and what begins with a broken one is broken.
+fn shorter_agrees(data: &[u8], limits: &HttpLimits, whole: Result<Parsed, HeadError>) {
+    let mut head = RequestHead::default();
+    let mut sizes = Sizes::of(data);
+    for _ in 0..8 {
+        let prefix = &data[..sizes.below(data.len() + 1)];
+        match (head.parse(prefix, limits), whole) {
+            (Ok(Parsed::Complete(short)), whole) => assert_eq!(whole, Ok(Parsed::Complete(short))),
+            (Ok(Parsed::Partial), Ok(Parsed::Complete(len))) => assert!(prefix.len() < len),
+            (Ok(Parsed::Partial), _) => {}
+            (Err(error), whole) => assert!(whole.is_err(), "{error} was forgiven later"),
+        }
+    }
+}
+
+/// As the shell reads: it looks for the end of the head as bytes come, and parses once.
+fn piecewise_agrees(data: &[u8], limits: &HttpLimits, whole: Result<Parsed, HeadError>) {
+    let (mut buf, mut seen) = (Vec::new(), 0);
+    for piece in pieces(data) {
+        buf.extend_from_slice(piece);
+        match head_end(&buf, seen) {
+            Ok(None) => seen = buf.len(),
+            Ok(Some(end)) => {
+                let parsed = RequestHead::default().parse(&buf[..end], limits);
+                return match (parsed, whole) {
+                    (Ok(parsed), whole) => assert_eq!(whole, Ok(parsed)),
+                    (Err(_), whole) => assert!(whole.is_err()),
+                };
+            }
+            Err(error) => return assert!(whole.is_err(), "{error} only in pieces"),
+        }
+    }
+    assert!(!matches!(whole, Ok(Parsed::Complete(_))), "an end that is not found in pieces");
+}
+
+fn written_reads_the_same(head: &RequestHead, data: &[u8]) {
+    let mut first = Vec::new();
+    head.write_upstream(data, FORWARDING, &mut first);
+    let limits = HttpLimits { head: u32::MAX, request_line: u32::MAX, fields: u16::MAX };
+    let mut again = RequestHead::default();
+    assert_eq!(again.parse(&first, &limits), Ok(Parsed::Complete(first.len())), "{}", first.escape_ascii());
+    assert_eq!(Meaning::of(&again, &first), Meaning::of(head, data));
+    assert_eq!(again.version, Version::Http11);
+    for gone in ["te", "keep-alive", "proxy-connection", "x-real-ip", "forwarded"] {
+        assert_eq!(again.values(&first, gone).count(), 0, "{gone} went on");
+    }
+    assert_eq!(again.values(&first, "x-forwarded-for").collect::<Vec<_>>(), [b"192.0.2.1"]);
+    let connection: Vec<_> = again.values(&first, "connection").collect();
+    assert_eq!(connection, if head.upgrade { vec![&b"upgrade"[..]] } else { vec![] });
+    // A second haechi on the way changes nothing more.
+    let mut second = Vec::new();
+    again.write_upstream(&first, FORWARDING, &mut second);
+    assert_eq!(first.escape_ascii().to_string(), second.escape_ascii().to_string());
+}
+
+/// What we take, hyper's parser takes too, with the same words and as many fields.
+fn a_peer_agrees(head: &RequestHead, bytes: &[u8]) {
+    let mut fields = [httparse::EMPTY_HEADER; 256];
+    let mut peer = httparse::Request::new(&mut fields);
+    assert_eq!(peer.parse(bytes), Ok(httparse::Status::Complete(bytes.len())), "{}", bytes.escape_ascii());
+    assert_eq!(peer.method.map(str::as_bytes), Some(head.method_name(bytes)));
+    assert_eq!(peer.version, Some(u8::from(head.version == Version::Http11)));
+    for field in peer.headers.iter() {
+        let same = head.values(bytes, field.name).filter(|value| *value == field.value).count();
+        assert!(same > 0, "{} = {}", field.name, field.value.escape_ascii());
+    }
+}
