@@ -48,8 +48,7 @@ pub struct TcpListener {
     pub idle_timeout: Duration,
 }
 
-/// What a request head may measure, in bytes and fields. Defaults: `reference/hostile-input` §4.1, which
-/// are nginx's and Envoy's.
+/// What a request head may measure, in bytes and fields. The defaults are nginx's and Envoy's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HttpLimits {
     /// Longest request line.
