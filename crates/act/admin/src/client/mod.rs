@@ -97,14 +97,16 @@ impl Client {
         body: Option<Vec<u8>>,
     ) -> Result<T, ClientError> {
         let exchange = self.exchange(method, target, body);
-        let (status, bytes) = timeout(PATIENCE, exchange).await.map_err(|_| self.broken("no answer in time"))??;
+        let (status, bytes) =
+            timeout(PATIENCE, exchange).await.map_err(|_| self.broken("no answer in time"))??;
         if !status.is_success() {
             let body: ErrorBody = serde_json::from_slice(&bytes)
                 .map_err(|_| self.broken(format_args!("status {status} without a reason")))?;
             return Err(ClientError::Refused { status: status.as_u16(), body });
         }
-        serde_json::from_slice(&bytes)
-            .map_err(|error| self.broken(format_args!("the answer is not what this version expects: {error}")))
+        serde_json::from_slice(&bytes).map_err(|error| {
+            self.broken(format_args!("the answer is not what this version expects: {error}"))
+        })
     }
 
     async fn exchange(
@@ -122,8 +124,9 @@ impl Client {
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        let request =
-            request.body(Full::new(Bytes::from(body.unwrap_or_default()))).map_err(|error| self.broken(error))?;
+        let request = request
+            .body(Full::new(Bytes::from(body.unwrap_or_default())))
+            .map_err(|error| self.broken(error))?;
         let driver = tokio::spawn(connection);
         let outcome = async {
             let response = sender.send_request(request).await.map_err(|error| self.broken(error))?;

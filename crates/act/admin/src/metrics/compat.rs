@@ -36,7 +36,8 @@ fn classes(status: &Status) -> [u64; 5] {
 
 fn durations(status: &Status) -> (Vec<(f64, u64)>, f64, u64) {
     let endpoints = || endpoint::all(&status.pools).map(|(_, endpoint)| endpoint);
-    let mut bounds: Vec<f64> = endpoints().flat_map(|one| one.latency.iter().map(|(bound, _)| *bound)).collect();
+    let mut bounds: Vec<f64> =
+        endpoints().flat_map(|one| one.latency.iter().map(|(bound, _)| *bound)).collect();
     bounds.sort_by(f64::total_cmp);
     bounds.dedup();
     let at_most =

@@ -8,7 +8,7 @@ mod endpoint;
 mod text;
 
 use haechi_model::Fault;
-use haechi_telemetry::metric as names;
+use haechi_telemetry::metric::{self as names, Family};
 
 use crate::api::{ListenerStatus, PoolStatus, Status};
 use text::Exposition;
@@ -30,15 +30,13 @@ pub fn render(status: &Status) -> String {
 }
 
 fn listeners(listeners: &[ListenerStatus], out: &mut Exposition) {
-    let plain: [(_, fn(&ListenerStatus) -> u64); 3] = [
-        (names::LISTENER_CONNECTIONS_OPEN, |listener| listener.open),
-        (names::LISTENER_CONNECTIONS, |listener| listener.accepted),
-        (names::LISTENER_REQUESTS, |listener| listener.requests),
-    ];
-    for (family, value) in plain {
-        let mut samples = out.family(&family);
+    let mut plain = |family: &Family, value: fn(&ListenerStatus) -> u64| {
+        let mut samples = out.family(family);
         listeners.iter().for_each(|listener| samples.sample(&[&listener.name], value(listener)));
-    }
+    };
+    plain(&names::LISTENER_CONNECTIONS_OPEN, |listener| listener.open);
+    plain(&names::LISTENER_CONNECTIONS, |listener| listener.accepted);
+    plain(&names::LISTENER_REQUESTS, |listener| listener.requests);
     let mut samples = out.family(&names::LISTENER_FAULTS);
     for listener in listeners {
         // All faults, also those that did not happen: a rate needs the zero before the first one.

@@ -33,9 +33,11 @@ where
         // A connection that broke concerns its peer only.
         _ = connection.as_mut() => return,
         () = sleep(LIFETIME) => {}
-        // Nothing is ever sent: the other end is dropped when the door closes.
         _ = stopped.changed() => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(LAST_REQUEST, connection).await;
 }
+
+#[cfg(test)]
+mod tests;

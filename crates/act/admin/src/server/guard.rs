@@ -73,7 +73,8 @@ mod tests {
             ("2130706433", false),
         ];
         for (host, direct) in rows {
-            let request = Request::builder().uri("/").header(HOST, host).body(axum::body::Body::empty()).unwrap();
+            let request =
+                Request::builder().uri("/").header(HOST, host).body(axum::body::Body::empty()).unwrap();
             assert_eq!(is_direct(&request), direct, "{host}");
         }
     }

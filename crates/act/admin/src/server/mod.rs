@@ -4,6 +4,7 @@
 //! Both are bounded in connections, time and bytes: an admin API that a stuck client can block is gone when
 //! it is needed.
 
+mod body;
 mod connection;
 mod guard;
 mod refusal;
@@ -11,7 +12,9 @@ mod routes;
 mod socket;
 
 use std::future::Future;
-use std::pin::pin;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +25,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use routes::{MAX_BODY, MAX_EVENTS, MAX_WAIT};
+pub use body::MAX_BODY;
+pub use routes::{MAX_EVENTS, MAX_WAIT};
 pub use socket::{SocketError, UnixSocket};
 
 use crate::Control;
@@ -34,26 +38,71 @@ pub const MAX_CONNECTIONS: usize = 64;
 /// How long answers that are under way may take after the stop.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Serves everything on a Unix socket until `stop`; then removes the file.
-pub async fn serve_unix<C: Control>(control: Arc<C>, socket: UnixSocket, stop: impl Future<Output = ()>) {
-    let (listener, _file) = socket.into_parts();
-    serve(listener, routes::all(control), stop).await;
+/// The doors, open but not served yet: what comes waits in the kernel's queue.
+#[derive(Debug)]
+pub struct Server {
+    unix: UnixSocket,
+    tcp: Option<TcpListener>,
 }
 
-/// Serves what only shows on a TCP address until `stop`. Writes are answered with 403, and so is every
-/// request whose host is a name other than `localhost`: a page in a browser could have made that name point
+impl Server {
+    /// Takes the Unix socket, and the TCP address if there is one. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// Either can't be had; see [`UnixSocket::claim`].
+    pub fn bind(socket: &Path, tcp: Option<SocketAddr>) -> Result<Self, SocketError> {
+        let unix = UnixSocket::claim(socket)?;
+        let tcp = tcp.map(|address| listen(address).map_err(|source| SocketError::Tcp { address, source }));
+        Ok(Self { unix, tcp: tcp.transpose()? })
+    }
+
+    /// Where the TCP door is: with the real port, if any was asked for.
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+}
+
+/// Serves until it is dropped; the socket's file goes with it.
+pub async fn serve<C: Control>(server: Server, control: Arc<C>) {
+    serve_until(server, control, std::future::pending()).await;
+}
+
+/// Serves until `stop`, lets answers that are under way end for a second, and removes the socket's file.
+///
+/// The Unix socket shows and changes. TCP only shows: writes are answered with 403, and so is every request
+/// whose host is a name other than `localhost`, because a page in a browser could have made that name point
 /// here (DNS rebinding) to read what it must not.
-pub async fn serve_tcp<C: Control>(control: Arc<C>, listener: TcpListener, stop: impl Future<Output = ()>) {
-    serve(listener, guard::read_only(routes::all(control)), stop).await;
+pub async fn serve_until<C: Control>(server: Server, control: Arc<C>, stop: impl Future<Output = ()>) {
+    let Server { unix, tcp } = server;
+    let (listener, _file) = unix.into_parts();
+    let (stopping, stopped) = watch::channel(());
+    let all = routes::all(control);
+    let read_only = guard::read_only(all.clone());
+    let unix = door(listener, all, stopped.clone());
+    let tcp = async {
+        if let Some(listener) = tcp {
+            door(listener, read_only, stopped).await;
+        }
+    };
+    let stop = async {
+        stop.await;
+        drop(stopping);
+    };
+    tokio::join!(unix, tcp, stop);
 }
 
-async fn serve<L: Listener>(mut listener: L, router: Router, stop: impl Future<Output = ()>) {
-    let mut stop = pin!(stop);
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+async fn door<L: Listener>(mut listener: L, router: Router, mut stopped: watch::Receiver<()>) {
     let mut connections = JoinSet::new();
-    let (stopping, stopped) = watch::channel(());
     loop {
         tokio::select! {
-            () = &mut stop => break,
+            // Nothing is ever sent: the other end is dropped at the stop.
+            _ = stopped.changed() => break,
             Some(_) = connections.join_next() => {}
             (io, _) = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
                 connections.spawn(connection::serve(io, router.clone(), stopped.clone()));
@@ -61,7 +110,6 @@ async fn serve<L: Listener>(mut listener: L, router: Router, stop: impl Future<O
         }
     }
     drop(listener);
-    drop(stopping);
     let all_done = async { while connections.join_next().await.is_some() {} };
     // What is still open then is cut off: the process wants to end.
     let _ = timeout(FAREWELL, all_done).await;

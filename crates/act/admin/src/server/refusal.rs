@@ -15,7 +15,15 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, body: ErrorBody { error: error.into(), rendered: String::new(), diagnostics: Vec::new() } }
+        Self {
+            status,
+            body: ErrorBody { error: error.into(), rendered: String::new(), diagnostics: Vec::new() },
+        }
+    }
+
+    /// The request makes no sense.
+    pub(super) fn bad(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error)
     }
 }
 

@@ -6,7 +6,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -19,21 +18,16 @@ use haechi_model::EndpointId;
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::body;
 use super::refusal::Refusal;
 use crate::api::{Applied, EndpointChanged, Events, SetAdminState, Status};
 use crate::{Control, Problem, metrics};
-
-/// Largest request body, in bytes; the largest meaningful one has thirty.
-pub const MAX_BODY: usize = 64 << 10;
 
 /// Most events in one answer.
 pub const MAX_EVENTS: usize = 1000;
 
 /// Longest wait for the next event; proxies in between usually give up after a minute.
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
-
-/// For a request body.
-const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// For a whole request: the longest wait and half as much again for the work.
 const REQUEST_TIME: Duration = Duration::from_secs(90);
@@ -96,7 +90,7 @@ async fn events<C: Control>(
     let Query(EventsQuery { after, limit, wait }) = query.map_err(bad_query)?;
     let limit = limit.unwrap_or(100);
     if !(1..=MAX_EVENTS).contains(&limit) {
-        return Err(bad(format!("`limit` is from 1 to {MAX_EVENTS}")));
+        return Err(Refusal::bad(format!("`limit` is from 1 to {MAX_EVENTS}")));
     }
     let wait = wait.as_deref().map(span).transpose()?;
     let mut found = control.events(after, limit);
@@ -115,7 +109,10 @@ async fn events<C: Control>(
 fn span(text: &str) -> Result<Duration, Refusal> {
     let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
     parsed.filter(|wait| *wait <= MAX_WAIT).ok_or_else(|| {
-        bad(format!("`wait` is a time with its unit, such as `30s`, and at most {}s", MAX_WAIT.as_secs()))
+        Refusal::bad(format!(
+            "`wait` is a time with its unit, such as `30s`, and at most {}s",
+            MAX_WAIT.as_secs()
+        ))
     })
 }
 
@@ -139,8 +136,8 @@ async fn set_admin_state<C: Control>(
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Answer<EndpointChanged> {
-    let Path((pool, endpoint)) = path.map_err(|error| bad(error.body_text()))?;
-    let wanted: SetAdminState = body(request.into_body()).await?;
+    let Path((pool, endpoint)) = path.map_err(|error| Refusal::bad(error.body_text()))?;
+    let wanted: SetAdminState = body::read(request.into_body()).await?;
     let id = EndpointId { pool: pool.into(), endpoint: endpoint.into() };
     finish(async move { control.set_admin_state(&id, wanted.state).await }).await
 }
@@ -151,23 +148,10 @@ async fn finish<T: Send + 'static>(
 ) -> Answer<T> {
     match tokio::spawn(write).await {
         Ok(outcome) => Ok(Json(outcome?)),
-        Err(_) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "haechi failed at this; its log says more")),
+        Err(_) => {
+            Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "haechi failed at this; its log says more"))
+        }
     }
-}
-
-async fn body<T: for<'a> Deserialize<'a>>(body: Body) -> Result<T, Refusal> {
-    let bytes = timeout(BODY_TIME, to_bytes(body, MAX_BODY))
-        .await
-        .map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))?
-        .map_err(|error| match is_too_long(&error) {
-            true => Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is over {MAX_BODY} bytes")),
-            false => bad("the body did not arrive whole"),
-        })?;
-    serde_json::from_slice(&bytes).map_err(|error| bad(format!("not the JSON that this path takes: {error}; {PATHS}")))
-}
-
-fn is_too_long(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
@@ -175,9 +159,5 @@ fn bad_query(rejection: QueryRejection) -> Refusal {
     // The long form starts with what every asker knows: "Failed to deserialize query string".
     let text = rejection.body_text();
     let why = text.rsplit_once("query string: ").map_or(&*text, |(_, why)| why);
-    bad(format!("the query can't be read: {why}"))
-}
-
-fn bad(text: impl Into<String>) -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, text)
+    Refusal::bad(format!("the query can't be read: {why}"))
 }

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdListener;
@@ -54,7 +55,8 @@ impl UnixSocket {
         };
         let folder = folder(path)?;
         // Closing the folder ends the lock.
-        flock(&folder, FlockOperation::LockExclusive).map_err(|error| failed("lock the folder of")(error.into()))?;
+        flock(&folder, FlockOperation::LockExclusive)
+            .map_err(|error| failed("lock the folder of")(error.into()))?;
         check_free(path)?;
         let listener = listen(path).map_err(failed("listen on"))?;
         let file = SocketFile::of(path).map_err(failed("look at"))?;
@@ -163,7 +165,7 @@ fn listen(path: &Path) -> io::Result<StdListener> {
     Ok(StdListener::from(OwnedFd::from(socket)))
 }
 
-/// Why the socket can't be had.
+/// Why a door can't be opened.
 #[derive(Debug)]
 pub enum SocketError {
     /// Another process answers there.
@@ -192,7 +194,14 @@ pub enum SocketError {
         /// Its bytes.
         length: usize,
     },
-    /// What the system says.
+    /// The TCP address can't be had.
+    Tcp {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// What the system says of the Unix socket.
     System {
         /// What was tried, as in "can't … PATH".
         doing: &'static str,
@@ -228,6 +237,12 @@ impl fmt::Display for SocketError {
                 "{} has {length} bytes, and the path of a socket may have {MAX_PATH}: {OTHER}",
                 path.display()
             ),
+            Self::Tcp { address, source } => {
+                write!(
+                    f,
+                    "can't have {address} for the admin API: {source}; `admin.listen` in the config names it"
+                )
+            }
             Self::System { doing, path, source } => {
                 write!(f, "can't {doing} {}: {source}", path.display())
             }
@@ -238,7 +253,7 @@ impl fmt::Display for SocketError {
 impl std::error::Error for SocketError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::System { source, .. } => Some(source),
+            Self::System { source, .. } | Self::Tcp { source, .. } => Some(source),
             _ => None,
         }
     }

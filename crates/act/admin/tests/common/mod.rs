@@ -1,0 +1,246 @@
+//! A haechi that is nothing but its answers, and a raw peer that need not behave. Used by the tests of the
+//! API here and of the verbs in `haechi/tests`.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use haechi_admin::api::{
+    Applied, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events, ListenerStatus, PoolStatus,
+    RefusedConfig, Status,
+};
+use haechi_admin::{Control, Problem};
+use haechi_model::{AdminOrigin, AdminState, EndpointId, Health};
+use tokio::sync::{Notify, oneshot};
+
+/// 2026-01-01T00:00:00Z
+pub(crate) const START_MS: u64 = 1_767_225_600_000;
+
+/// Two pools of two and one endpoint; `web/web-1` has requests in flight, one fewer at each look.
+pub(crate) struct Fake {
+    pub(crate) status: Mutex<Status>,
+    pub(crate) in_flight: AtomicU32,
+    pub(crate) events: Mutex<Vec<Event>>,
+    pub(crate) happened: Notify,
+    pub(crate) reloads: AtomicU64,
+    /// Reloads end when this says so.
+    pub(crate) reload_gate: Mutex<Option<oneshot::Receiver<()>>>,
+    /// What reloads answer instead of success.
+    pub(crate) refusal: Mutex<Option<Problem>>,
+}
+
+impl Fake {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            status: Mutex::new(status()),
+            in_flight: AtomicU32::new(2),
+            events: Mutex::new(Vec::new()),
+            happened: Notify::new(),
+            reloads: AtomicU64::new(0),
+            reload_gate: Mutex::new(None),
+            refusal: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn happen(&self, kind: &str, subject: &str, text: &str) {
+        let mut events = self.events.lock().unwrap();
+        let sequence = events.len() as u64 + 1;
+        events.push(Event {
+            sequence,
+            at_ms: START_MS + sequence * 1000,
+            kind: kind.into(),
+            subject: subject.into(),
+            text: text.into(),
+        });
+        self.happened.notify_waiters();
+    }
+
+    fn newest(&self) -> u64 {
+        self.events.lock().unwrap().len() as u64
+    }
+}
+
+impl Control for Fake {
+    fn status(&self) -> Status {
+        let mut status = self.status.lock().unwrap().clone();
+        let left =
+            self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(1)));
+        status.pools[0].endpoints[0].in_flight = left.unwrap_or(0);
+        status
+    }
+
+    fn events(&self, after: u64, limit: usize) -> Events {
+        let events = self.events.lock().unwrap();
+        let fresh: Vec<_> = events.iter().filter(|event| event.sequence > after).cloned().collect();
+        let skip = fresh.len().saturating_sub(limit);
+        Events { events: fresh[skip..].to_vec(), newest: events.len() as u64 }
+    }
+
+    async fn next_event(&self, after: u64) {
+        loop {
+            let happened = self.happened.notified();
+            if self.newest() > after {
+                return;
+            }
+            happened.await;
+        }
+    }
+
+    async fn reload(&self, dry_run: bool) -> Result<Applied, Problem> {
+        let gate = self.reload_gate.lock().unwrap().take();
+        if let Some(gate) = gate {
+            let _ = gate.await;
+        }
+        if let Some(problem) = self.refusal.lock().unwrap().clone() {
+            return Err(problem);
+        }
+        let count = if dry_run { 0 } else { self.reloads.fetch_add(1, Ordering::SeqCst) + 1 };
+        Ok(Applied {
+            generation: 7 + count,
+            applied: !dry_run,
+            plan: "endpoint web/web-1: weight 1 -> 3 (no disruption)\n".into(),
+            steps: vec![serde_json::json!({
+                "subject": "endpoint web/web-1", "change": "weight 1 -> 3", "disruption": "none",
+            })],
+            warnings: String::new(),
+        })
+    }
+
+    async fn set_admin_state(&self, id: &EndpointId, state: AdminState) -> Result<EndpointChanged, Problem> {
+        let mut status = self.status.lock().unwrap();
+        let endpoint = status
+            .pools
+            .iter_mut()
+            .filter(|pool| pool.name == id.pool.as_str())
+            .flat_map(|pool| &mut pool.endpoints)
+            .find(|endpoint| endpoint.name == id.endpoint.as_str())
+            .ok_or_else(|| Problem::NotFound(format!("no endpoint `{id}`; did you mean `web/web-1`?")))?;
+        let from = std::mem::replace(&mut endpoint.admin, state);
+        endpoint.admin_origin = AdminOrigin::Operator;
+        Ok(EndpointChanged { from, to: state, in_flight: self.in_flight.load(Ordering::Relaxed) })
+    }
+}
+
+/// A config that was refused, for the top of screens.
+pub(crate) fn refused() -> RefusedConfig {
+    RefusedConfig {
+        at_ms: START_MS + 60_000,
+        message: "1 error in haechi.yaml".into(),
+        rendered: "error[HCH0201]: unknown key `tiemout`\n".into(),
+    }
+}
+
+fn status() -> Status {
+    Status {
+        version: "0.1.0".into(),
+        pid: 4242,
+        node: "lb1".into(),
+        zone: Some("kr1-a".into()),
+        started_at_ms: START_MS,
+        workers: 2,
+        generation: 7,
+        config: ConfigStatus {
+            source: "/etc/haechi/haechi.yaml".into(),
+            applied_at_ms: START_MS,
+            refused: None,
+        },
+        listeners: vec![ListenerStatus {
+            name: "web".into(),
+            protocol: "http".into(),
+            bind: vec!["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()],
+            routes: 2,
+            open: 3,
+            accepted: 40,
+            requests: 1234,
+            faults: BTreeMap::from([("noRoute".into(), 2), ("connectFailed".into(), 1)]),
+        }],
+        pools: vec![
+            pool(
+                "web",
+                vec![endpoint("web-1", 9001, Health::Healthy), endpoint("web-2", 9002, Health::Unhealthy)],
+            ),
+            pool("api", vec![endpoint("api-1", 9003, Health::Unknown)]),
+        ],
+    }
+}
+
+pub(crate) fn pool(name: &str, endpoints: Vec<EndpointStatus>) -> PoolStatus {
+    PoolStatus {
+        name: name.into(),
+        algorithm: "roundRobin".into(),
+        panicking: false,
+        empty: None,
+        waiting: 0,
+        endpoints,
+    }
+}
+
+pub(crate) fn endpoint(name: &str, port: u16, health: Health) -> EndpointStatus {
+    EndpointStatus {
+        name: name.into(),
+        address: ([127, 0, 0, 1], port).into(),
+        zone: None,
+        weight: 1,
+        tier: 0,
+        admin: AdminState::Enabled,
+        admin_origin: AdminOrigin::Config,
+        health,
+        serving: health != Health::Unhealthy,
+        ejected: false,
+        warmth: 100,
+        reason: "2 probes succeeded".into(),
+        since_ms: START_MS,
+        last_probe: Some("200 OK in 1 ms".into()),
+        in_flight: 0,
+        requests: 600,
+        statuses: [0, 590, 5, 3, 2],
+        failures: 1,
+        retries: 1,
+        connects: 4,
+        bytes_in: 123_456,
+        bytes_out: 65_432,
+        p50_ms: Some(1.2),
+        p99_ms: Some(8.0),
+        latency: vec![(0.001, 200), (0.01, 590), (0.1, 599)],
+        latency_sum_seconds: 1.5,
+    }
+}
+
+/// A folder that is gone after the test.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("haechi-{test}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.0.join("admin.sock")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Waits for something that another task does, without a guess at how long it takes.
+pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it never came true");
+}
