@@ -15,6 +15,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use error::ClientError;
@@ -127,14 +128,11 @@ impl Client {
         let request = request
             .body(Full::new(Bytes::from(body.unwrap_or_default())))
             .map_err(|error| self.broken(error))?;
-        let driver = tokio::spawn(connection);
-        let outcome = async {
-            let response = sender.send_request(request).await.map_err(|error| self.broken(error))?;
-            self.read(response).await
-        };
-        let outcome = outcome.await;
-        driver.abort();
-        outcome
+        // A set, because it ends its task when it is dropped: so does whoever loses patience.
+        let mut driver = JoinSet::new();
+        driver.spawn(connection);
+        let response = sender.send_request(request).await.map_err(|error| self.broken(error))?;
+        self.read(response).await
     }
 
     async fn read(&self, response: Response<Incoming>) -> Result<(hyper::StatusCode, Bytes), ClientError> {
