@@ -1,5 +1,7 @@
 //! The rules over this house: one test for each, so that a failing one is named in the summary.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests, which clippy takes for more")]
+
 use std::sync::LazyLock;
 
 use haechi_house::{ALL, House};

@@ -1,4 +1,4 @@
-//! Who may know whom (ARCHITECTURE: words ← decide ← act ← haechi).
+//! Who may know whom (docs/decisions/0001-rooms-and-belts.md).
 
 use crate::{Belt, House, Package, Place, Rule};
 
