@@ -1,1 +1,55 @@
-//! tests
+//! What tests of the whole need: real nginx servers, a real haechi, plain clients and bounded load.
+//!
+//! Tests stand in `haechi/tests`, because only there cargo says where the binary is. Each test takes
+//! loopback addresses of its own ([`address`]), so that they run beside each other with fixed ports.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod client;
+mod load;
+mod nginx;
+mod node;
+mod scripted;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+pub use client::{Connection, Reply, get, raw};
+pub use load::{Load, Tally};
+pub use nginx::Nginx;
+pub use node::{Node, Output, TempDir};
+pub use scripted::Scripted;
+
+/// A loopback address that no other test uses: 127.x.y.z by process and call.
+pub fn address() -> IpAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = (std::process::id() % 0x3fff) << 8 | (NEXT.fetch_add(1, Ordering::Relaxed) % 250 + 1);
+    let [_, b, c, d] = number.to_be_bytes();
+    // 127.64.0.0 upwards: away from 127.0.0.1, where other programs listen.
+    IpAddr::V4(Ipv4Addr::new(127, 64 + b, c, d))
+}
+
+/// Waits until `what` holds, looking every 10 ms.
+///
+/// # Panics
+/// When it does not within `patience`.
+#[track_caller]
+pub fn eventually(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = now() + patience;
+    while !holds() {
+        assert!(now() < deadline, "not within {patience:?}: {what}");
+        pause(Duration::from_millis(10));
+    }
+}
+
+/// The test's clock.
+#[expect(clippy::disallowed_methods, reason = "tests of the whole run in real time")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Lets time pass between two looks, or between two steps of a bounded load.
+#[expect(clippy::disallowed_methods, reason = "a pause between two looks, never instead of one")]
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
+}

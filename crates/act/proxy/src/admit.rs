@@ -1,7 +1,6 @@
 //! From a head's bytes to a request that knows its pool, or to a refusal with its reason. Runs to its end
 //! while the bytes lie in the hot buffer; what is kept is what goes on to the endpoint.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use haechi_http1::{Body, HeadError, Method, Parsed, Persistence, Pieces, RequestHead, Version};
@@ -10,6 +9,7 @@ use haechi_route::{Headers, Query};
 
 use crate::scene::{Local, Scene};
 use crate::select::source_of;
+use crate::who::Who;
 use crate::worker::Worker;
 
 /// A request on its way.
@@ -40,7 +40,12 @@ pub(crate) struct Facts {
 
 impl Facts {
     const fn of(head: &RequestHead) -> Self {
-        Self { method: head.method, version: head.version, keep_alive: head.keep_alive, upgrade: head.upgrade }
+        Self {
+            method: head.method,
+            version: head.version,
+            keep_alive: head.keep_alive,
+            upgrade: head.upgrade,
+        }
     }
 
     pub(crate) fn is_head(self) -> bool {
@@ -81,7 +86,7 @@ pub(crate) enum Admitted {
 }
 
 /// Reads the head at the start of `bytes`, and as much of its body as is there.
-pub(crate) fn admit(worker: &Worker, local: &Local, peer: SocketAddr, bytes: &[u8]) -> Admitted {
+pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> Admitted {
     let scene = local.scene();
     let Some(http) = scene.http() else {
         return Admitted::Refused(Refused::new(Fault::NoRoute, "not an HTTP listener"), bytes.len());
@@ -101,14 +106,13 @@ pub(crate) fn admit(worker: &Worker, local: &Local, peer: SocketAddr, bytes: &[u
         return Admitted::Refused(no_route(head), if has_body(head) { bytes.len() } else { len });
     };
     let mut sent = worker.buffers.take_vector();
-    let forwarding = Forwarding::of(peer);
-    head.write_upstream(bytes, forwarding.as_bytes(), &mut sent);
+    head.write_upstream(bytes, who.forwarding(), &mut sent);
     let mut body = Body::new(head.framing, false);
     let used = match take_body(&mut body, &bytes[len..], &mut scratch.pieces, &mut sent) {
         Ok(used) => len + used,
         Err(error) => return Admitted::Refused(error.into(), bytes.len()),
     };
-    let source = source_of(scene.pool(pool), peer);
+    let source = source_of(scene.pool(pool), who.peer);
     let facts = Facts::of(head);
     Admitted::Request(Request { scene, pool, facts, source, sent, body, began }, used)
 }
@@ -168,46 +172,5 @@ fn no_route(head: &RequestHead) -> Refused {
         rule: None,
         persistence: Persistence::of(head.version, keep_alive),
         head_only: head.method == Method::Head,
-    }
-}
-
-/// The lines that tell an endpoint who asked: at most `X-Forwarded-For` with a scoped IPv6 address and
-/// `X-Forwarded-Proto`, which are 91 bytes.
-struct Forwarding {
-    bytes: [u8; 112],
-    len: usize,
-}
-
-impl Forwarding {
-    fn of(peer: SocketAddr) -> Self {
-        let mut bytes = [0; 112];
-        let size = bytes.len();
-        let mut rest = &mut bytes[..];
-        // It fits by the type's doc; if it did not, the line would be cut at the array's end.
-        let _ = std::io::Write::write_fmt(
-            &mut rest,
-            format_args!("X-Forwarded-For: {}\r\nX-Forwarded-Proto: http\r\n", peer.ip().to_canonical()),
-        );
-        let len = size - rest.len();
-        Self { bytes, len }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_longest_address_fits() {
-        let peer = "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535".parse().unwrap();
-        let forwarding = Forwarding::of(peer);
-        let text = std::str::from_utf8(forwarding.as_bytes()).unwrap();
-        assert_eq!(text, "X-Forwarded-For: 2001:db8:1234:5678:9abc:def0:1234:5678\r\nX-Forwarded-Proto: http\r\n");
-        let mapped = Forwarding::of("[::ffff:192.0.2.1]:1".parse().unwrap());
-        assert!(mapped.as_bytes().starts_with(b"X-Forwarded-For: 192.0.2.1\r\n"));
     }
 }

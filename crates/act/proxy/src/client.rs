@@ -14,6 +14,7 @@ use crate::exchange;
 use crate::scene::Local;
 use crate::stream::Stream;
 use crate::timer::Timer;
+use crate::who::Who;
 use crate::worker::Worker;
 
 /// How long a closing connection is read from, so that its last answer is not lost to a RST: what the
@@ -27,7 +28,7 @@ const LINGER_BYTES: usize = 1 << 20;
 /// A connection from a client.
 pub(crate) struct Client {
     pub(crate) stream: Stream,
-    pub(crate) peer: SocketAddr,
+    pub(crate) who: Who,
     pub(crate) timer: Timer,
     /// Bytes that were read and not used yet: an incomplete head, or requests ahead of their turn.
     pub(crate) unread: Vec<u8>,
@@ -61,7 +62,7 @@ enum Head {
 pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, peer: SocketAddr) {
     let mut client = Client {
         stream,
-        peer,
+        who: Who::new(peer),
         timer: worker.timers.timer(),
         unread: Vec::new(),
         scanned: 0,
@@ -104,7 +105,9 @@ impl Client {
                 match self.stream.poll_read(cx, &mut hot[..room]) {
                     Poll::Pending => None,
                     Poll::Ready(Err(_) | Ok(0)) => Some(Some(Head::Gone)),
-                    Poll::Ready(Ok(count)) => Some(self.take_bytes(&hot[..count], worker, local, &http.limits)),
+                    Poll::Ready(Ok(count)) => {
+                        Some(self.take_bytes(&hot[..count], worker, local, &http.limits))
+                    }
                 }
             });
             match read {
@@ -117,7 +120,13 @@ impl Client {
     }
 
     /// What waiting for a head comes to: more patience, an answer, or a quiet end.
-    fn poll_patience(&mut self, cx: &Context<'_>, worker: &Worker, local: &Local, timeouts: &ClientTimeouts) -> Poll<Head> {
+    fn poll_patience(
+        &mut self,
+        cx: &Context<'_>,
+        worker: &Worker,
+        local: &Local,
+        timeouts: &ClientTimeouts,
+    ) -> Poll<Head> {
         match self.head_deadline {
             Some(deadline) => self.timer.set_at(deadline),
             // The first request has the time of a head, not that of an idle connection.
@@ -142,12 +151,18 @@ impl Client {
     }
 
     /// Bytes straight from the socket: parsed in place if nothing came before them.
-    fn take_bytes(&mut self, bytes: &[u8], worker: &Worker, local: &Local, limits: &HttpLimits) -> Option<Head> {
+    fn take_bytes(
+        &mut self,
+        bytes: &[u8],
+        worker: &Worker,
+        local: &Local,
+        limits: &HttpLimits,
+    ) -> Option<Head> {
         if !self.unread.is_empty() {
             self.unread.extend_from_slice(bytes);
             return self.take_unread(worker, local, limits);
         }
-        match admit(worker, local, self.peer, bytes) {
+        match admit(worker, local, &self.who, bytes) {
             Admitted::Request(request, used) => {
                 self.unread.extend_from_slice(&bytes[used..]);
                 Some(self.begun(Head::Request(request)))
@@ -189,14 +204,20 @@ impl Client {
         let scene = local.scene();
         scene.listener().counters.of(worker.number).fault(refused.fault);
         if let Some(rule) = refused.rule {
-            tracing::debug!(peer = %self.peer, fault = refused.fault.name(), rule, "request refused");
+            tracing::debug!(peer = %self.who.peer, fault = refused.fault.name(), rule, "request refused");
         }
         self.answer(worker, refused.fault, refused.persistence, refused.head_only)
     }
 
     /// Sends haechi's own answer. It is small: if the socket does not take it at once, the client is not
     /// reading, and the connection ends.
-    pub(crate) fn answer(&mut self, worker: &Worker, fault: Fault, persistence: Persistence, head_only: bool) -> After {
+    pub(crate) fn answer(
+        &mut self,
+        worker: &Worker,
+        fault: Fault,
+        persistence: Persistence,
+        head_only: bool,
+    ) -> After {
         let mut out = worker.buffers.take_vector();
         write_fault(fault, persistence, head_only, &mut out);
         let written = self.stream.write_now(&out);
@@ -219,7 +240,9 @@ impl Client {
                 match worker.buffers.with_hot(|hot| self.stream.poll_read(cx, hot)) {
                     Poll::Ready(Ok(count)) if count > 0 && count < left => left -= count,
                     Poll::Ready(_) => return Poll::Ready(()),
-                    Poll::Pending if self.timer.has_passed(cx) || worker.is_stopping() => return Poll::Ready(()),
+                    Poll::Pending if self.timer.has_passed(cx) || worker.is_stopping() => {
+                        return Poll::Ready(());
+                    }
                     Poll::Pending => return Poll::Pending,
                 }
             }

@@ -21,6 +21,7 @@ mod stream;
 mod timer;
 mod tunnel;
 mod upstream;
+mod who;
 mod worker;
 
 use std::io;
@@ -133,7 +134,8 @@ impl Proxy {
                 let kept = next.endpoint(&endpoint.id).is_some_and(|live| live.serial == endpoint.serial);
                 if !kept {
                     self.tell_all(|| Command::Purge(endpoint.serial));
-                    let (workers, serial, after) = (self.workers.clone(), endpoint.serial, pool.config.drain_timeout);
+                    let (workers, serial, after) =
+                        (self.workers.clone(), endpoint.serial, pool.config.drain_timeout);
                     tokio::spawn(async move {
                         tokio::time::sleep(after).await;
                         cut(&workers, serial);
@@ -201,7 +203,11 @@ fn cut(workers: &[UnboundedSender<Command>], serial: u64) {
 }
 
 /// Starts one worker's thread; returns when its event loop runs.
-fn start_worker(number: usize, seed: u64, signals: UnboundedSender<Signal>) -> io::Result<UnboundedSender<Command>> {
+fn start_worker(
+    number: usize,
+    seed: u64,
+    signals: UnboundedSender<Signal>,
+) -> io::Result<UnboundedSender<Command>> {
     let (commands, receiver) = unbounded_channel();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let life = move || {

@@ -38,14 +38,21 @@ impl fmt::Display for BindError {
         write!(f, "listener {listener} can't stand on {address}: {error}")?;
         match error.kind() {
             io::ErrorKind::AddrInUse => {
-                write!(f, "\n  help: another program listens there; `ss -ltnp 'sport = :{}'` shows which", address.port())
+                write!(
+                    f,
+                    "\n  help: another program listens there; `ss -ltnp 'sport = :{}'` shows which",
+                    address.port()
+                )
             }
             io::ErrorKind::PermissionDenied => write!(
                 f,
                 "\n  help: ports below 1024 need root or CAP_NET_BIND_SERVICE; a port from 1024 on needs neither"
             ),
             io::ErrorKind::AddrNotAvailable => {
-                write!(f, "\n  help: no interface of this machine has this address; `ip addr` lists those it has")
+                write!(
+                    f,
+                    "\n  help: no interface of this machine has this address; `ip addr` lists those it has"
+                )
             }
             _ => Ok(()),
         }

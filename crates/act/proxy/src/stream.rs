@@ -93,7 +93,12 @@ impl Stream {
     }
 
     /// Moves bytes from this socket into a pipe; 0 is the end.
-    pub(crate) fn poll_splice_in(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe, limit: usize) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_splice_in(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        limit: usize,
+    ) -> Poll<io::Result<usize>> {
         let socket = self.watched()?;
         loop {
             ready!(socket.poll_read_ready(cx))?;
@@ -105,7 +110,12 @@ impl Stream {
     }
 
     /// Moves bytes from a pipe into this socket.
-    pub(crate) fn poll_splice_out(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe, more: bool) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_splice_out(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        more: bool,
+    ) -> Poll<io::Result<usize>> {
         let socket = self.watched()?;
         loop {
             ready!(socket.poll_write_ready(cx))?;
@@ -129,7 +139,9 @@ impl Stream {
     /// call: the event loop has noted it, or has not seen it yet.
     pub(crate) fn is_quiet(&mut self) -> bool {
         match &mut self.0 {
-            State::Watched(socket) => socket.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending(),
+            State::Watched(socket) => {
+                socket.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending()
+            }
             State::Fresh(_) | State::Lost => false,
         }
     }

@@ -40,7 +40,12 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stre
         let (fault, again) = match select(&worker, &scene, pool, source, &tried, &timer).await {
             Ok(lease) => match connect(&worker, &timer, &lease).await {
                 Ok(mut upstream) => {
-                    let both = Both { worker: &worker, client: &mut stream, upstream: &mut upstream.stream, timer: &timer };
+                    let both = Both {
+                        worker: &worker,
+                        client: &mut stream,
+                        upstream: &mut upstream.stream,
+                        timer: &timer,
+                    };
                     both.run(lease.endpoint(), listener.idle_timeout).await;
                     return;
                 }
@@ -82,7 +87,8 @@ pub(crate) async fn upgraded(
     idle_timeout: Duration,
 ) {
     let ahead = std::mem::take(&mut client.unread);
-    let both = Both { worker, client: &mut client.stream, upstream: &mut upstream.stream, timer: &client.timer };
+    let both =
+        Both { worker, client: &mut client.stream, upstream: &mut upstream.stream, timer: &client.timer };
     both.run_with(endpoint, idle_timeout, ahead).await;
 }
 
@@ -105,7 +111,10 @@ impl Both<'_> {
         timer.set(idle_timeout);
         let whole = std::future::poll_fn(|cx| {
             let mut moved = false;
-            let outcome = (there.poll(cx, worker, client, upstream, &mut moved), back.poll(cx, worker, upstream, client, &mut moved));
+            let outcome = (
+                there.poll(cx, worker, client, upstream, &mut moved),
+                back.poll(cx, worker, upstream, client, &mut moved),
+            );
             match outcome {
                 (Poll::Ready(true), Poll::Ready(true)) => return Poll::Ready(true),
                 (Poll::Ready(false), _) | (_, Poll::Ready(false)) => return Poll::Ready(false),
@@ -145,7 +154,14 @@ struct Direction {
 
 impl Direction {
     /// Moves what can be moved. Ready with true at an orderly end, with false when a side broke.
-    fn poll(&mut self, cx: &mut Context<'_>, worker: &Worker, from: &mut Stream, to: &mut Stream, moved: &mut bool) -> Poll<bool> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        from: &mut Stream,
+        to: &mut Stream,
+        moved: &mut bool,
+    ) -> Poll<bool> {
         loop {
             if self.closed {
                 return Poll::Ready(true);
@@ -176,7 +192,13 @@ impl Direction {
         }
     }
 
-    fn poll_copy(&mut self, cx: &mut Context<'_>, worker: &Worker, from: &mut Stream, to: &mut Stream) -> Poll<std::io::Result<u64>> {
+    fn poll_copy(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        from: &mut Stream,
+        to: &mut Stream,
+    ) -> Poll<std::io::Result<u64>> {
         if self.flushed < self.pending.len() {
             let count = std::task::ready!(to.poll_write(cx, &self.pending[self.flushed..]))?;
             self.flushed += count;
@@ -207,7 +229,13 @@ impl Direction {
 }
 
 /// Fills and empties the pipe once each. Ready with the bytes that came in.
-fn poll_pipe(cx: &mut Context<'_>, pipe: &mut Pipe, from: &mut Stream, to: &mut Stream, ended: &mut bool) -> Poll<std::io::Result<u64>> {
+fn poll_pipe(
+    cx: &mut Context<'_>,
+    pipe: &mut Pipe,
+    from: &mut Stream,
+    to: &mut Stream,
+    ended: &mut bool,
+) -> Poll<std::io::Result<u64>> {
     let mut came = None;
     if !*ended && pipe.has_room() {
         match from.poll_splice_in(cx, pipe, usize::MAX) {

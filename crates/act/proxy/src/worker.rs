@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Notify, oneshot};
 
 use crate::buffers::Buffers;
-use crate::live::{Live, ListenerCounters};
+use crate::live::{ListenerCounters, Live};
 use crate::scene::{Local, Scene};
 use crate::stream::Stream;
 use crate::timer::{TICK, Timers};
@@ -31,7 +31,12 @@ const TICKS_PER_SWEEP: u32 = 50;
 /// What the control plane tells a worker.
 pub(crate) enum Command {
     /// A new generation: sockets to stand on, sockets to leave, listeners that are gone.
-    Apply { live: Arc<Live>, open: Vec<(ListenerName, SocketAddr, TcpListener)>, close: Vec<(ListenerName, SocketAddr)>, done: oneshot::Sender<()> },
+    Apply {
+        live: Arc<Live>,
+        open: Vec<(ListenerName, SocketAddr, TcpListener)>,
+        close: Vec<(ListenerName, SocketAddr)>,
+        done: oneshot::Sender<()>,
+    },
     /// Closes idle connections to this endpoint.
     Purge(u64),
     /// Cuts off connections that work with this endpoint.
@@ -216,7 +221,8 @@ async fn accept_all(worker: Rc<Worker>, local: Rc<Local>, socket: Acceptor, leav
 async fn wait_for_room(worker: &Worker, local: &Local) -> bool {
     let scene = local.scene();
     let listener = scene.listener();
-    let full = listener.config.max_connections.is_some_and(|max| listener.counters.open() >= u64::from(max.get()));
+    let full =
+        listener.config.max_connections.is_some_and(|max| listener.counters.open() >= u64::from(max.get()));
     if full && !worker.is_stopping() {
         tokio::time::sleep(TICK).await;
     }
@@ -249,7 +255,12 @@ fn accept_some(worker: &Rc<Worker>, local: &Rc<Local>, socket: &Acceptor) -> Acc
 }
 
 /// The life of a worker's thread.
-pub(crate) async fn run(number: usize, seed: u64, signals: UnboundedSender<Signal>, mut commands: UnboundedReceiver<Command>) {
+pub(crate) async fn run(
+    number: usize,
+    seed: u64,
+    signals: UnboundedSender<Signal>,
+    mut commands: UnboundedReceiver<Command>,
+) {
     let worker = Worker::new(number, seed, signals);
     tokio::task::spawn_local(tick(Rc::clone(&worker)));
     while let Some(command) = commands.recv().await {

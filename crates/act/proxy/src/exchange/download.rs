@@ -204,7 +204,10 @@ impl Flow<'_> {
     fn take_final_head(&mut self, bytes: &[u8], len: usize, scratch: &mut Scratch) -> Result<(), Failure> {
         let head = &scratch.response;
         let worth_another = self.pool.retry.on.status.contains(&head.status);
-        if worth_another && !self.last_try && !self.download.started && self.request.facts.method.is_idempotent()
+        if worth_another
+            && !self.last_try
+            && !self.download.started
+            && self.request.facts.method.is_idempotent()
             && !self.upload.forgotten
         {
             let fault = Fault::BadResponse;

@@ -152,7 +152,11 @@ impl<'a> Flow<'a> {
     /// A failure at this point of the exchange.
     pub(super) fn failure(&self, fault: Fault) -> Failure {
         let untouched = self.upstream.reused && !self.download.heard;
-        let stage = if untouched && fault == Fault::Reset && !self.client.timer.is_cut() { Stage::Stale } else { Stage::Sent };
+        let stage = if untouched && fault == Fault::Reset && !self.client.timer.is_cut() {
+            Stage::Stale
+        } else {
+            Stage::Sent
+        };
         Failure { fault, stage, started: self.download.started, replayable: !self.upload.forgotten }
     }
 

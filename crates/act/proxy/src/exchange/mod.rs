@@ -23,7 +23,12 @@ use crate::upstream::Upstream;
 use crate::worker::{Signal, Worker};
 
 /// Serves one request: picks, connects, moves the bytes, and tries again where that is safe.
-pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, local: &Local, mut request: Request) -> After {
+pub(crate) async fn run(
+    worker: &Rc<Worker>,
+    client: &mut Client,
+    local: &Local,
+    mut request: Request,
+) -> After {
     let scene = Rc::clone(&request.scene);
     let mut tried = Tried::new();
     let mut tries = 0u8;
@@ -39,7 +44,10 @@ pub(crate) async fn run(worker: &Rc<Worker>, client: &mut Client, local: &Local,
             Ok(after) => break after,
             Err(failure) => {
                 record_failure(worker, &lease, &failure);
-                if last || !may_retry(&failure, &request, &pool.config.retry) || !afford(worker, pool, &failure) {
+                if last
+                    || !may_retry(&failure, &request, &pool.config.retry)
+                    || !afford(worker, pool, &failure)
+                {
                     break give_up(worker, client, &request, failure.fault, failure.started);
                 }
                 // A stale idle connection says nothing of the endpoint.
@@ -78,7 +86,9 @@ async fn attempt(
     let idle = worker.idle.take(endpoint, &pool.config, worker.timers.coarse_now(), strict);
     let mut upstream = match idle {
         Some(upstream) => upstream,
-        None => Upstream::connect(worker, &client.timer, endpoint, &pool.config).await.map_err(Failure::connect)?,
+        None => Upstream::connect(worker, &client.timer, endpoint, &pool.config)
+            .await
+            .map_err(Failure::connect)?,
     };
     let mut flow = Flow::new(worker, client, &mut upstream, request, &pool.config, last);
     let end = std::future::poll_fn(|cx| flow.poll(cx)).await;
@@ -89,7 +99,8 @@ async fn attempt(
     let end = end?;
     record_success(worker, request, lease, &end);
     if end.upgraded {
-        let idle_timeout = request.scene.http().map_or(pool.config.timeouts.read, |http| http.timeouts.keep_alive);
+        let idle_timeout =
+            request.scene.http().map_or(pool.config.timeouts.read, |http| http.timeouts.keep_alive);
         tunnel::upgraded(worker, client, upstream, endpoint, idle_timeout.max(tunnel::UPGRADED_IDLE)).await;
         return Ok(After::Close);
     }
@@ -158,7 +169,7 @@ fn afford(worker: &Worker, pool: &LivePool, failure: &Failure) -> bool {
 /// Ends the exchange without an endpoint's answer. A response that has begun can only be cut off.
 fn give_up(worker: &Worker, client: &mut Client, request: &Request, fault: Fault, started: bool) -> After {
     request.scene.listener().counters.of(worker.number).fault(fault);
-    tracing::debug!(peer = %client.peer, fault = fault.name(), started, "no answer from an endpoint");
+    tracing::debug!(peer = %client.who.peer, fault = fault.name(), started, "no answer from an endpoint");
     if started || fault == Fault::ClientGone {
         return After::Reset;
     }

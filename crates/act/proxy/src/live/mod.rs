@@ -15,8 +15,8 @@ use std::sync::Arc;
 use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, PoolName, Snapshot};
 use haechi_route::Table;
 
-pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
 pub(crate) use counters::ListenerCounters;
+pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
 pub use endpoint::LiveEndpoint;
 pub use pool::LivePool;
 pub(crate) use pool::Make;
@@ -77,12 +77,17 @@ impl Live {
             .iter()
             .map(|config| match old.get(&config.name) {
                 Some(listener) if listener.config == *config => Arc::clone(listener),
-                found => Arc::new(LiveListener::new(config, found.map(|listener| &***listener), make.workers)),
+                found => {
+                    Arc::new(LiveListener::new(config, found.map(|listener| &***listener), make.workers))
+                }
             })
             .collect();
-        let by_name = pools.iter().enumerate().map(|(index, pool)| (pool.config.name.clone(), index)).collect();
+        let by_name =
+            pools.iter().enumerate().map(|(index, pool)| (pool.config.name.clone(), index)).collect();
         let by_id = (pools.iter().enumerate())
-            .flat_map(|(pool, live)| live.endpoints.iter().enumerate().map(move |(at, live)| (live.id.clone(), (pool, at))))
+            .flat_map(|(pool, live)| {
+                live.endpoints.iter().enumerate().map(move |(at, live)| (live.id.clone(), (pool, at)))
+            })
             .collect();
         Self { generation: self.generation + 1, snapshot, pools, listeners, by_name, by_id }
     }
@@ -105,7 +110,8 @@ impl LiveListener {
             ListenerKind::Http(http) => Table::new(&http.routes),
             ListenerKind::Tcp(_) => Table::new(&[]),
         };
-        let counters = old.map_or_else(|| Arc::new(ListenerCounters::new(workers)), |old| Arc::clone(&old.counters));
+        let counters =
+            old.map_or_else(|| Arc::new(ListenerCounters::new(workers)), |old| Arc::clone(&old.counters));
         Self { config: config.clone(), routes, counters }
     }
 

@@ -75,7 +75,13 @@ impl LivePool {
             },
             |old| Arc::clone(&old.shared),
         );
-        let pool = Self { config, endpoints, shared, view: ArcSwap::from_pointee(View::new(&[], &policy_none())), seed: make.seed };
+        let pool = Self {
+            config,
+            endpoints,
+            shared,
+            view: ArcSwap::from_pointee(View::new(&[], &policy_none())),
+            seed: make.seed,
+        };
         pool.refresh();
         pool
     }

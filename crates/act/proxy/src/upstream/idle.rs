@@ -44,7 +44,13 @@ struct Idle {
 impl IdleConnections {
     /// A connection that seems alive. `strict` asks the kernel as well, for requests that can't be sent
     /// twice: between a look and a send an endpoint may still close, but only within microseconds.
-    pub(crate) fn take(&self, endpoint: &LiveEndpoint, pool: &Pool, now: Moment, strict: bool) -> Option<Upstream> {
+    pub(crate) fn take(
+        &self,
+        endpoint: &LiveEndpoint,
+        pool: &Pool,
+        now: Moment,
+        strict: bool,
+    ) -> Option<Upstream> {
         let mut pools = self.by_endpoint.borrow_mut();
         let idle = pools.get_mut(&endpoint.serial)?;
         while let Some(Idle { mut upstream, until }) = idle.pop() {

@@ -1,0 +1,50 @@
+//! Who asks: a client's address, and how endpoints are told.
+
+use std::net::SocketAddr;
+
+/// A client, as endpoints are told of it.
+pub(crate) struct Who {
+    pub(crate) peer: SocketAddr,
+    lines: [u8; LINES],
+    len: u8,
+}
+
+/// `X-Forwarded-For` with the longest address (45 bytes as text) and `X-Forwarded-Proto` are 89 bytes.
+const LINES: usize = 96;
+
+impl Who {
+    /// Writes the lines once for all requests of the connection.
+    pub(crate) fn new(peer: SocketAddr) -> Self {
+        let mut lines = [0; LINES];
+        let mut rest = &mut lines[..];
+        // It fits by the constant's doc; if it did not, the lines would be cut at the array's end.
+        let _ = std::io::Write::write_fmt(
+            &mut rest,
+            format_args!("X-Forwarded-For: {}\r\nX-Forwarded-Proto: http\r\n", peer.ip().to_canonical()),
+        );
+        let len = u8::try_from(LINES - rest.len()).unwrap_or(0);
+        Self { peer, lines, len }
+    }
+
+    /// Whole header lines that go on with every request.
+    pub(crate) fn forwarding(&self) -> &[u8] {
+        &self.lines[..usize::from(self.len)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_address_fits_and_a_mapped_one_is_plain() {
+        let who = Who::new("[2001:db8:1234:5678:9abc:def0:1234:5678]:65535".parse().unwrap());
+        let text = std::str::from_utf8(who.forwarding()).unwrap();
+        assert_eq!(
+            text,
+            "X-Forwarded-For: 2001:db8:1234:5678:9abc:def0:1234:5678\r\nX-Forwarded-Proto: http\r\n"
+        );
+        let mapped = Who::new("[::ffff:192.0.2.1]:1".parse().unwrap());
+        assert!(mapped.forwarding().starts_with(b"X-Forwarded-For: 192.0.2.1\r\n"));
+    }
+}

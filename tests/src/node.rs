@@ -1,0 +1,242 @@
+//! A real haechi, run as users run it.
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::eventually;
+
+/// A folder that is gone with its owner.
+#[derive(Debug)]
+pub struct TempDir(PathBuf);
+
+impl TempDir {
+    /// A new, empty one.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn new(name: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("haechi-test-{}-{number}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What a verb said.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Its exit code; -1 if a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+/// A running node, killed when dropped.
+#[derive(Debug)]
+pub struct Node {
+    binary: PathBuf,
+    folder: TempDir,
+    child: Option<Child>,
+}
+
+impl Node {
+    /// Starts `haechi run -c` with this config and waits until its admin API answers.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start(binary: &str, config: &str) -> Self {
+        let mut node = Self::prepared(binary, config);
+        node.resume();
+        node
+    }
+
+    /// A node that is not started: for verbs that need none, and for starts that fail.
+    ///
+    /// # Panics
+    /// When the config can't be written.
+    pub fn prepared(binary: &str, config: &str) -> Self {
+        let node = Self { binary: binary.into(), folder: TempDir::new("node"), child: None };
+        node.write(config);
+        node
+    }
+
+    /// Starts it (again).
+    ///
+    /// # Panics
+    /// When it does not answer in time.
+    pub fn resume(&mut self) {
+        let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
+        let mut command = self.command(&["run", "-c"]);
+        command.arg(self.config()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.child = Some(command.spawn().unwrap());
+        eventually(Duration::from_secs(20), "haechi answers", || {
+            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
+                panic!("haechi ended with {status}: {}", self.log());
+            }
+            self.verb(&["status", "-o", "json"]).code == 0
+        });
+    }
+
+    /// Its config file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("haechi.yaml")
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it wrote to standard error.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Process id.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// Replaces the config file in one step and changes nothing else.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn write(&self, config: &str) {
+        let new = self.folder.path().join("new.yaml");
+        std::fs::write(&new, config).unwrap();
+        std::fs::rename(new, self.config()).unwrap();
+    }
+
+    /// Replaces the config and reloads.
+    ///
+    /// # Panics
+    /// When the config is refused.
+    #[track_caller]
+    pub fn change(&self, config: &str) -> Output {
+        self.write(config);
+        let output = self.verb(&["reload"]);
+        assert_eq!(output.code, 0, "{output:?}");
+        output
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .env("HAECHI_ADMIN_SOCKET", self.folder.path().join("admin.sock"))
+            .env("NO_COLOR", "1")
+            .current_dir(self.folder.path());
+        command
+    }
+
+    /// Runs a verb against this node.
+    ///
+    /// # Panics
+    /// When the binary can't be run.
+    pub fn verb(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).stdin(Stdio::null()).output().unwrap();
+        Output {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// `haechi status -o json`
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[track_caller]
+    pub fn status(&self) -> Value {
+        let output = self.verb(&["status", "-o", "json"]);
+        assert_eq!(output.code, 0, "{output:?}");
+        serde_json::from_str(&output.out).unwrap()
+    }
+
+    /// An endpoint of the status.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
+    pub fn endpoint(&self, pool: &str, endpoint: &str) -> Value {
+        let status = self.status();
+        let named = |list: &Value, name: &str| {
+            list.as_array().unwrap().iter().find(|item| item["name"] == name).cloned().expect(name)
+        };
+        named(&named(&status["pools"], pool)["endpoints"], endpoint)
+    }
+
+    /// Waits until an endpoint has this health.
+    #[track_caller]
+    pub fn wait_health(&self, pool: &str, endpoint: &str, health: &str, patience: Duration) {
+        eventually(patience, &format!("{pool}/{endpoint} is {health}"), || {
+            self.endpoint(pool, endpoint)["health"] == health
+        });
+    }
+
+    /// Sends a signal by name, such as `TERM`.
+    ///
+    /// # Panics
+    /// When there is no `kill`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for its end; gives its exit code.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub fn wait_end(&mut self, patience: Duration) -> i32 {
+        let mut code = None;
+        eventually(patience, "haechi ends", || {
+            code = self.child.as_mut().unwrap().try_wait().unwrap();
+            code.is_some()
+        });
+        self.child = None;
+        code.and_then(|status| status.code()).unwrap_or(-1)
+    }
+
+    /// Waits until an address can be connected to.
+    #[track_caller]
+    pub fn wait_open(&self, address: SocketAddr) {
+        eventually(Duration::from_secs(10), "it listens", || TcpStream::connect(address).is_ok());
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            #[expect(clippy::print_stderr, reason = "a failed test shows the node's log")]
+            {
+                eprintln!("haechi's log:\n{}", self.log());
+            }
+        }
+    }
+}
