@@ -65,7 +65,12 @@ impl Cuts {
     }
 
     /// What stays of `buf[from..to]`, in order.
-    pub(crate) fn kept<'a>(&'a self, buf: &'a [u8], from: usize, to: usize) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn kept<'a>(
+        &'a self,
+        buf: &'a [u8],
+        from: usize,
+        to: usize,
+    ) -> impl Iterator<Item = &'a [u8]> {
         let starts = std::iter::once(from).chain(self.0.iter().map(|cut| cut.end as usize));
         let ends = self.0.iter().map(|cut| cut.start as usize).chain(std::iter::once(to));
         starts

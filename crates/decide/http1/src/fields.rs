@@ -2,7 +2,7 @@
 
 use crate::HeadError;
 use crate::edit::Span;
-use crate::scan::{is_token, value_end};
+use crate::scan::{token, value_end};
 
 /// A field line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,23 +78,12 @@ impl FieldName {
 /// Parses the field line at `at`. `None` when its end is not there yet.
 #[inline]
 pub(crate) fn parse_line(buf: &[u8], at: usize) -> Result<Option<Field>, HeadError> {
-    let mut colon = at;
-    let mut underscore = false;
-    loop {
-        match buf.get(colon) {
-            None => return Ok(None),
-            Some(&byte) if is_token(byte) => {
-                underscore |= byte == b'_';
-                colon += 1;
-            }
-            Some(b':') if colon > at => break,
-            Some(b':') => return Err(HeadError::bad("empty field name", colon)),
-            Some(b' ' | b'\t') if colon == at => {
-                return Err(HeadError::bad("folded line (obs-fold)", colon));
-            }
-            Some(b' ' | b'\t') => return Err(HeadError::bad("white space before the colon", colon)),
-            Some(_) => return Err(HeadError::bad("byte not allowed in a field name", colon)),
-        }
+    let (len, underscore) = token(buf.get(at..).unwrap_or_default());
+    let colon = at + len;
+    match buf.get(colon) {
+        Some(b':') if len > 0 => {}
+        None => return Ok(None),
+        Some(&byte) => return Err(no_colon(byte, len, colon)),
     }
     let Some(end) = value_end(buf, colon + 1) else { return Ok(None) };
     let Some(line_end) = crlf(buf, end)? else { return Ok(None) };
@@ -124,15 +113,32 @@ pub(crate) fn crlf(buf: &[u8], at: usize) -> Result<Option<usize>, HeadError> {
     }
 }
 
+/// Which rule a line breaks that has no colon where its name ends.
+#[cold]
+fn no_colon(byte: u8, len: usize, at: usize) -> HeadError {
+    HeadError::bad(
+        match (byte, len) {
+            (b':', _) => "empty field name",
+            (b' ' | b'\t', 0) => "folded line (obs-fold)",
+            (b' ' | b'\t', _) => "white space before the colon",
+            _ => "byte not allowed in a field name",
+        },
+        at,
+    )
+}
+
+/// Without white space at either end. One blank in front and none behind is what nearly all send.
 #[inline]
-fn trim(buf: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
-    while start < end && matches!(buf[start], b' ' | b'\t') {
-        start += 1;
+fn trim(buf: &[u8], start: usize, end: usize) -> (usize, usize) {
+    let mut value = buf.get(start..end).unwrap_or_default();
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
     }
-    while end > start && matches!(buf[end - 1], b' ' | b'\t') {
-        end -= 1;
+    let start = end - value.len();
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
     }
-    (start, end)
+    (start, start + value.len())
 }
 
 /// All values of the fields with this name, in any case of letters.

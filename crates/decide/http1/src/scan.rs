@@ -4,9 +4,12 @@ use crate::HeadError;
 
 const TOKEN: u8 = 1;
 const TARGET: u8 = 2;
+const HOST: u8 = 4;
+const UNDERSCORE: u8 = 8;
 
-/// Class of each byte: `TOKEN` as in RFC 9110 §5.6.2, `TARGET` what may stand in a request target
-/// (visible ASCII but `#`, which would start a fragment that never belongs on the wire).
+/// Class of each byte: `TOKEN` as in RFC 9110 §5.6.2; `TARGET` what may stand in a request target (visible
+/// ASCII but `#`, which would start a fragment that never belongs on the wire); `HOST` what may stand in a
+/// registered name (RFC 3986 §3.2.2), but the comma that made others see two hosts.
 static CLASS: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0x21;
@@ -22,6 +25,13 @@ static CLASS: [u8; 256] = {
         table[token[i] as usize] |= TOKEN;
         i += 1;
     }
+    let host = b"-._~%!$&'()*+;=0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut i = 0;
+    while i < host.len() {
+        table[host[i] as usize] |= HOST;
+        i += 1;
+    }
+    table[b'_' as usize] |= UNDERSCORE;
     table
 };
 
@@ -33,6 +43,23 @@ pub(crate) fn is_token(byte: u8) -> bool {
 #[inline]
 pub(crate) fn is_target(byte: u8) -> bool {
     CLASS[usize::from(byte)] & TARGET != 0
+}
+
+#[inline]
+pub(crate) fn is_host(byte: u8) -> bool {
+    CLASS[usize::from(byte)] & HOST != 0
+}
+
+/// Length of the token at the start of `bytes`, and whether it holds an underscore.
+#[inline]
+pub(crate) fn token(bytes: &[u8]) -> (usize, bool) {
+    let mut seen = 0;
+    let end = bytes.iter().position(|byte| {
+        let class = CLASS[usize::from(*byte)];
+        seen |= class & if class & TOKEN == 0 { 0 } else { UNDERSCORE };
+        class & TOKEN == 0
+    });
+    (end.unwrap_or(bytes.len()), seen != 0)
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;

@@ -6,7 +6,7 @@
 
 use crate::HeadError;
 use crate::edit::Span;
-use crate::scan::is_target;
+use crate::scan::{is_host, is_target};
 
 /// Where the parts of a target lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,29 +86,7 @@ pub(crate) fn check_authority(host: &[u8], at: usize) -> Result<(), HeadError> {
         return bad("empty host");
     }
     let in_brackets = name[0] == b'[';
-    let fits = |byte: &u8| match byte {
-        b'0'..=b'9'
-        | b'a'..=b'z'
-        | b'A'..=b'Z'
-        | b'-'
-        | b'.'
-        | b'_'
-        | b'~'
-        | b'%'
-        | b'!'
-        | b'$'
-        | b'&'
-        | b'\''
-        | b'('
-        | b')'
-        | b'*'
-        | b'+'
-        | b';'
-        | b'=' => true,
-        b'[' | b']' | b':' => in_brackets,
-        _ => false,
-    };
-    if !name.iter().all(fits) {
+    if !name.iter().all(|&byte| is_host(byte) || (in_brackets && matches!(byte, b'[' | b']' | b':'))) {
         return bad("byte not allowed in the host");
     }
     match port {
