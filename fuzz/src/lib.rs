@@ -9,6 +9,9 @@ use haechi_model::HttpLimits;
 /// Limits that short inputs can reach too; the defaults are far beyond what a fuzzer sends.
 pub const TIGHT: HttpLimits = HttpLimits { request_line: 48, head: 160, fields: 5 };
 
+/// No limits that matter: for reading what was written on, which has a few lines more than what came.
+pub const WIDE: HttpLimits = HttpLimits { request_line: u32::MAX, head: u32::MAX, fields: u16::MAX };
+
 /// Sizes that depend on the input only, so that a finding replays.
 #[derive(Clone, Debug)]
 pub struct Sizes(u64);
@@ -102,6 +105,8 @@ pub struct Meaning {
     pub framing: Framing,
     /// Whether another protocol is asked for.
     pub upgrade: bool,
+    /// Whether the body waits for `100 Continue`.
+    pub expect_continue: bool,
     /// The body without its framing.
     pub body: Vec<u8>,
 }
@@ -115,6 +120,7 @@ impl Meaning {
             host: head.host.map(|host| host.of(buf).to_ascii_lowercase()).unwrap_or_default(),
             framing: head.framing,
             upgrade: head.upgrade,
+            expect_continue: head.expect_continue,
             body: Vec::new(),
         }
     }
@@ -122,11 +128,11 @@ impl Meaning {
 
 /// Reads requests from `wire` until it breaks, ends, or hands the connection over to another protocol.
 /// Gives each complete one, and all that goes on to the endpoint for them.
-pub fn requests(wire: &[u8], forwarding: &[u8]) -> (Vec<Meaning>, Vec<u8>) {
+pub fn requests(wire: &[u8], limits: &HttpLimits, forwarding: &[u8]) -> (Vec<Meaning>, Vec<u8>) {
     let (mut found, mut written) = (Vec::new(), Vec::new());
     let mut head = RequestHead::default();
     let mut rest = wire;
-    while let Ok(Parsed::Complete(len)) = head.parse(rest, &HttpLimits::default()) {
+    while let Ok(Parsed::Complete(len)) = head.parse(rest, limits) {
         let mut meaning = Meaning::of(&head, rest);
         let unwrapped = read_body(head.framing, true, std::iter::once(&rest[len..]));
         let framed = read_body(head.framing, false, std::iter::once(&rest[len..]));
