@@ -51,10 +51,11 @@ impl Cuts {
         }
     }
 
-    /// Adds a cut anywhere (fields that `Connection` named further down).
+    /// Adds a cut anywhere (fields that `Connection` named further down, lengths that do not hold). A line
+    /// that is cut already stays cut: lines are cut whole, so a cut holds a line or does not touch it.
     pub(crate) fn insert(&mut self, line: Span) {
-        let at = self.0.partition_point(|cut| cut.start < line.start);
-        if self.0.get(at).is_none_or(|cut| cut.start != line.start) {
+        let at = self.0.partition_point(|cut| cut.end <= line.start);
+        if self.0.get(at).is_none_or(|cut| line.end <= cut.start) {
             self.0.insert(at, line);
         }
     }
@@ -99,5 +100,17 @@ mod tests {
         cuts.insert(Span::new(5, 6));
         cuts.insert(Span::new(5, 6));
         assert_eq!(kept(&cuts, "abcdef"), "de");
+    }
+
+    #[test]
+    fn a_line_inside_a_merged_cut_stays_cut() {
+        let mut cuts = Cuts::default();
+        for line in 0..3 {
+            cuts.push(Span::new(line, line + 1));
+        }
+        for line in 0..3 {
+            cuts.insert(Span::new(line, line + 1));
+            assert_eq!(kept(&cuts, "abcdef"), "def", "line {line}");
+        }
     }
 }

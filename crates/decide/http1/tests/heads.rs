@@ -72,6 +72,25 @@ fn hop_by_hop_and_forged_forwarding_fields_do_not_go_on() {
 }
 
 #[test]
+fn a_field_that_connection_names_twice_over_does_not_bring_others_back() {
+    // Found by fuzzing: the cut of a line inside a merged cut ended it early, and X-Real-IP went on.
+    let text = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, connection, te\r\nTE: x\r\nX-Real-IP: 6\r\nA: b\r\n\r\n";
+    assert_eq!(upstream(text), "GET / HTTP/1.1\r\nHost: h\r\nA: b\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
+}
+
+#[test]
+fn an_expectation_goes_on_only_where_it_means_something() {
+    for text in [
+        &b"POST / HTTP/1.0\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n"[..],
+        b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        assert!(!upstream(text).contains("Expect"), "{}", text.escape_ascii());
+    }
+    let text = b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
+    assert!(upstream(text).contains("Expect: 100-continue\r\n"));
+}
+
+#[test]
 fn an_absolute_target_becomes_a_path_and_its_authority_the_host() {
     assert_eq!(
         upstream(b"GET http://Example.com/a?b HTTP/1.1\r\nHost: example.com\r\n\r\n"),
