@@ -66,8 +66,6 @@ pub struct RequestHead {
     pub framing: Framing,
     /// Whether the client wants the connection to go on.
     pub keep_alive: bool,
-    /// The client waits for `100 Continue` before it sends the body.
-    pub expect_continue: bool,
     /// The client asks for another protocol on this connection, and may have it after a 101.
     pub upgrade: bool,
     target: Target,
@@ -195,8 +193,11 @@ impl RequestHead {
             return Err(HeadError::bad("`*` is a target of OPTIONS only", 0));
         }
         self.keep_alive = !seen.close && (self.version == Version::Http11 || seen.keep_alive);
-        self.expect_continue =
-            seen.expect && self.version == Version::Http11 && self.framing != Framing::None;
+        let expects = seen.expect && self.version == Version::Http11 && self.framing != Framing::None;
+        if seen.expect && !expects {
+            // RFC 9110 §10.1.1: HTTP/1.0 knows none, and without a body there is nothing to continue with.
+            self.cut_named(FieldName::Expect);
+        }
         self.upgrade = seen.upgrade_option
             && seen.upgrade_field
             && !seen.h2c
