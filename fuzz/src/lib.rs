@@ -106,7 +106,7 @@ pub struct Meaning {
     /// Whether another protocol is asked for.
     pub upgrade: bool,
     /// Whether the body waits for `100 Continue`.
-    pub expect_continue: bool,
+    pub expects: bool,
     /// The body without its framing.
     pub body: Vec<u8>,
 }
@@ -120,7 +120,9 @@ impl Meaning {
             host: head.host.map(|host| host.of(buf).to_ascii_lowercase()).unwrap_or_default(),
             framing: head.framing,
             upgrade: head.upgrade,
-            expect_continue: head.expect_continue,
+            expects: head.version == Version::Http11
+                && head.framing != Framing::None
+                && head.values(buf, "expect").next().is_some(),
             body: Vec::new(),
         }
     }

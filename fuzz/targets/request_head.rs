@@ -67,6 +67,8 @@ fn written_reads_the_same(head: &RequestHead, data: &[u8]) {
     assert_eq!(again.parse(&first, &WIDE), Ok(Parsed::Complete(first.len())), "{}", first.escape_ascii());
     assert_eq!(Meaning::of(&again, &first), Meaning::of(head, data));
     assert_eq!(again.version, Version::Http11);
+    let expects = Meaning::of(head, data).expects;
+    assert_eq!(again.values(&first, "expect").next().is_some(), expects, "an expectation of nobody");
     for gone in ["te", "keep-alive", "proxy-connection", "x-real-ip", "forwarded"] {
         assert_eq!(again.values(&first, gone).count(), 0, "{gone} went on");
     }
