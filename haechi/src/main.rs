@@ -1,2 +1,17 @@
-//! The one binary.
-fn main() {}
+//! The one binary: it takes the command line apart, and each verb does one thing. What needs thought stands
+//! in the rooms below; what joins them at run time stands in `control`.
+
+mod cli;
+mod control;
+mod failure;
+mod output;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    verbs::dispatch(cli).unwrap_or_else(|(format, failure)| failure.tell(format))
+}

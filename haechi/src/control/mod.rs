@@ -26,7 +26,7 @@ use tokio::task::AbortHandle;
 
 pub(crate) use self::admin::Handle;
 use self::events::Log;
-pub(crate) use self::source::{Compiled, Source};
+pub(crate) use self::source::{Compiled, Source, read};
 use self::status::ConfigState;
 pub(crate) use self::watch::watch;
 
