@@ -143,7 +143,7 @@ pub fn requests(wire: &[u8], limits: &HttpLimits, forwarding: &[u8]) -> (Vec<Mea
         }
         assert_eq!((framed.taken, framed.done), (unwrapped.taken, unwrapped.done));
         meaning.body = unwrapped.out;
-        head.write_upstream(rest, forwarding, &mut written);
+        head.write_upstream(rest, b"me.example", forwarding, &mut written);
         written.extend_from_slice(&framed.out);
         let last = !head.keep_alive || meaning.upgrade || head.version == Version::Http10;
         found.push(meaning);

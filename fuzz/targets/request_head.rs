@@ -62,7 +62,7 @@ fn piecewise_agrees(data: &[u8], limits: &HttpLimits, whole: Result<Parsed, Head
 
 fn written_reads_the_same(head: &RequestHead, data: &[u8]) {
     let mut first = Vec::new();
-    head.write_upstream(data, FORWARDING, &mut first);
+    head.write_upstream(data, b"me.example", FORWARDING, &mut first);
     let mut again = RequestHead::default();
     assert_eq!(again.parse(&first, &WIDE), Ok(Parsed::Complete(first.len())), "{}", first.escape_ascii());
     assert_eq!(Meaning::of(&again, &first), Meaning::of(head, data));

@@ -106,7 +106,8 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
         return Admitted::Refused(no_route(head), if has_body(head) { bytes.len() } else { len });
     };
     let mut sent = worker.buffers.take_vector();
-    head.write_upstream(bytes, who.forwarding(), &mut sent);
+    let authority = scene.listener().authority.as_bytes();
+    head.write_upstream(bytes, authority, who.forwarding(), &mut sent);
     let mut body = Body::new(head.framing, false);
     let used = match take_body(&mut body, &bytes[len..], &mut scratch.pieces, &mut sent) {
         Ok(used) => len + used,

@@ -244,8 +244,9 @@ impl RequestHead {
     }
 
     /// Appends the head for the endpoint: the same bytes without the cuts, `forwarding` (whole lines, such
-    /// as `X-Forwarded-For: …\r\n`) and the final empty line. `buf` is what was parsed.
-    pub fn write_upstream(&self, buf: &[u8], forwarding: &[u8], out: &mut Vec<u8>) {
+    /// as `X-Forwarded-For: …\r\n`) and the final empty line. `buf` is what was parsed. `authority` stands
+    /// in for a `Host` that nobody sent (HTTP/1.0 may lack it; RFC 9112 §3.3 makes it the server's own name).
+    pub fn write_upstream(&self, buf: &[u8], authority: &[u8], forwarding: &[u8], out: &mut Vec<u8>) {
         let untouched_line = self.version == Version::Http11 && self.target.authority.is_none();
         let from = if untouched_line {
             0
@@ -255,10 +256,9 @@ impl RequestHead {
             let origin = self.target.origin.of(buf);
             out.extend_from_slice(if origin.is_empty() { b"/" } else { origin });
             out.extend_from_slice(b" HTTP/1.1\r\n");
-            // HTTP/1.0 may lack it, HTTP/1.1 to the endpoint may not; an empty one says that nobody named it.
             if !self.fields.iter().any(|field| field.known == FieldName::Host) {
                 out.extend_from_slice(b"Host: ");
-                out.extend_from_slice(self.host.unwrap_or_default().of(buf));
+                out.extend_from_slice(self.host.map_or(authority, |host| host.of(buf)));
                 out.extend_from_slice(b"\r\n");
             }
             self.line_end

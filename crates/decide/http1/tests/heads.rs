@@ -22,7 +22,7 @@ fn refused(text: &[u8]) -> (Fault, &'static str) {
 fn upstream(text: &[u8]) -> String {
     let (head, _) = request(text).unwrap();
     let mut out = Vec::new();
-    head.write_upstream(text, b"X-Forwarded-For: 192.0.2.1\r\n", &mut out);
+    head.write_upstream(text, b"me.example", b"X-Forwarded-For: 192.0.2.1\r\n", &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -110,7 +110,7 @@ fn an_absolute_target_becomes_a_path_and_its_authority_the_host() {
 fn http_1_0_goes_on_as_1_1_with_a_host() {
     assert_eq!(
         upstream(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
-        "GET / HTTP/1.1\r\nHost: \r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+        "GET / HTTP/1.1\r\nHost: me.example\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
     );
     assert!(request(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").unwrap().0.keep_alive);
     assert!(!request(b"GET / HTTP/1.0\r\n\r\n").unwrap().0.keep_alive);

@@ -12,7 +12,7 @@ mod pool;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, PoolName, Snapshot};
+use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, Node, PoolName, Snapshot};
 use haechi_route::Table;
 
 pub(crate) use counters::ListenerCounters;
@@ -42,6 +42,9 @@ pub struct LiveListener {
     /// As configured.
     pub config: Listener,
     pub(crate) routes: Table,
+    /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
+    /// name where it stands on all of them.
+    pub(crate) authority: Box<str>,
     pub(crate) counters: Arc<ListenerCounters>,
 }
 
@@ -77,9 +80,12 @@ impl Live {
             .iter()
             .map(|config| match old.get(&config.name) {
                 Some(listener) if listener.config == *config => Arc::clone(listener),
-                found => {
-                    Arc::new(LiveListener::new(config, found.map(|listener| &***listener), make.workers))
-                }
+                found => Arc::new(LiveListener::new(
+                    config,
+                    &snapshot.node,
+                    found.map(|listener| &***listener),
+                    make.workers,
+                )),
             })
             .collect();
         let by_name =
@@ -105,14 +111,18 @@ impl Live {
 }
 
 impl LiveListener {
-    fn new(config: &Listener, old: Option<&Self>, workers: usize) -> Self {
+    fn new(config: &Listener, node: &Node, old: Option<&Self>, workers: usize) -> Self {
         let routes = match &config.kind {
             ListenerKind::Http(http) => Table::new(&http.routes),
             ListenerKind::Tcp(_) => Table::new(&[]),
         };
         let counters =
             old.map_or_else(|| Arc::new(ListenerCounters::new(workers)), |old| Arc::clone(&old.counters));
-        Self { config: config.clone(), routes, counters }
+        let authority = match config.bind.iter().find(|address| !address.ip().is_unspecified()) {
+            Some(address) => address.to_string().into(),
+            None => node.name.clone(),
+        };
+        Self { config: config.clone(), routes, authority, counters }
     }
 
     /// Sums over all workers.
