@@ -1,3 +1,5 @@
+//! One connection of the origin: heads in pieces, several heads at once, ends and resets.
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener as StdListener, TcpStream as StdStream};
 

@@ -10,7 +10,10 @@ pub(crate) const ARROWS_POINT_DOWN: Rule = Rule {
     check: |house| {
         pairs(house)
             .filter(|(package, known)| match known.belt() {
-                Belt::Outside => true,
+                // The tests of the whole stand beside the binary, because only there cargo names it.
+                Belt::Outside => {
+                    !(package.belt() == Belt::Binary && only_in_tests(package, "haechi-tests", known))
+                }
                 Belt::Lab => package.belt() != Belt::Binary,
                 // The lab runs whole nodes, so it may know all but the binary; outsiders may know all.
                 below => package.belt() < below,
@@ -69,6 +72,11 @@ fn pairs(house: &House) -> impl Iterator<Item = (&Package, &Package)> {
     })
 }
 
+/// Whether `known` is the crate of this name, and `package` needs it for its tests alone.
+fn only_in_tests(package: &Package, name: &str, known: &Package) -> bool {
+    known.name == name && package.dependencies.iter().filter(|line| line.name == name).all(|line| line.dev)
+}
+
 fn place(package: &Package, known: &Package) -> Place {
     Place::new(
         format!("{}/Cargo.toml", package.folder),
@@ -94,7 +102,7 @@ mod tests {
             ("haechi-proxy", "crates/act/proxy", "", &["haechi-sys", "haechi-route", "tokio"]),
             ("haechi-lab", "lab", "", &["haechi-proxy"]),
             ("haechi", "haechi", "", &["haechi-lab", "haechi-proxy", "haechi-model"]),
-            ("haechi-tests", "tests", "", &["haechi", "haechi-model"]),
+            ("haechi-tests", "tests", "", &["haechi-model"]),
         ];
         assert_eq!((rule.check)(&house(&members)), [], "the sample is sound");
         members.push(member);
@@ -111,6 +119,8 @@ mod tests {
         assert_eq!(broken("bench", &["haechi-lab"]), 1);
         assert_eq!(broken("lab", &["haechi"]), 1);
         assert_eq!(broken("haechi", &["haechi-tests"]), 1);
+        assert_eq!(broken("haechi", &["dev:haechi-tests"]), 0);
+        assert_eq!(broken("crates/act/x", &["dev:haechi-tests"]), 1);
         assert_eq!(broken("crates/act/x", &["haechi-route", "haechi-model", "serde"]), 0);
     }
 

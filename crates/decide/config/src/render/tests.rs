@@ -1,3 +1,5 @@
+//! How diagnostics look: columns, long lines, colour.
+
 use super::*;
 use crate::{Code, compile};
 

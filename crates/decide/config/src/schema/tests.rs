@@ -1,3 +1,5 @@
+//! The schema says what the reader takes, and nothing else.
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What each kind of value takes and refuses.
+
 use std::time::Duration;
 
 use haechi_model::HostMatch;
