@@ -1,6 +1,6 @@
 //! Reloading when the config file changes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ impl Drop for Watch {
 }
 
 /// Watches the folder of `path`, not the file: editors replace files, and Kubernetes swaps a link beside it.
-pub(crate) fn watch(control: Arc<Control>, path: PathBuf) -> Watch {
+pub(crate) fn watch(control: Arc<Control>, path: &Path) -> Watch {
     // One pending change is enough: it means "look again".
     let (changed, mut changes) = channel(1);
-    let watcher = start(&path, changed)
+    let watcher = start(path, changed)
         .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "can't watch the config; SIGHUP and `haechi reload` still work"))
         .ok();
     let task = tokio::spawn(async move {

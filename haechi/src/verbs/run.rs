@@ -72,7 +72,7 @@ async fn serve(options: Options, compiled: Compiled) -> ExitCode {
         env!("CARGO_PKG_VERSION"),
     ));
     let watching = match (&options.source, options.watch) {
-        (Source::File(path), true) => Some(crate::control::watch(Arc::clone(&control), path.clone())),
+        (Source::File(path), true) => Some(crate::control::watch(Arc::clone(&control), path)),
         _ => None,
     };
     let stopped = until_stopped(&control).await;
