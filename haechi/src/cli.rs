@@ -227,7 +227,7 @@ pub(crate) struct StatusArgs {
     after_help = "Examples:\n  haechi top\n  haechi top -n 5 > five-seconds.txt\n\nq or Ctrl-C ends it."
 )]
 pub(crate) struct TopArgs {
-    /// End after so many screens
+    /// Write so many screens one below the other, then end
     #[arg(short = 'n', long, value_name = "N")]
     pub(crate) count: Option<NonZeroU32>,
 

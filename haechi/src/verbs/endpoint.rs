@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use haechi_admin::api::{EndpointStatus, Status};
+use haechi_admin::api::{EndpointChanged, EndpointStatus, Status};
 use haechi_admin::{Client, words};
 use haechi_model::AdminState;
 use serde_json::json;
@@ -29,11 +29,14 @@ pub(super) fn set(verb: EndpointVerb, format: Format) -> Outcome {
         if format == Format::Text {
             let (from, to) = (words::admin(changed.from), words::admin(changed.to));
             let what = if from == to { format!("{to} already") } else { format!("{from} -> {to}") };
-            let running = running(changed.in_flight);
-            output::print(&format!("{pool}/{endpoint}: {what}, {running}\n"));
+            let running = match state {
+                AdminState::Enabled => String::new(),
+                _ => format!(", {}", running(changed.in_flight)),
+            };
+            output::print(&format!("{pool}/{endpoint}: {what}{running}\n"));
         }
         let waited = match args.wait {
-            Some(wait) => Some(wait_until(&client, &args, state, wait, format).await?),
+            Some(wait) => Some(wait_until(&client, &args, &changed, wait, format).await?),
             None => None,
         };
         if format == Format::Json {
@@ -51,20 +54,22 @@ pub(super) fn set(verb: EndpointVerb, format: Format) -> Outcome {
 async fn wait_until(
     client: &Client,
     args: &EndpointArgs,
-    state: AdminState,
+    changed: &EndpointChanged,
     wait: Duration,
     format: Format,
 ) -> Result<u32, Failure> {
     let EndpointPath { pool, endpoint } = &args.endpoint;
     let until = haechi_sys::clock::now() + wait;
-    let mut told = None;
+    let state = changed.to;
+    // Said with the change.
+    let mut told = running(changed.in_flight);
     loop {
         let status = client.status().await?;
         let Some(found) = find(&status, &args.endpoint) else {
             return Err(Failure::new(format!("{pool}/{endpoint} was removed from the config while waiting")));
         };
         let (done, what) = progress(found, state);
-        if format == Format::Text && told.as_ref() != Some(&what) {
+        if format == Format::Text && told != what {
             let tone = if done { Tone::Good } else { Tone::Plain };
             output::print(&format!("{pool}/{endpoint}: {}\n", output::paint().text(tone, &what)));
         }
@@ -77,7 +82,7 @@ async fn wait_until(
                 way_out(state)
             )));
         }
-        told = Some(what);
+        told = what;
         tokio::time::sleep(LOOK.min(until.since(haechi_sys::clock::now()))).await;
     }
 }

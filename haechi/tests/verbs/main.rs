@@ -8,6 +8,7 @@ mod fake;
 mod asked;
 mod files;
 mod requests;
+mod terminal;
 mod usage;
 
 use std::ffi::OsStr;

@@ -27,7 +27,8 @@ const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn top(args: &TopArgs, format: Format) -> Outcome {
     wait_for(async {
-        let terminal = if format == Format::Text { Terminal::take() } else { None };
+        // Whoever wants so many screens wants to have them afterwards.
+        let terminal = if format == Format::Text && args.count.is_none() { Terminal::take() } else { None };
         let client = args.admin.client();
         let mut before = look(&client).await?;
         let mut ticks = interval(EVERY);

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::thread;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::output;
@@ -36,18 +38,22 @@ impl Terminal {
     /// Shows a screen, cut to what fits.
     pub(super) fn draw(&self, screen: &str) {
         let (rows, columns) = size();
-        // Each line clears its rest, so that nothing flickers.
-        let lines: Vec<String> =
-            screen.lines().take(rows).map(|line| format!("{}\x1b[K", output::fit(line, columns))).collect();
-        output::print(&format!("\x1b[H{}\x1b[J", lines.join("\r\n")));
+        output::print(&frame(screen, rows, columns));
     }
 
-    /// `q` or Ctrl-C.
+    /// `q`, Ctrl-C, or whoever wants the process to end: the terminal is given back either way.
     pub(super) async fn ended(&self) {
+        let terminated = async {
+            match signal(SignalKind::terminate()) {
+                Ok(mut terminate) => drop(terminate.recv().await),
+                Err(_) => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = self.quit.notified() => {}
+            () = terminated => {}
             // Without the signal, q is left.
-            Ok(()) = tokio::signal::ctrl_c() => {}
+            Ok(()) = ctrl_c() => {}
         }
     }
 }
@@ -83,10 +89,28 @@ fn read_keys(quit: &Arc<Notify>) -> Option<Termios> {
     Some(before)
 }
 
+/// A screen over the last one: each line clears its rest, so that nothing flickers.
+fn frame(screen: &str, rows: usize, columns: usize) -> String {
+    let lines: Vec<String> =
+        screen.lines().take(rows).map(|line| format!("{}\x1b[K", output::fit(line, columns))).collect();
+    format!("\x1b[H{}\x1b[J", lines.join("\n"))
+}
+
 fn size() -> (usize, usize) {
     match tcgetwinsize(stdout()) {
         Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row.into(), size.ws_col.into()),
         // The terminal that all others descend from.
         _ => (24, 80),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_fits_and_leaves_nothing_of_the_last_one() {
+        assert_eq!(frame("abcd\nef\ngh\n", 2, 3), "\x1b[Habc\x1b[K\nef\x1b[K\x1b[J");
+        assert_eq!(frame("", 2, 3), "\x1b[H\x1b[J");
     }
 }
