@@ -40,7 +40,8 @@ pub(super) struct End {
     pub(super) reusable: bool,
     /// The client's connection can take another request.
     pub(super) keep_alive: bool,
-    /// The client may still be sending a body that nobody reads.
+    /// The client may still be sending: a body that nobody reads, or a request that it sent ahead. One
+    /// that asked for `close` sends no more.
     pub(super) client_may_send: bool,
     /// Both sides speak another protocol now.
     pub(super) upgraded: bool,
@@ -100,7 +101,7 @@ impl<'a> Flow<'a> {
             head_at: self.download.head_at,
             reusable: complete && self.download.reusable,
             keep_alive: complete && self.download.keep_alive,
-            client_may_send: !complete || !self.client.unread.is_empty() || !self.request.facts.keep_alive,
+            client_may_send: !complete || !self.client.unread.is_empty() || self.request.facts.keep_alive,
             upgraded: self.download.upgraded,
         }
     }
