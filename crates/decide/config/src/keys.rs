@@ -8,19 +8,31 @@ use crate::shape::{Key, Kind, Shape, Text};
 const NAME: Kind = Kind::Text(Text::Name);
 const ANY: Kind = Kind::Text(Text::Any);
 
-/// Waits of one exchange. Under 1 ms a local connection already times out; a day is longer than any upload,
-/// long poll or night job.
-const WAIT: Kind = Kind::Duration(Duration::from_millis(1), DAY);
-/// Spans that zero turns off.
-const SPAN: Kind = Kind::Duration(Duration::ZERO, DAY);
-/// Idle times of long connections: a year, in which a kernel is updated.
-const IDLE: Kind = Kind::Duration(Duration::from_millis(1), Duration::from_secs(365 * 86_400));
 const DAY: Duration = Duration::from_secs(86_400);
-/// Counts of connections or requests, as wide as the model holds them.
+const WAIT: Kind = Kind::Duration(Duration::from_millis(1), DAY);
+const SPAN: Kind = Kind::Duration(Duration::ZERO, DAY);
+const IDLE: Kind = Kind::Duration(Duration::from_millis(1), Duration::from_secs(365 * 86_400));
 const COUNT: Kind = Kind::Int(1, u32::MAX as u64);
 const COUNT_OR_NONE: Kind = Kind::Int(0, u32::MAX as u64);
-/// Results in a row: 1000 at the default interval are almost three hours.
 const STREAK: Kind = Kind::Int(1, 1000);
+
+/// Bounds that several keys share, and why they are what they are.
+pub(crate) const SHARED: [(&str, Kind, &str); 5] = [
+    (
+        "waits within one exchange or probe",
+        WAIT,
+        "under 1 ms a local connection already times out; a day is longer than any upload, long poll or night job",
+    ),
+    ("times that zero turns off", SPAN, "the same day"),
+    ("idle times of long connections", IDLE, "a year, in which a kernel is updated"),
+    ("counts of connections and requests", COUNT, "32 bits: more than one machine can hold"),
+    (
+        "results in a row",
+        STREAK,
+        "1000 at the default interval are almost three hours, and nobody waits longer for a verdict",
+    ),
+];
+
 /// What `retry.on` takes besides words: an answer that is no failure is not tried again.
 pub(crate) const RETRY_STATUS: (u64, u64) = (400, 599);
 const PORT: Kind = Kind::Int(1, u16::MAX as u64);
@@ -29,8 +41,8 @@ pub(crate) static ROOT: Shape = Shape {
     title: "the config",
     keys: &[
         Key::new("node", Kind::Section(&NODE), "Who this node is."),
-        // Twice the hardware threads of the largest two-socket machines of 2025 (2 × 384).
-        Key::new("workers", Kind::Int(1, 1536), "Data-plane threads; one per core if left out."),
+        Key::new("workers", Kind::Int(1, 1536), "Data-plane threads; one per core if left out.")
+            .because("twice the hardware threads of the largest two-socket machines of 2025 (2 × 384)"),
         Key::new("admin", Kind::Section(&ADMIN), "The admin API besides its Unix socket."),
         Key::new("listeners", Kind::Named(&Kind::Section(&LISTENER)), "What is accepted, by name."),
         Key::new(
@@ -126,11 +138,15 @@ pub(crate) static PATH: Shape = Shape::new(
 pub(crate) static LIMITS: Shape = Shape::new(
     "limits",
     &[
-        // A path of one element with `HTTP/1.1` fits in 128 bytes; 1 MiB is a buffer per connection.
-        Key::new("requestLine", Kind::Size(128, 1 << 20), "Longest request line.").default("8KiB"),
-        Key::new("head", Kind::Size(128, 1 << 20), "Longest head, request line included.").default("64KiB"),
-        // Browsers send about 20 fields; ten times the default is Go's and Node's worst.
-        Key::new("fields", Kind::Int(8, 1000), "Most header fields.").default("100"),
+        Key::new("requestLine", Kind::Size(128, 1 << 20), "Longest request line.")
+            .default("8KiB")
+            .because("a path of one element with `HTTP/1.1` fits in 128 bytes"),
+        Key::new("head", Kind::Size(128, 1 << 20), "Longest head, request line included.")
+            .default("64KiB")
+            .because("up to it, a slow client may fill a buffer of its own with each connection"),
+        Key::new("fields", Kind::Int(8, 1000), "Most header fields.")
+            .default("100")
+            .because("browsers send about 20; ten times the default is the worst that Go and Node take"),
     ],
 );
 
@@ -220,8 +236,9 @@ pub(crate) static ENDPOINT: Shape = Shape::new(
     &[
         Key::new("address", Kind::Text(Text::Address), "IP address and port.").required(),
         Key::new("zone", NAME, "Its failure domain."),
-        // HAProxy's bound: the cycle of a pool is as long as the sum of its weights.
-        Key::new("weight", Kind::Int(0, 256), "Share of new work; 0 means no new work.").default("1"),
+        Key::new("weight", Kind::Int(0, 256), "Share of new work; 0 means no new work.")
+            .default("1")
+            .because("HAProxy's: weights are ratios, and the cycle of a pool is as long as their sum"),
         Key::new(
             "tier",
             Kind::Int(0, u8::MAX as u64),
@@ -259,13 +276,13 @@ pub(crate) static HEALTH_CHECK: Shape = Shape::new(
             "Program and arguments, without a shell; exit code 0 is a success (exec).",
         ),
         Key::new("port", PORT, "Another port than the endpoint's."),
-        // 10 ms is a hundred probes per second and endpoint: for tests on one host.
         Key::new(
             "interval",
             Kind::Duration(Duration::from_millis(10), DAY),
             "From one probe's start to the next, ± 10 % jitter.",
         )
-        .default("10s"),
+        .default("10s")
+        .because("10 ms is a hundred probes per second and endpoint: for tests on one host"),
         Key::new("timeout", WAIT, "The whole probe; shorter than the interval.").default("5s"),
         Key::new(
             "fastInterval",
@@ -313,8 +330,9 @@ pub(crate) static PASSIVE: Shape = Shape::new(
 pub(crate) static RETRY: Shape = Shape::new(
     "the retry section",
     &[
-        // Each try costs the client a timeout; after ten it has gone.
-        Key::new("tries", Kind::Int(1, 10), "Tries in all, the first included; 1 turns retries off.").default("3"),
+        Key::new("tries", Kind::Int(1, 10), "Tries in all, the first included; 1 turns retries off.")
+            .default("3")
+            .because("each try can cost the client a timeout; after ten it has gone"),
         Key::new(
             "on",
             Kind::List(&Kind::Either(&[Kind::Word(&["error", "timeout"], &[]), Kind::Int(RETRY_STATUS.0, RETRY_STATUS.1)])),

@@ -15,7 +15,7 @@
 //! | `value` | what a duration, an address, a path … may look like |
 //! | `read` | nodes to model, noting every fault; references and clashes over the whole file |
 //! | `code`, `diagnostic`, `render` | how a fault is named, carried and shown |
-//! | `write`, `diff`, `schema` | the way back: YAML, a plan, a JSON Schema |
+//! | `write`, `diff`, `schema`, `reference` | the way back: YAML, a plan, a JSON Schema, pages for people |
 
 mod code;
 mod diagnostic;
@@ -23,6 +23,7 @@ mod diff;
 mod keys;
 mod object;
 mod read;
+mod reference;
 mod render;
 mod report;
 mod schema;
@@ -36,6 +37,7 @@ pub mod defaults;
 pub use code::{Code, Severity};
 pub use diagnostic::{Diagnostic, Span};
 pub use diff::{Disruption, Plan, Step, diff};
+pub use reference::{diagnostics_reference, reference};
 pub use render::render;
 pub use schema::schema;
 pub use tree::{MAX_BYTES, MAX_NODES};

@@ -21,6 +21,8 @@ pub(crate) struct Key {
     /// As it would be written. A test proves that writing it changes nothing.
     pub(crate) default: Option<&'static str>,
     pub(crate) required: bool,
+    /// Why its bounds are what they are, where they are its own.
+    pub(crate) because: Option<&'static str>,
 }
 
 /// What a value may be.
@@ -68,7 +70,7 @@ impl Shape {
 
 impl Key {
     pub(crate) const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
-        Self { name, doc, kind, default: None, required: false }
+        Self { name, doc, kind, default: None, required: false, because: None }
     }
 
     pub(crate) const fn required(mut self) -> Self {
@@ -78,6 +80,11 @@ impl Key {
 
     pub(crate) const fn default(mut self, default: &'static str) -> Self {
         self.default = Some(default);
+        self
+    }
+
+    pub(crate) const fn because(mut self, because: &'static str) -> Self {
+        self.because = Some(because);
         self
     }
 }

@@ -20,7 +20,7 @@ pub const MAX_BYTES: usize = 16 << 20;
 pub const MAX_NODES: usize = 1_000_000;
 
 /// Deepest nesting; the deepest value of the format stands at 7.
-const MAX_DEPTH: usize = 32;
+pub(crate) const MAX_DEPTH: usize = 32;
 
 /// A long text counts as one node for each so many bytes, so that aliases cannot multiply one.
 const BYTES_PER_NODE: usize = 256;

@@ -1,0 +1,235 @@
+//! What the tables can't say: how values are written, and how things behave. Figures that have a constant in
+//! this crate come from it.
+
+use crate::tree::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
+use crate::value::{MAX_NAME, MAX_TEXT};
+use crate::{Code, MAX_DIAGNOSTICS};
+
+pub(super) const OPENING: &str = "\
+# The config file
+
+One YAML file. `haechi check -c FILE` says all that is wrong with it at once, `haechi reload --dry-run` what a
+change of it would do, `haechi schema` prints it as JSON Schema for editors, and `haechi run --print-config`
+what flags or a file come to. Each diagnostic has a code: [diagnostics.md](diagnostics.md).
+
+How values are written: [below](#values). How things behave: [routes](#which-route-takes-a-request),
+[health](#health), [ejection](#ejection), [who gets work](#who-gets-work), [retries](#retries),
+[time](#time), [reload](#what-a-reload-disturbs). Why bounds are what they are: [bounds](#bounds).
+";
+
+/// How each kind of value is written, with the code that refuses it.
+pub(super) fn values() -> String {
+    let rows: [(&str, String, Code); 12] = [
+        (
+            "duration",
+            "`250ms`, `10s`, `1h30m`, `1d`: whole numbers with units d, h, m, s, ms, us, ns, the largest first. A \
+             bare number is refused."
+                .into(),
+            Code::Duration,
+        ),
+        ("size", "`512B`, `8KiB`, `1MiB`: 1 KiB is 1024 bytes.".into(), Code::Size),
+        ("number", "Decimal digits without quotes.".into(), Code::Number),
+        ("percentage", "`50` or `50%`.".into(), Code::Percent),
+        (
+            "name",
+            format!(
+                "1 to {MAX_NAME} letters (a to z), digits, `-`, `_` and `.`, starting with a letter, a digit or `_`. \
+                 Case counts. A name is the identity of what it names."
+            ),
+            Code::Name,
+        ),
+        (
+            "address",
+            "IP address and port: `10.0.0.1:80`, `\"[2001:db8::1]:80\"`. Names are not resolved.".into(),
+            Code::Address,
+        ),
+        (
+            "`:PORT`",
+            "For `bind` only: `\":80\"` stands on every address of this host, IPv4 and IPv6 (0.0.0.0:80 and \
+             [::]:80). On a kernel without IPv6 write `0.0.0.0:80`. An IPv6 address takes IPv6 only."
+                .into(),
+            Code::Address,
+        ),
+        (
+            "host",
+            "`shop.example.com`, or `\"*.example.com\"` for exactly one label in front; no port. Case and a final \
+             dot do not matter."
+                .into(),
+            Code::Host,
+        ),
+        (
+            "path",
+            "Starts with `/`; no query, no patterns, no `.` or `..` elements.".into(),
+            Code::Path,
+        ),
+        ("method", "Upper case: `GET`. CONNECT and TRACE are never forwarded.".into(), Code::Method),
+        ("status code or range", "`200`, `200-299`.".into(), Code::Status),
+        ("text", format!("At most {MAX_TEXT} bytes, not empty."), Code::Text),
+    ];
+    let mut out = "\n## Values\n\n| kind | written | if not |\n|---|---|---|\n".to_owned();
+    for (kind, written, code) in rows {
+        out.push_str(&format!("| {kind} | {written} | {code} |\n"));
+    }
+    out.push_str(
+        "\nIt is YAML 1.2: `on` and `no` are texts, `1.10` stays `1.10`. A text that starts with `*`, `[` or `&` \
+         needs quotes.\n`&name` marks a value, `*name` repeats it, and `<<: *name` takes over its keys. There are no \
+         includes and no variables.\nUnknown keys, duplicates and settings that can't have an effect are told, with \
+         the probable meaning.\n",
+    );
+    out
+}
+
+pub(super) const PARTS: &[&str] = &[ROUTES, HEALTH, EJECTION, WORK, RETRIES, TIME, RELOAD];
+
+const ROUTES: &str = "
+## Which route takes a request
+
+The most specific one, not the first one (Gateway API's precedence):
+
+1. an exact host before a wildcard, a wildcard before any host;
+2. then an exact path before a prefix, and a longer prefix before a shorter one;
+3. then a route that names methods before one that takes all;
+4. then more headers before fewer;
+5. then the order in the file.
+
+A route whose host and path fit but whose methods or headers do not does not end the search: the next less specific
+one is asked. If none takes the request, the answer is 404 with `Haechi-Fault: noRoute`. The number of routes does
+not matter for speed.
+";
+
+const HEALTH: &str = "
+## Health
+
+Health is what probes say: `unknown`, `healthy` or `unhealthy`, always with a reason (`haechi status`).
+
+- **At the start of haechi** an endpoint takes work at once, *on probation*: its first success makes it healthy, one
+  failure takes it out. A restart so neither empties all pools nor trusts a dead endpoint for long.
+- **Added while running** it is *unproven*: it takes no work until its first success, which is enough. Its first
+  probe comes within a second, or within the interval if that is shorter.
+- From then on `unhealthyThreshold` failures in a row make it unhealthy and `healthyThreshold` successes in a row
+  healthy; one opposite result starts the count over.
+- While it is in doubt (unknown, or some results point the other way) probes come every `fastInterval`. With
+  `passive`, requests that fail in a row bring the next probe forward to it as well.
+- `startGrace`: failures within this time of the first probe do not count until one probe succeeded.
+- A probe that haechi itself could not make (no descriptor left) does not count at all.
+- An unhealthy endpoint gets nothing new and its idle connections are closed. Requests that run there are not cut
+  off: they have their own timeouts.
+- A changed health check keeps the verdict. If what a probe does has changed, the next one comes within a second.
+- Without `healthCheck` health is unknown and the endpoint is taken to be able to serve.
+
+At most 1,024 probes over the network and 32 programs run at a time; more wait for their turn.
+";
+
+const EJECTION: &str = "
+## Ejection
+
+`passive` takes an endpoint out because real requests to it fail: no connection, a broken or malformed answer, no
+answer in time, or a 502, 503 or 504 (an application's 500 says nothing of the endpoint). On a `tcp` listener it is
+failed connections that count. After `consecutiveFailures` in a row, over all workers, it is ejected for
+`ejectionTime`; each further ejection in a row lasts that much longer, up to `maxEjectionTime`; quiet times forgive
+them one by one. A probe that began after the ejection and succeeds ends it early. At most `maxEjected` percent of
+the pool are out at a time (but one may be, of two or more), and the last endpoint that can serve stays in.
+";
+
+const WORK: &str = "
+## Who gets work
+
+Endpoints that are enabled, of a weight above 0, not unhealthy and not ejected, of the lowest `tier` that has one.
+Among them the `algorithm` chooses:
+
+| algorithm | chooses |
+|---|---|
+| `roundRobin` | each in turn |
+| `weightedRoundRobin` | in turn by weight, evenly mixed (nginx's smooth order) |
+| `leastConnections` | fewest requests in flight by weight |
+| `ipHash` | by the client's address; when an endpoint goes, only its clients move |
+| `leastResponseTime` | quickest answers of late (peak EWMA) by requests in flight and weight |
+| `random` | the better of two drawn by weight |
+
+- `slowStart`: after it came back or was added, an endpoint's share grows from 10 % to all of it in this time.
+- `panicThreshold`: when fewer than this percentage of the tier can serve and no higher tier stands behind it, all
+  of its enabled endpoints are used, because spreading the load over doubtful ones beats drowning the few good ones.
+- If nobody can serve, the answer is 503 with `Haechi-Fault: noEndpoint`.
+- `draining` gets nothing new and finishes what it has; `disabled` is closed at once. `haechi endpoint …` sets the
+  same from outside; that holds over reloads until it is set anew.
+";
+
+const RETRIES: &str = "
+## Retries
+
+A request is tried again only where that can do no harm:
+
+| what failed | tried again |
+|---|---|
+| no connection to the endpoint | always, whatever the method: the endpoint has seen nothing |
+| a kept connection turned out to be closed | if the method is idempotent; counts for nothing and against nobody |
+| the connection broke, or the answer is not HTTP | if the method is idempotent and `on` has `error` |
+| no answer in time, or the request not taken in time | if the method is idempotent and `on` has `timeout` |
+| a status code that stands in `on` | if the method is idempotent; the last try's answer goes to the client |
+
+- Idempotent are GET, HEAD, OPTIONS, PUT and DELETE (RFC 9110 section 9.2.2). A POST is never sent twice.
+- Never after the client got the first byte of an answer, and never when more than 64 KiB of the request went out:
+  that much is kept to be sent again.
+- What the client did wrong (went away, broke its body off) is not tried again.
+- Each try goes to an endpoint that was not tried yet, as long as there is one.
+- The budget is the guard against a storm: per 10 seconds, `budget` percent of the pool's requests and `budgetFloor`
+  per second. Tries that reached no endpoint (the first two rows) are free.
+- On a `tcp` listener a failed connection goes to the next endpoint, up to `tries`.
+";
+
+const TIME: &str = "
+## Time
+
+Timeouts of connections are looked at every 20 ms, so each may be early or late by that much, and one below it can
+be over at once. Probes have timers of their own, exact to a millisecond. Latencies in status and metrics are exact.
+";
+
+const RELOAD: &str = "
+## What a reload disturbs
+
+A reload (`haechi reload`, SIGHUP, or a changed file with `--watch`) is taken as a whole or not at all: if the file
+has an error or an address can't be had, the generation in force stays, and `status` and `events` say why.
+`haechi reload --dry-run` names each step with whom it disturbs.
+
+| change | whom |
+|---|---|
+| routes, limits, timeouts, algorithms, weights, tiers, checks, retries | nobody: a running request ends by the rules that it began with, the next one on its connection has the new ones |
+| an endpoint, pool or listener that is new | nobody; the endpoint first proves itself |
+| an endpoint or pool that is gone, an endpoint's address | *drains*: running requests have `drain.timeout`, then they are cut off; idempotent ones are tried elsewhere |
+| a listener that is gone, its protocol | *drains*: requests and tcp connections run to their end, idle connections are closed |
+| a listener's `bind` | *rebinds*: new sockets are opened before old ones are left; open connections stay |
+| `workers`, `admin` | takes effect at the next start; the reload says so |
+
+Health, ejections, counters, response times and idle connections of an endpoint stay as long as its name and
+address do.
+";
+
+pub(super) const BOUNDS: &str = "
+## Bounds
+
+A value outside of its bounds can only be a mistake; each bound says what it is measured against.
+
+| what | takes | because |
+|---|---|---|
+";
+
+/// What the file itself may measure.
+pub(super) fn file_bounds() -> String {
+    format!(
+        "| the file | {} MiB | 10,000 routes and 10,000 endpoints take about 2 |\n\
+         | values in it, each alias counted | {MAX_NODES} | five times those |\n\
+         | nesting | {MAX_DEPTH} levels | the deepest key stands at 7 |\n\
+         | a text | {MAX_TEXT} bytes | half of the default request line |\n\
+         | a name | {MAX_NAME} letters | a DNS label, as in Kubernetes |\n\
+         | diagnostics shown | {MAX_DIAGNOSTICS} | nobody reads more; the rest is counted |\n",
+        MAX_BYTES >> 20,
+    )
+}
+
+pub(super) const DIAGNOSTICS: &str = "\
+# Diagnostics
+
+What `haechi check`, `run` and `reload` can say of a [config](config.md), by code. `haechi explain CODE` prints one
+of these. A number is given once and never again, so scripts can rely on it. Errors refuse the config; warnings
+(HCH05xx) do not, unless `haechi check --deny-warnings` is asked.
+";

@@ -1,0 +1,280 @@
+//! What each section is for, in the order in which a reader meets them, and an example that compiles.
+
+use crate::keys;
+use crate::shape::Shape;
+
+/// One shape of the format on the page.
+pub(crate) struct Section {
+    pub(crate) heading: &'static str,
+    /// Where it stands in a file; capitals are names that the author gives.
+    pub(crate) path: &'static str,
+    pub(crate) shape: &'static Shape,
+    pub(crate) intro: &'static str,
+    /// Part of a file. Pools that it only names may be missing.
+    pub(crate) example: &'static str,
+}
+
+pub(crate) static SECTIONS: &[Section] = &[
+    Section {
+        heading: "File",
+        path: "",
+        shape: &keys::ROOT,
+        intro: "Keys that start with `x-` are yours, for anchors and notes. `workers` and `admin` take effect at \
+                the next start; everything else at a reload.",
+        example: "\
+node: { name: lb1, zone: kr1-a }
+x-quick: &quick { interval: 2s, timeout: 1s }
+listeners:
+  web: { bind: \":80\", protocol: http, routes: [{ pool: web }] }
+pools:
+  web:
+    endpoints: { web-1: \"10.0.1.11:80\", web-2: \"10.0.1.12:80\" }
+    healthCheck: { <<: *quick, path: /health }
+",
+    },
+    Section {
+        heading: "Node",
+        path: "node",
+        shape: &keys::NODE,
+        intro: "The name stands in `status`; on a listener that stands on all addresses it is also the `Host` that an \
+                endpoint gets when a client sent none.",
+        example: "node: { name: lb1, zone: kr1-a }\n",
+    },
+    Section {
+        heading: "Admin",
+        path: "admin",
+        shape: &keys::ADMIN,
+        intro: "The Unix socket is always there (`--admin-socket`) and is the only way to change anything. This adds \
+                reading over TCP: `GET /metrics`, `/v1/status`, `/v1/events`.",
+        example: "admin: { listen: \"127.0.0.1:7070\" }\n",
+    },
+    Section {
+        heading: "Listener",
+        path: "listeners.NAME",
+        shape: &keys::LISTENER,
+        intro: "An `http` listener has `routes`, `limits` and `timeouts`; a `tcp` listener has `pool` and \
+                `idleTimeout`. Each is refused on the other.",
+        example: "\
+listeners:
+  web:
+    bind: [\":80\", \"[2001:db8::1]:8080\"]
+    protocol: http
+    maxConnections: 20000
+    routes: [{ pool: web }]
+  db: { bind: \"10.0.0.100:5432\", protocol: tcp, pool: pg, idleTimeout: 2h }
+",
+    },
+    Section {
+        heading: "Route",
+        path: "listeners.NAME.routes[]",
+        shape: &keys::ROUTE,
+        intro: "The order of the list does not matter; see [which route takes a request](#which-route-takes-a-request).",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    routes:
+      - { host: shop.example.com, path: /api, pool: api }
+      - { host: \"*.example.com\", methods: [GET, HEAD], pool: web }
+      - { path: { exact: /ping }, headers: { X-Canary: \"1\" }, pool: web }
+      - { pool: web }
+",
+    },
+    Section {
+        heading: "Path match",
+        path: "listeners.NAME.routes[].path",
+        shape: &keys::PATH,
+        intro: "One of the two. Paths are compared as the bytes that a client sends: `/%61` is not `/a`.",
+        example: "\
+listeners:
+  web: { bind: \":80\", protocol: http, routes: [{ path: { exact: /ping }, pool: web }] }
+",
+    },
+    Section {
+        heading: "Limits",
+        path: "listeners.NAME.limits",
+        shape: &keys::LIMITS,
+        intro: "A longer request line is answered with 414, a larger head or more fields with 431. For an endpoint's \
+                response the defaults hold, whatever stands here.",
+        example: "\
+listeners:
+  web: { bind: \":80\", protocol: http, routes: [{ pool: web }], limits: { requestLine: 16KiB, fields: 200 } }
+",
+    },
+    Section {
+        heading: "Client timeouts",
+        path: "listeners.NAME.timeouts",
+        shape: &keys::CLIENT_TIMEOUTS,
+        intro: "`header` is a total, so a byte a second does not renew it; the others are pauses. A new connection has \
+                the time of a head for its first request.",
+        example: "\
+listeners:
+  web: { bind: \":80\", protocol: http, routes: [{ pool: web }], timeouts: { header: 5s, keepAlive: 30s } }
+",
+    },
+    Section {
+        heading: "Pool",
+        path: "pools.NAME",
+        shape: &keys::POOL,
+        intro: "`weightedRoundRobin`, `leastConnections`, `ipHash`, `leastResponseTime` and `random` follow weights; \
+                `roundRobin` only leaves out weight 0. Round robin is exact over all workers.",
+        example: "\
+pools:
+  web:
+    algorithm: leastConnections
+    endpoints: { web-1: \"10.0.1.11:80\", web-2: \"10.0.1.12:80\" }
+    healthCheck: { path: /health }
+    connectionLimit: 200
+    queue: { size: 500, timeout: 2s }
+    slowStart: 30s
+    panicThreshold: 50
+",
+    },
+    Section {
+        heading: "Endpoint",
+        path: "pools.NAME.endpoints.NAME",
+        shape: &keys::ENDPOINT,
+        intro: "Its name is its identity: health, counters and hashes hang on it. The same name at another address \
+                starts anew as an added endpoint.",
+        example: "\
+pools:
+  web:
+    algorithm: weightedRoundRobin
+    endpoints:
+      web-1: { address: \"10.0.1.11:80\", zone: kr1-a, weight: 3 }
+      web-2: \"10.0.1.12:80\"
+      sorry: { address: \"10.0.9.1:80\", tier: 1 }
+",
+    },
+    Section {
+        heading: "Health check",
+        path: "pools.NAME.healthCheck",
+        shape: &keys::HEALTH_CHECK,
+        intro: "See [health](#health). A program gets `HAECHI_POOL`, `HAECHI_ENDPOINT`, `HAECHI_ADDRESS` and \
+                `HAECHI_PORT`; the first line that it prints becomes the reason. Redirects are not followed.",
+        example: "\
+pools:
+  web:
+    endpoints: { web-1: \"10.0.1.11:80\" }
+    healthCheck: { path: /health, expect: [200-299, 404], interval: 5s, timeout: 2s, fastInterval: 1s }
+  pg:
+    endpoints: { pg-1: \"10.0.3.1:5432\" }
+    healthCheck: { protocol: exec, command: [/usr/local/bin/pg-check, --fast] }
+",
+    },
+    Section {
+        heading: "Body match",
+        path: "pools.NAME.healthCheck.body",
+        shape: &keys::BODY,
+        intro: "One of the two; case counts.",
+        example: "\
+pools:
+  web:
+    endpoints: { web-1: \"10.0.1.11:80\" }
+    healthCheck: { path: /health, body: { contains: ready } }
+",
+    },
+    Section {
+        heading: "Probe TLS",
+        path: "pools.NAME.healthCheck.tls",
+        shape: &keys::PROBE_TLS,
+        intro: "For `protocol: https`. Without it the certificate must be valid for `host`, or for the address, by the \
+                system's CAs.",
+        example: "\
+pools:
+  api:
+    endpoints: { api-1: \"10.0.2.11:443\" }
+    healthCheck: { protocol: https, tls: { serverName: api.example.com, caFile: /etc/haechi/ca.pem } }
+",
+    },
+    Section {
+        heading: "Passive",
+        path: "pools.NAME.passive",
+        shape: &keys::PASSIVE,
+        intro: "`passive: {}` turns it on with these defaults; see [ejection](#ejection).",
+        example: "\
+pools:
+  web:
+    endpoints: { web-1: \"10.0.1.11:80\", web-2: \"10.0.1.12:80\" }
+    passive: { consecutiveFailures: 3, ejectionTime: 5s }
+",
+    },
+    Section {
+        heading: "Retry",
+        path: "pools.NAME.retry",
+        shape: &keys::RETRY,
+        intro: "On by default; see [retries](#retries). A `tcp` listener reads only `tries`, for connections that \
+                fail.",
+        example: "\
+pools:
+  web:
+    endpoints: { web-1: \"10.0.1.11:80\", web-2: \"10.0.1.12:80\" }
+    retry: { tries: 2, on: [error, timeout, 503] }
+",
+    },
+    Section {
+        heading: "Upstream timeouts",
+        path: "pools.NAME.timeouts",
+        shape: &keys::UPSTREAM_TIMEOUTS,
+        intro: "`read` and `send` are pauses: each byte that moves renews them. After a 101 (WebSockets) a connection \
+                may be silent for an hour.",
+        example: "\
+pools:
+  web:
+    endpoints: { web-1: \"10.0.1.11:80\" }
+    timeouts: { connect: 1s, read: 30s }
+",
+    },
+    Section {
+        heading: "Queue",
+        path: "pools.NAME.queue",
+        shape: &keys::QUEUE,
+        intro: "One for the pool, beside a `connectionLimit`: who waits gets whichever endpoint is free first. A full \
+                queue answers 503 `queueFull`, a wait that is too long 503 `queueTimeout`.",
+        example: "\
+pools:
+  web:
+    endpoints: { web-1: \"10.0.1.11:80\" }
+    connectionLimit: 100
+    queue: { size: 200, timeout: 1s }
+",
+    },
+    Section {
+        heading: "Keep alive",
+        path: "pools.NAME.keepAlive",
+        shape: &keys::KEEP_ALIVE,
+        intro: "`idleTimeout` should be shorter than the endpoint's own, so that it is haechi that closes.",
+        example: "\
+pools:
+  web:
+    endpoints: { web-1: \"10.0.1.11:80\" }
+    keepAlive: { idle: 64, idleTimeout: 30s }
+",
+    },
+    Section {
+        heading: "Drain",
+        path: "pools.NAME.drain",
+        shape: &keys::DRAIN,
+        intro: "What still runs when it is over is cut off.",
+        example: "\
+pools:
+  web:
+    endpoints: { web-1: \"10.0.1.11:80\" }
+    drain: { timeout: 5m }
+",
+    },
+    Section {
+        heading: "Source mask",
+        path: "pools.NAME.sourceMask",
+        shape: &keys::SOURCE_MASK,
+        intro: "Clients that share this part of their address go to one endpoint.",
+        example: "\
+pools:
+  web:
+    algorithm: ipHash
+    endpoints: { web-1: \"10.0.1.11:80\", web-2: \"10.0.1.12:80\" }
+    sourceMask: { v4: 24, v6: 56 }
+",
+    },
+];
