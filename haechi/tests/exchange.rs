@@ -201,11 +201,12 @@ fn bodies_of_all_kinds_go_through_byte_by_byte() {
             }
         }
     });
-    let (listen, _node) = front(&[nginx.address], "");
+    let (listen, node) = front(&[nginx.address], "");
     let mut connection = Connection::open(listen).unwrap();
-    for _ in 0..3 {
+    for _ in 0..9 {
         assert!(connection.get("/big").unwrap().body == big, "the spliced body differs");
     }
+    assert_eq!(node.endpoint("web", "e0")["connects"], 1, "a connection is kept after a spliced body");
     connection.send(b"HEAD /big HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
     let head = connection.reply(true).unwrap();
     assert_eq!(head.fields["content-length"], big.len().to_string());

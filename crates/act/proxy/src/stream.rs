@@ -135,15 +135,19 @@ impl Stream {
         }
     }
 
-    /// Whether nothing has come, no end either, since the last read emptied the socket. Costs no system
-    /// call: the event loop has noted it, or has not seen it yet.
+    /// Whether nothing has come, no end either. Costs no system call where the last read emptied the
+    /// socket: the event loop has noted what came since, or has not seen it yet. A read of known length
+    /// (splice) leaves the note standing, so then the kernel is asked once.
     pub(crate) fn is_quiet(&mut self) -> bool {
-        match &mut self.0 {
-            State::Watched(socket) => {
-                socket.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending()
-            }
-            State::Fresh(_) | State::Lost => false,
+        let State::Watched(socket) = &mut self.0 else { return false };
+        if socket.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending() {
+            return true;
         }
+        let looked = socket.try_io(Interest::READABLE, || match net::peek(&*socket) {
+            Waiting::Nothing => Err(io::ErrorKind::WouldBlock.into()),
+            Waiting::Bytes | Waiting::End | Waiting::Broken => Ok(()),
+        });
+        looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Like [`Self::is_quiet`], and wakes the task when that changes. A connection that never had to wait is
