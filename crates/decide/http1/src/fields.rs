@@ -153,6 +153,21 @@ pub(crate) fn values<'a>(
         .map(move |field| field.value.of(buf))
 }
 
+/// Most options in the `Connection` fields of one head: each names a field, and no more fields than this may
+/// stand in a head by default. Each is searched for among all fields, so without a bound 64 KiB of them cost
+/// what a hundred heads cost.
+const MAX_OPTIONS: u16 = 100;
+
+/// Counts the options of a `Connection` field.
+///
+/// # Errors
+/// More than [`MAX_OPTIONS`].
+pub(crate) fn count_options(value: &[u8], seen: &mut u16, at: usize) -> Result<(), HeadError> {
+    let more = u16::try_from(list(value).take(usize::from(MAX_OPTIONS) + 1).count()).unwrap_or(u16::MAX);
+    *seen = seen.saturating_add(more);
+    if *seen > MAX_OPTIONS { Err(HeadError::bad("too many Connection options", at)) } else { Ok(()) }
+}
+
 /// Elements of a comma-separated list without empty ones (RFC 9110 §5.6.1).
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())

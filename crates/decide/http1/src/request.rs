@@ -3,7 +3,7 @@
 use haechi_model::{Fault, HttpLimits};
 
 use crate::edit::{Cuts, Span};
-use crate::fields::{Field, FieldName, crlf, list, parse_line, values};
+use crate::fields::{Field, FieldName, count_options, crlf, list, parse_line, values};
 use crate::framing::{Framing, Lengths};
 use crate::scan::is_token;
 use crate::target::{self, Target, check_authority};
@@ -286,6 +286,7 @@ struct Seen {
     h2c: bool,
     expect: bool,
     other_options: bool,
+    options: u16,
 }
 
 impl Seen {
@@ -307,7 +308,8 @@ impl Seen {
             FieldName::TransferEncoding => self.lengths.transfer_encoding(value, at)?,
             FieldName::Connection => {
                 cuts.push(field.line);
-                self.options(value);
+                count_options(value, &mut self.options, at)?;
+                self.take_options(value);
             }
             FieldName::Upgrade => {
                 self.upgrade_field |= !value.is_empty();
@@ -330,7 +332,7 @@ impl Seen {
         Ok(())
     }
 
-    fn options(&mut self, value: &[u8]) {
+    fn take_options(&mut self, value: &[u8]) {
         for option in list(value) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;

@@ -4,7 +4,7 @@ use haechi_model::HttpLimits;
 
 use crate::answer::Persistence;
 use crate::edit::{Cuts, Span};
-use crate::fields::{Field, FieldName, crlf, list, parse_line, values};
+use crate::fields::{Field, FieldName, count_options, crlf, list, parse_line, values};
 use crate::framing::{Framing, Lengths};
 use crate::scan::value_end;
 use crate::{HeadError, Parsed, Version, head_end};
@@ -128,6 +128,17 @@ impl ResponseHead {
             (false, false, Some(length)) => Framing::Length(length),
             (false, false, None) => Framing::UntilClose,
         };
+        if self.status < 200 || self.status == 204 {
+            // They can't be there (RFC 9110 §8.6, RFC 9112 §6.1); a client that believed one would take the
+            // next response for the body of this one.
+            for line in [seen.length_line, seen.coding_line].into_iter().flatten() {
+                self.cuts.insert(line);
+            }
+        }
+        // An offer to us, for our connection; 426 says what a client must ask for (RFC 9110 §7.8, §15.5.22).
+        if seen.upgrade && !matches!(self.status, 101 | 426) {
+            self.cut_named(FieldName::Upgrade);
+        }
         // Both lengths at once: the chunks count, and the connection is not trusted again (RFC 9112 §6.3).
         let both = seen.lengths.chunked && seen.lengths.length.is_some();
         if both && let Some(line) = seen.length_line {
@@ -147,6 +158,12 @@ impl ResponseHead {
         self.settle_connection(seen, to);
         self.old_version = version == Version::Http10;
         Ok(())
+    }
+
+    fn cut_named(&mut self, known: FieldName) {
+        for field in self.fields.iter().filter(|field| field.known == known) {
+            self.cuts.insert(field.line);
+        }
     }
 
     /// What the client is told of its connection. The endpoint's own word stays if it says the same, so
@@ -237,7 +254,9 @@ struct Seen {
     said: Said,
     close: bool,
     keep_alive: bool,
+    upgrade: bool,
     other_options: bool,
+    options: u16,
 }
 
 impl Seen {
@@ -253,13 +272,13 @@ impl Seen {
                 self.coding_line = Some(field.line);
                 self.lengths.transfer_encoding(value, at)?;
             }
-            FieldName::Connection => self.connection(field, value, cuts),
+            FieldName::Connection => {
+                count_options(value, &mut self.options, at)?;
+                self.connection(field, value, cuts);
+            }
             FieldName::HopByHop | FieldName::Te => cuts.push(field.line),
-            FieldName::Host
-            | FieldName::Expect
-            | FieldName::Upgrade
-            | FieldName::Forwarding
-            | FieldName::Other => {}
+            FieldName::Upgrade => self.upgrade = true,
+            FieldName::Host | FieldName::Expect | FieldName::Forwarding | FieldName::Other => {}
         }
         Ok(())
     }

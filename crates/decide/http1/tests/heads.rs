@@ -297,6 +297,47 @@ fn bodies_that_are_never_there() {
 }
 
 #[test]
+fn a_length_where_no_body_can_be_is_not_told() {
+    // A client that believed it would take the next response for a body.
+    for text in [
+        &b"HTTP/1.1 204 No\r\nContent-Length: 5\r\nA: b\r\n\r\n"[..],
+        b"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n",
+    ] {
+        assert_eq!(downstream(text, &to_11()), "HTTP/1.1 204 No\r\nA: b\r\n\r\n");
+    }
+    assert_eq!(
+        downstream(b"HTTP/1.1 103 Hints\r\nContent-Length: 5\r\n\r\n", &to_11()),
+        "HTTP/1.1 103 Hints\r\n\r\n"
+    );
+    let whole = b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n";
+    assert!(response(whole, &to_11()).unwrap().untouched(), "here it says what a GET would give");
+}
+
+#[test]
+fn an_offer_to_upgrade_our_connection_is_not_the_clients() {
+    assert_eq!(
+        downstream(
+            b"HTTP/1.1 200 OK\r\nUpgrade: h2,h2c\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n",
+            &to_11()
+        ),
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    );
+    let required = b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n";
+    assert!(response(required, &to_11()).unwrap().untouched(), "there it is the answer");
+}
+
+#[test]
+fn connection_options_are_counted() {
+    let options = |count: usize| format!("Connection: {}\r\nConnection: a\r\n\r\n", "a, ".repeat(count - 1));
+    let get = |count| format!("GET / HTTP/1.1\r\nHost: h\r\n{}", options(count));
+    assert!(request(get(100).as_bytes()).is_ok());
+    assert_eq!(refused(get(101).as_bytes()), (Fault::BadRequest, "too many Connection options"));
+    let answer = |count| format!("HTTP/1.1 200 OK\r\n{}", options(count));
+    assert!(response(answer(100).as_bytes(), &to_11()).is_ok());
+    assert_eq!(response(answer(101).as_bytes(), &to_11()).unwrap_err().fault, Fault::BadResponse);
+}
+
+#[test]
 fn a_body_without_length_ends_both_connections() {
     let head = response(b"HTTP/1.1 200 OK\r\n\r\n", &to_11()).unwrap();
     assert_eq!(head.framing, Framing::UntilClose);
