@@ -1,25 +1,24 @@
 //! The endpoints' processes: start, kill, pause, resume, by name or by zone.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rustix::process::Signal;
 
+use crate::block::{Block, is_free};
 use crate::child::Leashed;
 use crate::error::LabError;
 use crate::hints::unknown;
-use crate::plan::{FIRST_PORT, Member};
+use crate::plan::Member;
 use crate::status::{Endpoint, Process};
-
-/// Ports looked at before giving up: a machine where a thousand in a row are taken has none to give.
-const PORTS: u16 = 1000;
 
 #[derive(Debug)]
 pub(crate) struct Fleet {
     program: PathBuf,
     posts: Vec<Post>,
+    _block: Block,
 }
 
 #[derive(Debug)]
@@ -40,32 +39,28 @@ pub(crate) enum Action {
 }
 
 impl Fleet {
-    /// Starts one endpoint for each member, at the first free ports.
+    /// Starts one endpoint for each member, at the first free ports of a block of its own.
     pub(crate) async fn start(program: &Path, members: Vec<Member>) -> Result<Self, LabError> {
-        let mut fleet = Self { program: program.to_owned(), posts: Vec::with_capacity(members.len()) };
-        let mut next = FIRST_PORT;
+        let none = || LabError::new("no ports are free on 127.0.0.1 from 9000 to 19000; end other labs");
+        let block = Block::claim().ok_or_else(none)?;
+        let mut posts: Vec<Post> = Vec::with_capacity(members.len());
         for member in members {
-            let last = next.saturating_add(PORTS);
+            let mut last = posts.last().map(|post| post.address.port());
             let (child, address) = loop {
-                let address = free(next, last).ok_or_else(|| {
-                    LabError::new(format!(
-                        "no port from {next} to {last} is free on 127.0.0.1 for {}",
-                        member.name
-                    ))
-                })?;
-                next = address.port().saturating_add(1);
+                let address = block.free_above(last).ok_or_else(none)?;
+                last = Some(address.port());
                 match launch(program, &member, address).await {
                     Ok(child) => break (child, address),
-                    // Someone was faster: on to the next port.
-                    Err(error) if free(address.port(), address.port()).is_some() => {
+                    Err(error) if is_free(&address) => {
                         return Err(LabError::doing(format!("start {}", member.name))(error));
                     }
+                    // Another program was faster: on to the next port.
                     Err(_) => {}
                 }
             };
-            fleet.posts.push(Post { member, address, child: Some(child), process: Process::Running });
+            posts.push(Post { member, address, child: Some(child), process: Process::Running });
         }
-        Ok(fleet)
+        Ok(Self { program: program.to_owned(), posts, _block: block })
     }
 
     /// Members and where they listen.
@@ -182,11 +177,4 @@ async fn launch(program: &Path, member: &Member, address: SocketAddr) -> io::Res
     let mut child = Leashed::spawn(program, &arguments, Stdio::piped(), Stdio::null())?;
     child.listening().await?;
     Ok(child)
-}
-
-/// The first address from `first` to `last` on loopback that nobody has.
-pub(crate) fn free(first: u16, last: u16) -> Option<SocketAddr> {
-    (first..=last)
-        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-        .find(|address| TcpListener::bind(address).is_ok())
 }

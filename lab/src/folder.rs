@@ -99,6 +99,7 @@ impl Folder {
         check(&path)?;
         let lock = lock(&path)?;
         clear(&path).map_err(|error| Refusal::Other(say("clear")(error)))?;
+        fs::create_dir(path.join("log")).map_err(|error| Refusal::Other(say("make")(error)))?;
         Ok(Self { path, lock })
     }
 
@@ -112,9 +113,10 @@ impl Folder {
         self.path.join("admin.sock")
     }
 
-    /// What the node says.
+    /// What the node says. In a folder of its own: the node watches the one of its config for changes, and
+    /// must not take its own words for one.
     pub(crate) fn node_log(&self) -> PathBuf {
-        self.path.join("node.log")
+        self.path.join("log/node.log")
     }
 
     /// Where the lab's verbs knock.

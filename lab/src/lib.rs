@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod leash;
 
 mod algorithm;
+mod block;
 mod child;
 mod client;
 mod command;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use haechi_admin::api::Status;
 use haechi_admin::client::Client;
+use haechi_model::Health;
 use tokio::time::{sleep, timeout};
 
 use crate::child::Leashed;
@@ -15,6 +16,10 @@ use crate::folder::Folder;
 
 /// A node stands in well under a second; a busy machine may take longer.
 const START: Duration = Duration::from_secs(20);
+
+/// The node spreads its first probes over a fast interval; the first page waits for them, because six times
+/// `unknown` is no welcome.
+const FIRST_PROBES: Duration = Duration::from_secs(1);
 
 /// Between two looks at whether it stands.
 const LOOK: Duration = Duration::from_millis(20);
@@ -57,9 +62,14 @@ impl Node {
             Ok(())
         };
         match timeout(START, standing).await {
-            Ok(stands) => stands.map(|()| Self { child, client }),
-            Err(_) => Err(LabError::new(format!("the node did not answer within {} s", START.as_secs()))),
+            Ok(stands) => stands?,
+            Err(_) => {
+                return Err(LabError::new(format!("the node did not answer within {} s", START.as_secs())));
+            }
         }
+        // Whether or not it comes to that: the page says what is known.
+        let _ = timeout(FIRST_PROBES, probed(&client)).await;
+        Ok(Self { child, client })
     }
 
     /// For asking it from elsewhere.
@@ -97,6 +107,20 @@ async fn answered<T>(
     match timeout(ANSWER, asking).await {
         Ok(answer) => answer.map_err(|error| LabError::new(error.to_string())),
         Err(_) => Err(LabError::new(format!("the node does not answer within {} s", ANSWER.as_secs()))),
+    }
+}
+
+/// Waits until every endpoint was probed once.
+async fn probed(client: &Client) {
+    let unknown = |status: &Status| {
+        status
+            .pools
+            .iter()
+            .flat_map(|pool| &pool.endpoints)
+            .any(|endpoint| endpoint.health == Health::Unknown)
+    };
+    while client.status().await.as_ref().is_ok_and(unknown) {
+        sleep(LOOK).await;
     }
 }
 

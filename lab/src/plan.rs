@@ -12,10 +12,6 @@ pub(crate) const POOL: &str = "web";
 /// Where the demo stands, as in the seed: a region of three zones.
 const ZONES: [&str; 3] = ["kr1-a", "kr1-b", "kr1-c"];
 
-/// First port to try for an endpoint. Below Linux' range for outgoing connections (from 32768), so that
-/// nobody takes the port of a killed endpoint by accident.
-pub(crate) const FIRST_PORT: u16 = 9001;
-
 /// First port to try for the node.
 pub(crate) const NODE_PORT: u16 = 8080;
 
@@ -92,7 +88,7 @@ mod tests {
 
     fn text(count: u8) -> String {
         let members = members(count);
-        let addresses = (FIRST_PORT..).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let addresses = (9001..).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         config(([127, 0, 0, 1], NODE_PORT).into(), members.iter().zip(addresses))
     }
 

@@ -16,10 +16,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::algorithm;
+use crate::block::{is_free, loopback};
 use crate::client::ask;
 use crate::command::{Command, Reply};
 use crate::error::LabError;
-use crate::fleet::{Action, Fleet, free};
+use crate::fleet::{Action, Fleet};
 use crate::folder::{Folder, Refusal};
 use crate::load::{Generator, MAX_RATE};
 use crate::node::Node;
@@ -356,8 +357,10 @@ fn listen(wanted: Option<SocketAddr>, story: &mut Story) -> Result<SocketAddr, L
             std::net::TcpListener::bind(wanted).and_then(|listener| listener.local_addr()).map_err(taken)
         }
         None => {
-            let address =
-                free(NODE_PORT, u16::MAX).ok_or_else(|| LabError::new("no port is free on 127.0.0.1"))?;
+            let address = (NODE_PORT..=u16::MAX)
+                .map(loopback)
+                .find(is_free)
+                .ok_or_else(|| LabError::new("no port is free on 127.0.0.1"))?;
             if address.port() != NODE_PORT {
                 let text = format!(
                     "port {NODE_PORT} is taken by another program, so the node listens on {}",

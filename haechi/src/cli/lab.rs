@@ -22,8 +22,9 @@ Examples:
   haechi lab kill kr1-a                  a whole zone
   haechi lab algorithm leastConnections
 
-Needs no root and no cluster, stands on loopback, and leaves nothing behind when it ends. Its folder is
-$HAECHI_STATE_DIR/lab, else $XDG_RUNTIME_DIR/haechi-lab, else /tmp/haechi-lab-UID."
+Needs no root and no cluster, stands on loopback, leaves nothing behind.
+Its folder: $HAECHI_STATE_DIR/lab, else $XDG_RUNTIME_DIR/haechi-lab,
+else /tmp/haechi-lab-UID."
 )]
 pub(crate) struct LabArgs {
     #[command(subcommand)]

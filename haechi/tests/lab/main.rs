@@ -97,6 +97,29 @@ async fn a_child_that_dies_by_itself_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_broken_config_is_refused_once_and_mending_it_is_enough() {
+    let scratch = Scratch::new("config");
+    let lab = Lab::start(&scratch, &["--endpoints", "1"]).await;
+    let path = scratch.lab().join("haechi.yaml");
+    let good = std::fs::read_to_string(&path).unwrap();
+    let refused = async || !lab.status().await["node"]["config"]["refused"].is_null();
+    let events = async || {
+        let status = lab.status().await;
+        let events = status["events"].as_array().unwrap().clone();
+        events.iter().filter(|event| event["text"].as_str().unwrap().contains("has 1 error")).count()
+    };
+    std::fs::write(&path, good.replace("roundRobin\n", "roundRobbin\n")).unwrap();
+    until("the config is refused", 3, refused).await;
+    assert_eq!(lab.get().await.pod, "web-1");
+    // The node's own log must not look like another change; one write may be seen in two steps.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(events().await <= 2, "{} refusals", events().await);
+    std::fs::write(&path, &good).unwrap();
+    until("the config is taken", 3, async || !refused().await).await;
+    lab.interrupt().await;
+}
+
+#[tokio::test]
 async fn one_lab_at_a_time() {
     let scratch = Scratch::new("twice");
     let output = haechi(&scratch, &["lab", "kill", "web-2"]).await;

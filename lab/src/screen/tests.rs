@@ -165,7 +165,7 @@ fn hints_are_whole_commands_for_this_lab() {
     for wanted in [
         "while sleep 0.2; do curl -s http://127.0.0.1:8080/; echo; done",
         "HAECHI_STATE_DIR=/x target/release/haechi lab start web-2 ",
-        "HAECHI_STATE_DIR=/x target/release/haechi lab pause web-3 ",
+        "HAECHI_STATE_DIR=/x target/release/haechi lab pause web-4 ",
         "HAECHI_STATE_DIR=/x target/release/haechi test http://127.0.0.1:8080/",
     ] {
         assert!(text.contains(wanted), "{text}");
