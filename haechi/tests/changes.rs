@@ -20,7 +20,8 @@ const CHANGES: u32 = 1000;
 fn a_storm_of_a_thousand_changes_fails_no_request() {
     let (first, second) = (address(), address());
     let servers: Vec<Nginx> = (1..=4).map(|n| Nginx::demo(&format!("web-{n}"), address())).collect();
-    let algorithms = ["roundRobin", "weightedRoundRobin", "leastConnections", "ipHash", "leastResponseTime", "random"];
+    let algorithms =
+        ["roundRobin", "weightedRoundRobin", "leastConnections", "ipHash", "leastResponseTime", "random"];
     let config = |step: usize| {
         // Each step differs from the one before in weights, algorithm, health check, routes, one endpoint
         // of three that come and go, and a second listener that comes and goes.
@@ -29,7 +30,14 @@ fn a_storm_of_a_thousand_changes_fails_no_request() {
             members.remove(1 + step % 3);
         }
         let endpoints: String = (members.iter().enumerate())
-            .map(|(at, server)| format!("      {}: {{ address: \"{}\", weight: {} }}\n", server.name, server.address, 1 + (step + at) % 5))
+            .map(|(at, server)| {
+                format!(
+                    "      {}: {{ address: \"{}\", weight: {} }}\n",
+                    server.name,
+                    server.address,
+                    1 + (step + at) % 5
+                )
+            })
             .collect();
         let extra = match step % 2 {
             0 => String::new(),
@@ -75,12 +83,16 @@ fn a_removed_endpoint_finishes_what_it_has() {
     });
     let other = Nginx::demo("other", address());
     let with = |endpoints: &str| {
-        format!("listeners:\n  web: {{ bind: \"{ip}:80\", protocol: http, routes: [{{ pool: web }}] }}\npools:\n  web:\n    endpoints:\n{endpoints}")
+        format!(
+            "listeners:\n  web: {{ bind: \"{ip}:80\", protocol: http, routes: [{{ pool: web }}] }}\npools:\n  web:\n    endpoints:\n{endpoints}"
+        )
     };
     let node = Node::start(BINARY, &with(&format!("      slow: \"{}\"\n", slow.address)));
     let listen = SocketAddr::new(ip, 80);
     let asking = std::thread::spawn(move || get(listen, "/").unwrap());
-    eventually(Duration::from_secs(5), "the request is in flight", || node.endpoint("web", "slow")["inFlight"] == 1);
+    eventually(Duration::from_secs(5), "the request is in flight", || {
+        node.endpoint("web", "slow")["inFlight"] == 1
+    });
     node.change(&with(&endpoints(&[&other])));
     assert_eq!(get(listen, "/").unwrap().json("pod").unwrap(), "other");
     assert_eq!(asking.join().unwrap().text(), "late");
@@ -102,10 +114,14 @@ fn a_drained_endpoint_finishes_takes_nothing_new_and_comes_back() {
     let other = Nginx::demo("b", address());
     let node = Node::start(
         BINARY,
-        &format!("listeners:\n  web: {{ bind: \"{ip}:80\", protocol: http, routes: [{{ pool: web }}] }}\npools:\n  web:\n    endpoints:\n      a: \"{}\"\n      b: \"{}\"\n", slow.address, other.address),
+        &format!(
+            "listeners:\n  web: {{ bind: \"{ip}:80\", protocol: http, routes: [{{ pool: web }}] }}\npools:\n  web:\n    endpoints:\n      a: \"{}\"\n      b: \"{}\"\n",
+            slow.address, other.address
+        ),
     );
     let listen = SocketAddr::new(ip, 80);
-    let mut both: Vec<_> = (0..2).map(|_| std::thread::spawn(move || get(listen, "/slow").unwrap().text())).collect();
+    let mut both: Vec<_> =
+        (0..2).map(|_| std::thread::spawn(move || get(listen, "/slow").unwrap().text())).collect();
     eventually(Duration::from_secs(5), "a has a request", || node.endpoint("web", "a")["inFlight"] == 1);
     let drained = node.verb(&["endpoint", "drain", "web/a", "--wait", "10s"]);
     assert_eq!(drained.code, 0, "{drained:?}");
@@ -132,23 +148,36 @@ fn a_drain_that_takes_too_long_says_how_much_is_left_and_the_timeout_cuts_it() {
     });
     let node = Node::start(
         BINARY,
-        &format!("listeners:\n  web: {{ bind: \"{ip}:80\", protocol: http, routes: [{{ pool: web }}] }}\npools:\n  web:\n    endpoints: {{ a: \"{}\" }}\n    drain: {{ timeout: 2s }}\n", hung.address),
+        &format!(
+            "listeners:\n  web: {{ bind: \"{ip}:80\", protocol: http, routes: [{{ pool: web }}] }}\npools:\n  web:\n    endpoints: {{ a: \"{}\" }}\n    drain: {{ timeout: 2s }}\n",
+            hung.address
+        ),
     );
     let listen = SocketAddr::new(ip, 80);
     let asking = std::thread::spawn(move || get(listen, "/").unwrap());
-    eventually(Duration::from_secs(5), "the request is in flight", || node.endpoint("web", "a")["inFlight"] == 1);
+    eventually(Duration::from_secs(5), "the request is in flight", || {
+        node.endpoint("web", "a")["inFlight"] == 1
+    });
     let drained = node.verb(&["endpoint", "drain", "web/a", "--wait", "300ms"]);
     assert_eq!(drained.code, 1, "{drained:?}");
     assert!(drained.err.contains('1'), "{drained:?}");
     let reply = asking.join().unwrap();
-    assert_eq!((reply.status, reply.fields["haechi-fault"].as_str()), (503, "noEndpoint"), "{}", reply.text());
+    assert_eq!(
+        (reply.status, reply.fields["haechi-fault"].as_str()),
+        (503, "noEndpoint"),
+        "{}",
+        reply.text()
+    );
 }
 
 #[test]
 fn a_refused_change_leaves_the_old_generation_and_stays_visible() {
     let ip = address();
     let server = Nginx::demo("web-1", address());
-    let good = format!("listeners:\n  web: {{ bind: \"{ip}:80\", protocol: http, routes: [{{ pool: web }}] }}\npools:\n  web:\n    endpoints:\n{}", endpoints(&[&server]));
+    let good = format!(
+        "listeners:\n  web: {{ bind: \"{ip}:80\", protocol: http, routes: [{{ pool: web }}] }}\npools:\n  web:\n    endpoints:\n{}",
+        endpoints(&[&server])
+    );
     let node = Node::start(BINARY, &good);
     let listen = SocketAddr::new(ip, 80);
     let taken = std::net::TcpListener::bind(SocketAddr::new(ip, 99)).unwrap();
@@ -176,7 +205,12 @@ fn a_refused_change_leaves_the_old_generation_and_stays_visible() {
 fn sighup_and_watching_reload_too() {
     let (ip, moved) = (address(), address());
     let server = Nginx::demo("web-1", address());
-    let config = |ip| format!("listeners:\n  web: {{ bind: \"{ip}:80\", protocol: http, routes: [{{ pool: web }}] }}\npools:\n  web:\n    endpoints:\n{}", endpoints(&[&server]));
+    let config = |ip| {
+        format!(
+            "listeners:\n  web: {{ bind: \"{ip}:80\", protocol: http, routes: [{{ pool: web }}] }}\npools:\n  web:\n    endpoints:\n{}",
+            endpoints(&[&server])
+        )
+    };
     let node = Node::start(BINARY, &config(ip));
     assert_eq!(get(SocketAddr::new(ip, 80), "/").unwrap().status, 200);
     node.write(&config(moved));
@@ -186,7 +220,9 @@ fn sighup_and_watching_reload_too() {
     assert_eq!(node.status()["generation"], 1, "a dry run changes nothing");
     node.signal("HUP");
     node.wait_open(SocketAddr::new(moved, 80));
-    eventually(Duration::from_secs(5), "the old address is left", || Connection::open(SocketAddr::new(ip, 80)).is_err());
+    eventually(Duration::from_secs(5), "the old address is left", || {
+        Connection::open(SocketAddr::new(ip, 80)).is_err()
+    });
 }
 
 #[test]
@@ -200,13 +236,18 @@ fn a_stop_finishes_what_runs_and_ends_with_zero() {
     });
     let mut node = Node::start(
         BINARY,
-        &format!("listeners:\n  web: {{ bind: \"{ip}:80\", protocol: http, routes: [{{ pool: web }}] }}\npools:\n  web:\n    endpoints: {{ a: \"{}\" }}\n", slow.address),
+        &format!(
+            "listeners:\n  web: {{ bind: \"{ip}:80\", protocol: http, routes: [{{ pool: web }}] }}\npools:\n  web:\n    endpoints: {{ a: \"{}\" }}\n",
+            slow.address
+        ),
     );
     let listen = SocketAddr::new(ip, 80);
     let mut idle = Connection::open(listen).unwrap();
     assert_eq!(idle.get("/").unwrap().status, 200);
     let asking = std::thread::spawn(move || get(listen, "/").unwrap());
-    eventually(Duration::from_secs(5), "the request is in flight", || node.endpoint("web", "a")["inFlight"] == 1);
+    eventually(Duration::from_secs(5), "the request is in flight", || {
+        node.endpoint("web", "a")["inFlight"] == 1
+    });
     node.signal("TERM");
     let reply = asking.join().unwrap();
     assert_eq!((reply.text().as_str(), reply.fields["connection"].as_str()), ("late", "close"));

@@ -14,8 +14,8 @@ mod snapshot;
 pub use fault::{Fault, Side};
 pub use health::{AdminOrigin, AdminState, EndpointState, Health};
 pub use listener::{
-    ClientTimeouts, HeaderMatch, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, PathMatch, Route,
-    TcpListener,
+    ClientTimeouts, HeaderMatch, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, PathMatch,
+    Route, TcpListener,
 };
 pub use moment::Moment;
 pub use names::{EndpointId, EndpointName, ListenerName, PoolName, Zone};

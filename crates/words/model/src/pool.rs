@@ -255,11 +255,7 @@ impl Default for RetryOn {
 
 impl Default for UpstreamTimeouts {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            read: Duration::from_secs(60),
-            send: Duration::from_secs(60),
-        }
+        Self { connect: Duration::from_secs(5), read: Duration::from_secs(60), send: Duration::from_secs(60) }
     }
 }
 
