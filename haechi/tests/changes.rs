@@ -202,7 +202,7 @@ fn a_refused_change_leaves_the_old_generation_and_stays_visible() {
 }
 
 #[test]
-fn sighup_and_watching_reload_too() {
+fn sighup_reloads_too_and_a_dry_run_changes_nothing() {
     let (ip, moved) = (address(), address());
     let server = Nginx::demo("web-1", address());
     let config = |ip| {

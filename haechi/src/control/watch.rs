@@ -8,6 +8,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc::{Sender, channel};
 
 use super::Control;
+use super::source::read;
 
 /// Quiet time after the last change before the file is read: editors and config management write in steps.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -31,11 +32,19 @@ pub(crate) fn watch(control: Arc<Control>, path: &Path) -> Watch {
     let watcher = start(path, changed)
         .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "can't watch the config; SIGHUP and `haechi reload` still work"))
         .ok();
+    let path = path.to_owned();
+    let mut known = read(&path).ok();
     let task = tokio::spawn(async move {
         while changes.recv().await.is_some() {
             while tokio::time::timeout(SETTLE, changes.recv()).await.is_ok_and(|more| more.is_some()) {}
-            // What became of it stands in events and status.
-            drop(control.change(false).await);
+            // Other files of the folder change too, and our own log may be one of them: without this look a
+            // refusal that is logged there would be the reason for the next one.
+            let now = read(&path).ok();
+            if now != known {
+                known = now;
+                // What became of it stands in events and status.
+                drop(control.change(false).await);
+            }
         }
     });
     Watch { _watcher: watcher, task }
