@@ -29,7 +29,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
 
-    /// What to write: text for people, json for programs
+    /// Write text for people or json for programs
     #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) output: Format,
 }
@@ -66,7 +66,7 @@ pub(crate) enum Verb {
 // Where the running haechi is asked.
 #[derive(Args, Debug)]
 pub(crate) struct AdminSocket {
-    /// Socket of the running haechi [default: /run/haechi/admin.sock for root, else
+    /// Socket of the admin API [default: /run/haechi/admin.sock for root, else
     /// $XDG_RUNTIME_DIR/haechi/admin.sock, else /tmp/haechi-UID/admin.sock]
     #[arg(long, value_name = "PATH", env = "HAECHI_ADMIN_SOCKET")]
     pub(crate) admin_socket: Option<PathBuf>,
@@ -279,7 +279,7 @@ pub(crate) struct EndpointArgs {
     #[arg(value_name = "POOL/ENDPOINT", value_parser = parse::endpoint)]
     pub(crate) endpoint: EndpointPath,
 
-    /// Wait until nothing runs there any more, at most so long
+    /// Wait until nothing runs there any more, at most so long (60s if no time is given)
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "60s", value_parser = parse::time)]
     pub(crate) wait: Option<Duration>,
 

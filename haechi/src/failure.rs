@@ -29,7 +29,7 @@ impl Failure {
             Format::Json => output::json(&self.0),
             Format::Text => {
                 if !self.0.rendered.is_empty() {
-                    output::error_text(&self.0.rendered);
+                    output::error_text(&format!("{}\n", self.0.rendered));
                 }
                 output::error(&self.0.error);
             }

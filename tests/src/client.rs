@@ -5,6 +5,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::SockRef;
+
 /// Longer than any answer in a test takes; a hang fails instead of blocking.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -62,6 +64,19 @@ impl Connection {
     /// Ends the sending side.
     pub fn end_writing(&mut self) {
         let _ = self.stream.get_ref().shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Whether something comes within this time; an end is something.
+    pub fn answered(&mut self, within: Duration) -> bool {
+        let _ = self.stream.get_ref().set_read_timeout(Some(within));
+        let came = self.stream.fill_buf().is_ok();
+        let _ = self.stream.get_ref().set_read_timeout(Some(PATIENCE));
+        came
+    }
+
+    /// Breaks it off with a RST.
+    pub fn reset(self) {
+        let _ = SockRef::from(self.stream.get_ref()).set_linger(Some(Duration::ZERO));
     }
 
     /// `GET` of a path, read to the end of its body.

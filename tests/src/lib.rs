@@ -18,7 +18,7 @@ pub use client::{Connection, Reply, get, raw};
 pub use load::{Load, Tally};
 pub use nginx::Nginx;
 pub use node::{Node, Output, TempDir};
-pub use scripted::Scripted;
+pub use scripted::{Peer, Scripted};
 
 /// A loopback address that no other test uses: 127.x.y.z by process and call.
 pub fn address() -> IpAddr {

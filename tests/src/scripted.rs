@@ -44,6 +44,8 @@ impl Scripted {
                 let (serve, seen) = (Arc::clone(&serve), Arc::clone(&seen));
                 std::thread::spawn(move || {
                     let _ = stream.set_read_timeout(Some(Duration::from_secs(20)));
+                    // Each `send` is a packet of its own, sent at once.
+                    let _ = stream.set_nodelay(true);
                     serve(number, &mut Peer { stream: BufReader::new(stream), seen });
                 });
             }

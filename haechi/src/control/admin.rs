@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use haechi_admin::api::{Applied, EndpointChanged, Events, Status};
 use haechi_admin::{Control as Api, Problem};
 use haechi_model::{AdminState, EndpointId};
+use haechi_proxy::LiveEndpoint;
 use haechi_telemetry::event;
 
 use super::{Control, lock};
@@ -36,7 +38,11 @@ impl Api for Handle {
 }
 
 impl Control {
-    fn set_admin_state(self: &Arc<Self>, id: &EndpointId, state: AdminState) -> Result<EndpointChanged, Problem> {
+    fn set_admin_state(
+        self: &Arc<Self>,
+        id: &EndpointId,
+        state: AdminState,
+    ) -> Result<EndpointChanged, Problem> {
         let live = self.proxy.live();
         let (Some(pool), Some(endpoint)) = (live.pool(&id.pool), live.endpoint(id)) else {
             return Err(Problem::NotFound(unknown(&live, id)));
@@ -44,23 +50,36 @@ impl Control {
         let from = endpoint.state().admin;
         lock(&self.overrides).insert(id.clone(), state);
         self.update(std::slice::from_ref(id));
-        if let Some(earlier) = lock(&self.cuts).remove(id) {
-            earlier.abort();
-        }
-        if state != AdminState::Enabled {
-            let wait = if state == AdminState::Draining { pool.config.drain_timeout } else { std::time::Duration::ZERO };
-            let (control, endpoint) = (Arc::clone(self), Arc::clone(endpoint));
-            let cut = tokio::spawn(async move {
-                tokio::time::sleep(wait).await;
-                control.proxy.cut(&endpoint);
-            });
-            lock(&self.cuts).insert(id.clone(), cut.abort_handle());
-        }
+        self.end_work(endpoint, state, pool.config.drain_timeout);
         if from != state {
             let text = format!("{} to {} by an operator", name(from), name(state));
             self.events.add(event::ADMIN_CHANGED, format!("endpoint {id}"), text);
         }
         Ok(EndpointChanged { from, to: state, in_flight: endpoint.in_flight() })
+    }
+
+    /// Cuts off what runs at an endpoint that takes no work any more: at once if it is disabled, after its
+    /// drain otherwise. A state that is set meanwhile calls an earlier cut off.
+    pub(super) fn end_work(
+        self: &Arc<Self>,
+        endpoint: &Arc<LiveEndpoint>,
+        state: AdminState,
+        drain: Duration,
+    ) {
+        if let Some(earlier) = lock(&self.cuts).remove(&endpoint.id) {
+            earlier.abort();
+        }
+        let wait = match state {
+            AdminState::Enabled => return,
+            AdminState::Draining => drain,
+            AdminState::Disabled => Duration::ZERO,
+        };
+        let (control, ending) = (Arc::clone(self), Arc::clone(endpoint));
+        let cut = tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            control.proxy.cut(&ending);
+        });
+        lock(&self.cuts).insert(endpoint.id.clone(), cut.abort_handle());
     }
 }
 
@@ -76,7 +95,10 @@ fn name(state: AdminState) -> &'static str {
 fn unknown(live: &haechi_proxy::Live, id: &EndpointId) -> String {
     const SHOWN: usize = 10;
     let near = |names: Vec<&str>, wanted: &str| {
-        let best = names.iter().map(|name| (strsim::jaro_winkler(name, wanted), *name)).max_by(|a, b| a.0.total_cmp(&b.0));
+        let best = names
+            .iter()
+            .map(|name| (strsim::jaro_winkler(name, wanted), *name))
+            .max_by(|a, b| a.0.total_cmp(&b.0));
         match best {
             Some((score, name)) if score > 0.8 => format!("; did you mean {name}?"),
             _ => format!("; there is {}", names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ")),

@@ -74,7 +74,10 @@ mod tests {
         assert_eq!((all.events.len(), all.newest), (KEPT, KEPT as u64 + 5));
         assert_eq!(all.events[0].sequence, 6);
         let last = log.after(all.newest - 3, 2);
-        assert_eq!(last.events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [all.newest - 1, all.newest]);
+        assert_eq!(
+            last.events.iter().map(|event| event.sequence).collect::<Vec<_>>(),
+            [all.newest - 1, all.newest]
+        );
         assert!(log.after(all.newest + 7, 10).events.is_empty());
     }
 }

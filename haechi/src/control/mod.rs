@@ -99,7 +99,11 @@ impl Control {
     /// Takes nothing new, lets running work finish for at most `grace`, and gives the number of connections
     /// that did not.
     pub(crate) async fn stop(&self, grace: Duration) -> usize {
-        self.events.add(event::STOPPING, "node", format!("finishing what runs, for at most {} s", grace.as_secs()));
+        self.events.add(
+            event::STOPPING,
+            "node",
+            format!("finishing what runs, for at most {} s", grace.as_secs()),
+        );
         self.proxy.stop(grace).await
     }
 }

@@ -9,6 +9,7 @@ use haechi_config::{Plan, diff};
 use haechi_health::Start;
 use haechi_model::{EndpointId, EndpointState, Pool, Snapshot};
 use haechi_prober::Target;
+use haechi_proxy::Live;
 use haechi_telemetry::event;
 
 use super::source::{Compiled, refused};
@@ -60,7 +61,11 @@ impl Control {
     ///
     /// # Errors
     /// Addresses that can't be had.
-    pub(super) async fn put_in_force(&self, snapshot: Arc<Snapshot>, first: bool) -> Result<u64, Problem> {
+    pub(super) async fn put_in_force(
+        self: &Arc<Self>,
+        snapshot: Arc<Snapshot>,
+        first: bool,
+    ) -> Result<u64, Problem> {
         let bound = self.proxy.bind(&snapshot).map_err(|errors| {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             refused(lines.join("\n"))
@@ -71,7 +76,7 @@ impl Control {
             let initial = |id: &EndpointId| self.state_in(&snapshot, id);
             self.proxy.apply(Arc::clone(&snapshot), bound, &initial).await
         };
-        self.refresh_states(&live.snapshot);
+        self.refresh_states(&live);
         let mut config = lock(&self.config);
         config.applied_at_ms = wall_ms();
         config.refused = None;
@@ -95,27 +100,40 @@ impl Control {
     /// What operators said of endpoints that are gone is gone with them.
     fn forget_overrides(&self, snapshot: &Snapshot) {
         lock(&self.overrides).retain(|id, _| {
-            snapshot.pool(&id.pool).is_some_and(|pool| pool.endpoints.iter().any(|endpoint| endpoint.name == id.endpoint))
+            snapshot
+                .pool(&id.pool)
+                .is_some_and(|pool| pool.endpoints.iter().any(|endpoint| endpoint.name == id.endpoint))
         });
     }
 
     /// An endpoint's state by what prober, operator and config say now.
     pub(super) fn state_in(&self, snapshot: &Snapshot, id: &EndpointId) -> EndpointState {
         let Some(pool) = snapshot.pool(&id.pool) else { return EndpointState::default() };
-        let configured = pool.endpoints.iter().find(|endpoint| endpoint.name == id.endpoint).map(|endpoint| endpoint.admin);
+        let configured = pool
+            .endpoints
+            .iter()
+            .find(|endpoint| endpoint.name == id.endpoint)
+            .map(|endpoint| endpoint.admin);
         self.state_of(pool, id, configured.unwrap_or_default())
     }
 
-    pub(super) fn refresh_states(&self, snapshot: &Snapshot) {
-        let mut states = Vec::new();
-        for pool in &snapshot.pools {
-            for endpoint in &pool.endpoints {
-                let id = EndpointId { pool: pool.name.clone(), endpoint: endpoint.name.clone() };
-                let state = self.state_of(pool, &id, endpoint.admin);
-                states.push((id, state));
+    /// Brings all endpoints up to date; where the config asks for another admin state than before, it ends
+    /// the work that runs there as an operator's word would.
+    fn refresh_states(self: &Arc<Self>, live: &Live) {
+        let (mut states, mut turned) = (Vec::new(), Vec::new());
+        for pool in &live.pools {
+            for (config, endpoint) in pool.config.endpoints.iter().zip(&pool.endpoints) {
+                let state = self.state_of(&pool.config, &endpoint.id, config.admin);
+                if state.admin != endpoint.state().admin {
+                    turned.push((endpoint, state.admin, pool.config.drain_timeout));
+                }
+                states.push((endpoint.id.clone(), state));
             }
         }
         self.proxy.set_states(&states);
+        for (endpoint, state, drain) in turned {
+            self.end_work(endpoint, state, drain);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where the config comes from.
 
-use std::fs::File;
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,10 +39,13 @@ impl Source {
     /// It can't be read, or it has errors: all of them.
     pub(crate) fn load(&self, colour: bool) -> Result<Compiled, Problem> {
         let path = match self {
-            Self::Flags(snapshot) => return Ok(Compiled { snapshot: Arc::clone(snapshot), warnings: String::new() }),
+            Self::Flags(snapshot) => {
+                return Ok(Compiled { snapshot: Arc::clone(snapshot), warnings: String::new() });
+            }
             Self::File(path) => path,
         };
-        let text = read(path).map_err(|reason| refused(format!("can't read {}: {reason}", path.display())))?;
+        let text =
+            read(path).map_err(|reason| refused(format!("can't read {}: {reason}", path.display())))?;
         let outcome = compile(&text);
         let name = path.display().to_string();
         let mut rendered = render(&outcome.diagnostics, &name, &text, colour);
@@ -51,7 +54,11 @@ impl Source {
         }
         match outcome.snapshot {
             Some(snapshot) => Ok(Compiled { snapshot: Arc::new(snapshot), warnings: rendered }),
-            None => Err(Problem::Refused { message: summary(&name, &outcome.diagnostics, outcome.omitted), rendered, diagnostics: as_json(&outcome.diagnostics) }),
+            None => Err(Problem::Refused {
+                message: summary(&name, &outcome.diagnostics, outcome.omitted),
+                rendered,
+                diagnostics: as_json(&outcome.diagnostics),
+            }),
         }
     }
 }
@@ -61,36 +68,61 @@ pub(crate) fn refused(message: String) -> Problem {
     Problem::Refused { message, rendered: String::new(), diagnostics: Vec::new() }
 }
 
-/// Reads a config file: text of at most [`MAX_BYTES`], whatever the file turns out to be.
+/// Reads a config file: text of at most [`MAX_BYTES`]. `-` is standard input, for verbs that read once.
 ///
 /// # Errors
-/// In words, with the way out.
+/// In words, with the way out. Pipes and devices are refused: one that nobody writes to would hold up a
+/// reload for ever, and one that was read is empty at the next.
 pub(crate) fn read(path: &Path) -> Result<String, String> {
-    let file = File::open(path).map_err(|error| explain(&error))?;
-    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+    if path == Path::new("-") {
+        return text(io::stdin().lock());
+    }
+    let metadata = fs::metadata(path).map_err(|error| explain(path, &error))?;
+    if metadata.is_dir() {
         return Err("it is a directory; name the file in it".to_owned());
     }
+    if !metadata.is_file() {
+        return Err(
+            "it is a pipe, socket or device, not a file; `-` stands for standard input in `haechi check`"
+                .to_owned(),
+        );
+    }
+    text(fs::File::open(path).map_err(|error| explain(path, &error))?)
+}
+
+fn text(from: impl Read) -> Result<String, String> {
     let mut bytes = Vec::new();
-    // One byte over the limit is enough to know that it is too large, for pipes and devices too.
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|error| explain(&error))?;
+    // One byte over the limit is enough to know that it is too large, whatever its size was said to be.
+    from.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() > MAX_BYTES {
-        return Err(format!("it is larger than {} MiB; a config of 10,000 routes and endpoints has about 2", MAX_BYTES >> 20));
+        return Err(format!(
+            "it is larger than {} MiB; a config of 10,000 routes and endpoints has about 2",
+            MAX_BYTES >> 20
+        ));
     }
     String::from_utf8(bytes).map_err(|error| {
-        format!("it is not UTF-8 text (byte {}); save it as UTF-8", error.utf8_error().valid_up_to())
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.split(|byte| *byte == b'\n').count();
+        format!("it is not UTF-8 text (line {line}, byte {}); save it as UTF-8", valid.len() + 1)
     })
 }
 
-fn explain(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied; haechi must be able to read it".to_owned(),
+fn explain(path: &Path, error: &io::Error) -> String {
+    match (error.kind(), fs::read_link(path)) {
+        (io::ErrorKind::NotFound, Ok(target)) => {
+            format!("it is a link to {}, and nothing is there", target.display())
+        }
+        (io::ErrorKind::NotFound, Err(_)) => "there is no such file".to_owned(),
+        (io::ErrorKind::PermissionDenied, _) => {
+            "permission denied; haechi must be able to read it".to_owned()
+        }
         _ => error.to_string(),
     }
 }
 
 fn summary(name: &str, diagnostics: &[Diagnostic], omitted: usize) -> String {
-    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count() + omitted;
+    let errors =
+        diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count() + omitted;
     format!("{name} has {errors} error{}", if errors == 1 { "" } else { "s" })
 }
 

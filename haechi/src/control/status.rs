@@ -13,8 +13,8 @@ use super::{Control, lock, wall_ms};
 /// Bounds of the histogram that is shown, in microseconds: 1–2.5–5 steps from what a small response takes
 /// here to the default read timeout.
 const BOUNDS_MICROS: [u64; 19] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
-    5_000_000, 10_000_000, 25_000_000, 50_000_000, 60_000_000,
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000, 60_000_000,
 ];
 
 /// What became of the last changes.
@@ -79,7 +79,9 @@ impl Control {
             warmth: state.warmth,
             reason: report.as_ref().map(|report| reason(report, clock.now)).unwrap_or_default(),
             since_ms: clock.at(report.as_ref().map_or(Moment::ORIGIN, |report| report.health.since)),
-            last_probe: report.and_then(|report| report.health.last_probe).map(|probe| probe.outcome.text.to_string()),
+            last_probe: report
+                .and_then(|report| report.health.last_probe)
+                .map(|probe| probe.outcome.text.to_string()),
             in_flight: live.in_flight(),
             requests: totals.requests,
             statuses: totals.statuses,
@@ -112,7 +114,9 @@ impl Clock {
 
 fn reason(report: &EndpointReport, now: Moment) -> String {
     match report.ejected_until {
-        Some(until) => format!("ejected for {:.1} s more; {}", until.since(now).as_secs_f64(), report.health.reason),
+        Some(until) => {
+            format!("ejected for {:.1} s more; {}", until.since(now).as_secs_f64(), report.health.reason)
+        }
         None => report.health.reason.to_string(),
     }
 }

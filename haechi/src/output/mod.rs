@@ -15,13 +15,12 @@ pub(crate) use paint::{Paint, Tone};
 pub(crate) use table::{Align, Cell, Table};
 pub(crate) use text::{clean, first, fit};
 
+// Values without docs: help lists them in one line.
 /// For whom the output is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
     #[default]
     Text,
-    /// For programs.
     Json,
 }
 

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use haechi_admin::Client;
 use haechi_admin::api::Event;
+use haechi_admin::{Client, ClientError};
 use haechi_telemetry::event as kinds;
 
 use super::{Outcome, screen, wait_for};
@@ -13,6 +13,9 @@ use crate::output::{self, Format, Tone};
 
 /// One long poll: below what proxies and the server take for too long.
 const WAIT: Duration = Duration::from_secs(30);
+
+/// Pause between looks for a haechi that went away.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Most events that one answer brings while following.
 const CATCH_UP: usize = 1000;
@@ -37,14 +40,27 @@ pub(super) fn events(args: &EventsArgs, format: Format) -> Outcome {
     })
 }
 
-/// Shows what comes, until it can't be asked for any more.
+/// Shows what comes. A restart is no end: who follows wants to see it.
 async fn follow(client: &Client, mut newest: u64, format: Format) -> Outcome {
+    let mut gone = false;
     loop {
-        let found = client.events(newest, CATCH_UP, Some(WAIT)).await?;
-        // Numbers start anew with the process.
-        let anew = found.newest < newest;
-        found.events.iter().for_each(|event| show(event, format));
-        newest = if anew { 0 } else { found.newest };
+        match client.events(newest, CATCH_UP, Some(WAIT)).await {
+            Ok(found) => {
+                // Numbers start anew with the process.
+                let anew = found.newest < newest;
+                found.events.iter().for_each(|event| show(event, format));
+                newest = if anew { 0 } else { found.newest };
+                gone = false;
+            }
+            Err(error @ (ClientError::Absent { .. } | ClientError::Broken { .. })) => {
+                if !gone {
+                    output::note(&format!("haechi went away; waiting until it is back ({error})"));
+                }
+                (newest, gone) = (0, true);
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haechi_admin::Problem;
 use haechi_admin::server::{self, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::Outcome;
 use crate::control::{Compiled, Control, Handle, Source, StartError};
+use crate::failure::Failure;
 
 /// What `run` was asked to do.
 pub(crate) struct Options {
@@ -22,12 +23,9 @@ pub(crate) struct Options {
 }
 
 /// Serves until SIGTERM or SIGINT.
-pub(crate) fn run(options: Options) -> ExitCode {
+pub(super) fn run(options: Options) -> Outcome {
     haechi_sys::limits::raise_open_files();
-    let compiled = match options.source.load(crate::output::colour_on_stderr()) {
-        Ok(compiled) => compiled,
-        Err(problem) => return fail(&problem),
-    };
+    let compiled = options.source.load(crate::output::colour_on_stderr())?;
     if !compiled.warnings.is_empty() {
         crate::output::error_text(&compiled.warnings);
     }
@@ -37,35 +35,22 @@ pub(crate) fn run(options: Options) -> ExitCode {
         .thread_name("control")
         .enable_all()
         .build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(serve(options, compiled)),
-        Err(error) => {
-            crate::output::error(&format!("the system refuses an event loop: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    runtime
+        .map_err(|error| Failure::new(format!("the system refuses an event loop: {error}")))?
+        .block_on(serve(options, compiled))
 }
 
-async fn serve(options: Options, compiled: Compiled) -> ExitCode {
+async fn serve(options: Options, compiled: Compiled) -> Outcome {
     let (listen, source) = (compiled.snapshot.admin.listen, options.source.name());
     let (listeners, pools) = (compiled.snapshot.listeners.len(), compiled.snapshot.pools.len());
     // The socket comes first: a second haechi on it would otherwise take half of the connections before it
     // finds out.
-    let server = match Server::bind(&options.admin_socket, listen) {
-        Ok(server) => server,
-        Err(error) => {
-            crate::output::error(&error.to_string());
-            return ExitCode::FAILURE;
-        }
-    };
-    let control = match Control::start(options.source.clone(), compiled).await {
-        Ok(control) => control,
-        Err(StartError::Refused(problem)) => return fail(&problem),
-        Err(StartError::System(error)) => {
-            crate::output::error(&format!("the system refuses a worker: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
+    let server =
+        Server::bind(&options.admin_socket, listen).map_err(|error| Failure::new(error.to_string()))?;
+    let control = Control::start(options.source.clone(), compiled).await.map_err(|error| match error {
+        StartError::Refused(problem) => problem.into(),
+        StartError::System(error) => Failure::new(format!("the system refuses a worker: {error}")),
+    })?;
     let admin = tokio::spawn(server::serve(server, Arc::new(Handle(Arc::clone(&control)))));
     crate::output::note(&format!(
         "haechi {} serves {listeners} listener(s) and {pools} pool(s) from {source}; ask `haechi status`",
@@ -88,9 +73,12 @@ async fn serve(options: Options, compiled: Compiled) -> ExitCode {
     // What the socket's file stood for is gone; a file that is gone already is as good.
     let _ = std::fs::remove_file(&options.admin_socket);
     match left {
-        0 => ExitCode::SUCCESS,
-        usize::MAX => fail_text("stopped at once by a second signal"),
-        left => fail_text(&format!("{left} connection(s) did not end in {} s and were cut off", options.grace.as_secs())),
+        0 => Ok(ExitCode::SUCCESS),
+        usize::MAX => Err(Failure::new("stopped at once by a second signal")),
+        left => Err(Failure::new(format!(
+            "{left} connection(s) did not end in {} s and were cut off",
+            options.grace.as_secs()
+        ))),
     }
 }
 
@@ -107,16 +95,4 @@ async fn until_stopped(control: &Arc<Control>) -> std::io::Result<()> {
             _ = hangup.recv() => drop(control.change(false).await),
         }
     }
-}
-
-fn fail_text(text: &str) -> ExitCode {
-    crate::output::error(text);
-    ExitCode::FAILURE
-}
-
-fn fail(problem: &Problem) -> ExitCode {
-    if let Problem::Refused { rendered, .. } = problem {
-        crate::output::error_text(rendered);
-    }
-    fail_text(&problem.to_string())
 }

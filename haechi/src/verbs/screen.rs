@@ -54,7 +54,8 @@ impl Screen<'_> {
         );
         let mut out = format!("{}\n", self.paint.text(Tone::Bad, &head));
         for line in refused.rendered.lines() {
-            out.push_str(&format!("  {}\n", output::clean(line)));
+            out.push_str(format!("  {}", output::clean(line)).trim_end());
+            out.push('\n');
         }
         out.push('\n');
         out

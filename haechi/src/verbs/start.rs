@@ -29,7 +29,7 @@ pub(super) fn start(args: RunArgs) -> Outcome {
     }
     log(args.log);
     let RunArgs { admin, watch, grace, .. } = args;
-    Ok(run::run(run::Options { source, admin_socket: admin.path(), watch, grace }))
+    run::run(run::Options { source, admin_socket: admin.path(), watch, grace })
 }
 
 fn source(args: &RunArgs) -> Result<Source, Failure> {

@@ -5,10 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use haechi_admin::Problem;
-use haechi_admin::server::{Server, serve};
+use haechi_admin::server::{Server, serve, serve_until};
 use haechi_model::AdminState;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::fake::{Fake, Folder, refused};
 use crate::{Ran, haechi};
@@ -99,7 +101,7 @@ async fn a_refused_reload_shows_why() {
         let ran = running.run(&[verb]).await;
         assert_eq!((ran.code, &*ran.out), (1, ""), "{verb}");
         assert_eq!(
-            ran.err, "error[HCH0201]: unknown key `tiemout`\nerror: haechi.yaml has 1 error\n",
+            ran.err, "error[HCH0201]: unknown key `tiemout`\n\nerror: haechi.yaml has 1 error\n",
             "{verb}"
         );
         let json = running.run(&[verb, "-o", "json"]).await;
@@ -150,27 +152,36 @@ async fn events_are_listed() {
 }
 
 #[tokio::test]
-async fn events_are_followed() {
-    let running = start("asked-follow");
-    running.fake.happen("started", "node", "serving");
+async fn events_are_followed_over_a_restart() {
+    let folder = Folder::new("asked-follow");
+    let first = Fake::new();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = Server::bind(&folder.socket(), None).unwrap();
+    let server = tokio::spawn(serve_until(server, Arc::clone(&first), async { drop(stopped.await) }));
+    first.happen("started", "node", "serving");
     let mut command = haechi(["events", "--follow", "-o", "json"]);
-    command.env("HAECHI_ADMIN_SOCKET", running.folder.socket()).stdout(std::process::Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    command.env("HAECHI_ADMIN_SOCKET", folder.socket()).stdout(std::process::Stdio::piped());
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut next = async || {
-        let line =
-            tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await.expect("no event came");
+        let line = timeout(Duration::from_secs(20), lines.next_line()).await.expect("no event came");
         serde_json::from_str::<serde_json::Value>(&line.unwrap().unwrap()).unwrap()["text"].clone()
     };
     assert_eq!(next().await, "serving");
-    running.fake.happen("healthChanged", "endpoint web/web-1", "one");
+    first.happen("healthChanged", "endpoint web/web-1", "one");
     assert_eq!(next().await, "one");
-    running.fake.happen("healthChanged", "endpoint web/web-1", "two");
+    first.happen("healthChanged", "endpoint web/web-1", "two");
     assert_eq!(next().await, "two");
-    // A new process counts from 1 again.
-    running.fake.events.lock().unwrap().clear();
-    running.fake.happen("started", "node", "anew");
-    assert_eq!(next().await, "anew");
+
+    stop.send(()).unwrap();
+    server.await.unwrap();
+    let note = timeout(Duration::from_secs(20), notes.next_line()).await.expect("nothing was said").unwrap();
+    assert!(note.unwrap().starts_with("haechi went away; waiting until it is back ("));
+    let second = Fake::new();
+    second.happen("started", "node", "serving anew");
+    tokio::spawn(serve(Server::bind(&folder.socket(), None).unwrap(), second));
+    assert_eq!(next().await, "serving anew");
     child.kill().await.unwrap();
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Request {
     pub(crate) sent: Vec<u8>,
     /// What is left of the body.
     pub(crate) body: Body,
-    /// When the head was complete.
+    /// When the head was complete, or the try before this one had failed.
     pub(crate) began: Moment,
 }
 

@@ -18,6 +18,11 @@ const KEEP_VECTORS: usize = 1024;
 /// Pipes kept for the next bulk transfer; each costs two descriptors.
 const KEEP_PIPES: usize = 64;
 
+/// Most pipes lent at a time. What a client does not read stays in its pipe, and the kernel counts that for
+/// nobody when the process is root: 128 MiB of each thread is what slow readers may hold in this way. Bodies
+/// beyond it are copied, with a hot buffer's worth for each client.
+const MOST_PIPES: usize = 128;
+
 /// Wished size of a pipe: 16 times a read of the hot buffer, so that a bulk transfer makes few system calls.
 /// It is Linux's default for `fs.pipe-max-size`; above it an unprivileged process is refused.
 const PIPE: usize = 1 << 20;
@@ -27,6 +32,7 @@ pub(crate) struct Buffers {
     hot: Cell<Option<Box<[u8]>>>,
     vectors: RefCell<Vec<Vec<u8>>>,
     pipes: RefCell<Vec<Pipe>>,
+    lent: Cell<usize>,
 }
 
 impl Buffers {
@@ -35,6 +41,7 @@ impl Buffers {
             hot: Cell::new(Some(vec![0; HOT].into())),
             vectors: RefCell::new(Vec::new()),
             pipes: RefCell::new(Vec::new()),
+            lent: Cell::new(0),
         }
     }
 
@@ -67,16 +74,38 @@ impl Buffers {
         }
     }
 
-    /// A pipe for a bulk transfer; `None` when the process is out of descriptors (copying works without).
+    /// A pipe for a bulk transfer; `None` when too many are lent or the process is out of descriptors
+    /// (copying works without).
     pub(crate) fn take_pipe(&self) -> Option<Pipe> {
-        self.pipes.borrow_mut().pop().or_else(|| Pipe::new(PIPE).ok())
+        if self.lent.get() == MOST_PIPES {
+            return None;
+        }
+        let pipe = self.pipes.borrow_mut().pop().or_else(|| Pipe::new(PIPE).ok())?;
+        self.lent.set(self.lent.get() + 1);
+        Some(pipe)
     }
 
     /// Gives a pipe back. One that still holds bytes is closed: they belong to a connection that broke.
     pub(crate) fn give_pipe(&self, pipe: Pipe) {
+        self.lent.set(self.lent.get().saturating_sub(1));
         let mut pipes = self.pipes.borrow_mut();
         if pipe.held() == 0 && pipes.len() < KEEP_PIPES {
             pipes.push(pipe);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_are_lent_up_to_a_bound_and_come_back() {
+        let buffers = Buffers::new();
+        let mut lent: Vec<Pipe> = std::iter::from_fn(|| buffers.take_pipe()).take(MOST_PIPES * 2).collect();
+        assert_eq!(lent.len(), MOST_PIPES);
+        buffers.give_pipe(lent.swap_remove(0));
+        assert!(buffers.take_pipe().is_some());
+        assert!(buffers.take_pipe().is_none());
     }
 }

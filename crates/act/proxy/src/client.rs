@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use haechi_http1::{Persistence, head_end, write_fault};
+use haechi_http1::{Persistence, write_fault};
 use haechi_model::{ClientTimeouts, Fault, HttpLimits, Moment};
 
 use crate::admit::{Admitted, Refused, Request, admit};
@@ -14,6 +14,7 @@ use crate::exchange;
 use crate::scene::Local;
 use crate::stream::Stream;
 use crate::timer::Timer;
+use crate::unread::Unread;
 use crate::who::Who;
 use crate::worker::Worker;
 
@@ -30,12 +31,11 @@ pub(crate) struct Client {
     pub(crate) stream: Stream,
     pub(crate) who: Who,
     pub(crate) timer: Timer,
-    /// Bytes that were read and not used yet: an incomplete head, or requests ahead of their turn.
-    pub(crate) unread: Vec<u8>,
-    /// How much of `unread` is known to hold no end of a head.
-    scanned: usize,
+    pub(crate) unread: Unread,
     /// When the head that has begun must be complete.
     head_deadline: Option<Moment>,
+    /// Since when the next request is waited for.
+    idle_since: Option<Moment>,
     served: u64,
 }
 
@@ -64,9 +64,9 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
         stream,
         who: Who::new(peer),
         timer: worker.timers.timer(),
-        unread: Vec::new(),
-        scanned: 0,
+        unread: Unread::default(),
         head_deadline: None,
+        idle_since: None,
         served: 0,
     };
     let after = loop {
@@ -80,6 +80,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
             break after;
         }
         client.served += 1;
+        if !client.unread.is_empty() {
+            // Who sends many requests at once waits between them, as those do who send one at a time: answers
+            // of our own come without a wait, so thousands of them would hold up everybody else.
+            tokio::task::yield_now().await;
+        }
     };
     match after {
         After::Linger => client.linger(&worker).await,
@@ -93,15 +98,16 @@ impl Client {
         let scene = local.scene();
         let Some(http) = scene.http() else { return Poll::Ready(Head::Gone) };
         // A pipelined request: it came with the one before.
-        if self.head_deadline.is_none()
-            && !self.unread.is_empty()
-            && let Some(head) = self.take_unread(worker, local, &http.limits)
-        {
-            return Poll::Ready(head);
+        if self.head_deadline.is_none() && !self.unread.is_empty() {
+            if let Some(head) = self.take_unread(worker, local, &http.limits) {
+                return Poll::Ready(head);
+            }
+            self.begin_head(&http.timeouts);
         }
         loop {
             let read = worker.buffers.with_hot(|hot| {
-                let room = HOT.saturating_sub(self.unread.len());
+                // Not more than a buffer's worth is kept, but where a head may be larger.
+                let room = HOT.checked_sub(self.unread.len()).filter(|room| *room > 0).unwrap_or(HOT);
                 match self.stream.poll_read(cx, &mut hot[..room]) {
                     Poll::Pending => None,
                     Poll::Ready(Err(_) | Ok(0)) => Some(Some(Head::Gone)),
@@ -132,7 +138,11 @@ impl Client {
             // The first request has the time of a head, not that of an idle connection.
             None if self.served == 0 => self.begin_head(timeouts),
             None if local.is_closing() || worker.is_stopping() => return Poll::Ready(Head::Gone),
-            None => self.timer.set(timeouts.keep_alive),
+            None => {
+                // Waking up (for a new generation, say) is not a reason to wait anew.
+                let since = *self.idle_since.get_or_insert(self.timer.coarse_now());
+                self.timer.set_at(since + timeouts.keep_alive);
+            }
         }
         if !self.timer.has_passed(cx) {
             return Poll::Pending;
@@ -159,43 +169,45 @@ impl Client {
         limits: &HttpLimits,
     ) -> Option<Head> {
         if !self.unread.is_empty() {
-            self.unread.extend_from_slice(bytes);
+            self.unread.push(bytes);
             return self.take_unread(worker, local, limits);
         }
-        match admit(worker, local, &self.who, bytes) {
-            Admitted::Request(request, used) => {
-                self.unread.extend_from_slice(&bytes[used..]);
-                Some(self.begun(Head::Request(request)))
-            }
-            Admitted::Refused(refused, used) => {
-                self.unread.extend_from_slice(&bytes[used..]);
-                Some(self.begun(Head::Refused(refused)))
-            }
+        let (head, used) = match admit(worker, local, &self.who, bytes) {
+            Admitted::Request(request, used) => (Head::Request(request), used),
+            Admitted::Refused(refused, used) => (Head::Refused(refused), used),
             Admitted::Partial => {
-                self.unread.extend_from_slice(bytes);
-                self.scanned = bytes.len();
-                None
+                self.unread.push(bytes);
+                self.unread.note_partial();
+                return None;
             }
-        }
+        };
+        self.unread.push(&bytes[used..]);
+        Some(self.begun(head))
     }
 
     /// Bytes that were kept: looked through once for the end of a head, then parsed once.
     fn take_unread(&mut self, worker: &Worker, local: &Local, limits: &HttpLimits) -> Option<Head> {
-        let may_grow = self.scanned > 0 && self.unread.len() < HOT.min(limits.head as usize);
-        if may_grow && head_end(&self.unread, self.scanned) == Ok(None) {
-            self.scanned = self.unread.len();
+        if self.unread.is_still_partial(limits.head as usize) {
             return None;
         }
         // Complete, over its limit, or broken: the parser says which.
-        let unread = std::mem::take(&mut self.unread);
-        let head = self.take_bytes(&unread, worker, local, limits);
-        worker.buffers.give_vector(unread);
-        head
+        let (head, used) = match admit(worker, local, &self.who, self.unread.rest()) {
+            Admitted::Request(request, used) => (Head::Request(request), used),
+            Admitted::Refused(refused, used) => (Head::Refused(refused), used),
+            Admitted::Partial => {
+                self.unread.note_partial();
+                return None;
+            }
+        };
+        if let Some(empty) = self.unread.consume(used) {
+            worker.buffers.give_vector(empty);
+        }
+        Some(self.begun(head))
     }
 
     fn begun(&mut self, head: Head) -> Head {
         self.head_deadline = None;
-        self.scanned = 0;
+        self.idle_since = None;
         head
     }
 

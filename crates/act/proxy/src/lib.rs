@@ -20,6 +20,7 @@ mod sockets;
 mod stream;
 mod timer;
 mod tunnel;
+mod unread;
 mod upstream;
 mod who;
 mod worker;

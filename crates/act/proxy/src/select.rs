@@ -3,14 +3,16 @@
 
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::task::Poll;
 
 use haechi_balance::{Ask, Loads, Pick, Tried};
 use haechi_model::{Algorithm, Fault, Moment};
+use haechi_sys::net::Waiting;
 
 use crate::live::{LiveEndpoint, LivePool};
 use crate::scene::Scene;
+use crate::stream::Stream;
 use crate::timer::Timer;
 use crate::worker::Worker;
 
@@ -35,7 +37,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let pool = self.pool();
         self.endpoint().in_flight.fetch_sub(1, Ordering::SeqCst);
-        if pool.config.connection_limit.is_some() && pool.shared.waiting.load(Ordering::SeqCst) > 0 {
+        if pool.shared.gate.waiting.load(Ordering::SeqCst) > 0 {
             pool.shared.freed.notify_one();
         }
     }
@@ -59,7 +61,7 @@ impl Loads for Now<'_> {
 
     #[inline]
     fn full(&self, member: usize) -> bool {
-        self.pool.config.connection_limit.is_some_and(|limit| self.in_flight(member) >= limit.get())
+        self.pool.shared.gate.is_full(self.in_flight(member))
     }
 }
 
@@ -89,7 +91,7 @@ fn pick(worker: &Worker, scene: &Rc<Scene>, pool_index: usize, source: u64, trie
         let before = pool.endpoints[member].in_flight.fetch_add(1, Ordering::SeqCst);
         let lease = Lease { scene: Rc::clone(scene), pool: pool_index, member };
         // Another worker may have taken the last place since the view looked.
-        if pool.config.connection_limit.is_none_or(|limit| before < limit.get()) {
+        if !pool.shared.gate.is_full(before) {
             return Found::Leased(lease);
         }
     }
@@ -98,7 +100,7 @@ fn pick(worker: &Worker, scene: &Rc<Scene>, pool_index: usize, source: u64, trie
 /// Picks, and waits in the pool's queue where every endpoint is at its limit.
 ///
 /// # Errors
-/// No endpoint can serve, the queue is full, or the wait was too long.
+/// No endpoint can serve, the queue is full, the wait was too long, or the client broke its connection.
 pub(crate) async fn select(
     worker: &Worker,
     scene: &Rc<Scene>,
@@ -106,12 +108,13 @@ pub(crate) async fn select(
     source: u64,
     tried: &Tried,
     timer: &Timer,
+    client: &mut Stream,
 ) -> Result<Lease, Fault> {
     match pick(worker, scene, pool, source, tried) {
         Found::Leased(lease) => Ok(lease),
         Found::Nobody => Err(Fault::NoEndpoint),
         // Boxed because it is rare, and every connection's memory would hold room for it.
-        Found::Full => Box::pin(queue(worker, scene, pool, source, tried, timer)).await,
+        Found::Full => Box::pin(queue(worker, scene, pool, source, tried, timer, client)).await,
     }
 }
 
@@ -120,7 +123,7 @@ struct Place<'a>(&'a LivePool);
 
 impl<'a> Place<'a> {
     fn take(pool: &'a LivePool) -> Option<Self> {
-        let waiting = &pool.shared.waiting;
+        let waiting = &pool.shared.gate.waiting;
         let place = Self(pool);
         (waiting.fetch_add(1, Ordering::SeqCst) < pool.config.queue.size).then_some(place)
     }
@@ -128,7 +131,7 @@ impl<'a> Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.shared.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.0.shared.gate.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -139,14 +142,19 @@ async fn queue(
     source: u64,
     tried: &Tried,
     timer: &Timer,
+    client: &mut Stream,
 ) -> Result<Lease, Fault> {
     let pool = scene.pool(pool_index);
     let Some(_place) = Place::take(pool) else { return Err(Fault::QueueFull) };
     timer.set(pool.config.queue.timeout);
+    client.watch();
     loop {
         let mut freed = pin!(pool.shared.freed.notified());
         // Registered before the look, so that what is freed in between is not missed.
         freed.as_mut().enable();
+        // Orders our place in the queue before the look at the loads, as `Lease::drop` orders the reverse: one
+        // of the two sees the other.
+        fence(Ordering::SeqCst);
         match pick(worker, scene, pool_index, source, tried) {
             Found::Leased(lease) => return Ok(lease),
             Found::Nobody => return Err(Fault::NoEndpoint),
@@ -154,13 +162,14 @@ async fn queue(
         }
         let woken = std::future::poll_fn(|cx| {
             if freed.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(true);
+                return Poll::Ready(Ok(()));
             }
-            if timer.has_passed(cx) { Poll::Ready(false) } else { Poll::Pending }
+            if client.poll_noise(cx).is_ready() && client.peek() == Waiting::Broken {
+                return Poll::Ready(Err(Fault::ClientGone));
+            }
+            if timer.has_passed(cx) { Poll::Ready(Err(Fault::QueueTimeout)) } else { Poll::Pending }
         });
-        if !woken.await {
-            return Err(Fault::QueueTimeout);
-        }
+        woken.await?;
     }
 }
 

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use haechi_sys::net::{self, Waiting};
 use haechi_sys::pipe::Pipe;
@@ -24,6 +24,15 @@ enum State {
     Watched(TcpStream),
     /// Between the two others, or after registering failed.
     Lost,
+}
+
+/// What came of moving bytes from a socket into a pipe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Spliced {
+    /// So many bytes; 0 is the end.
+    Bytes(usize),
+    /// None, though the socket has some: the pipe must be emptied first.
+    PipeFull,
 }
 
 impl Stream {
@@ -55,7 +64,7 @@ impl Stream {
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if let State::Fresh(socket) = &mut self.0 {
             match io::Read::read(socket, buf) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if blocked(&error) => {}
                 done => return Poll::Ready(done),
             }
         }
@@ -92,18 +101,28 @@ impl Stream {
         Pin::new(socket).poll_write(cx, bytes)
     }
 
-    /// Moves bytes from this socket into a pipe; 0 is the end.
+    /// Moves bytes from this socket into a pipe.
     pub(crate) fn poll_splice_in(
         &mut self,
         cx: &mut Context<'_>,
         pipe: &mut Pipe,
         limit: usize,
-    ) -> Poll<io::Result<usize>> {
+    ) -> Poll<io::Result<Spliced>> {
         let socket = self.watched()?;
         loop {
             ready!(socket.poll_read_ready(cx))?;
-            match socket.try_io(Interest::READABLE, || pipe.fill(&*socket, limit)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            let moved = socket.try_io(Interest::READABLE, || match pipe.fill(&*socket, limit) {
+                // The kernel does not say which of the two has no more. If the note that the socket has some
+                // were taken away while it does, nobody would ever be woken for it.
+                Err(error)
+                    if blocked(&error) && pipe.held() > 0 && net::peek(&*socket) != Waiting::Nothing =>
+                {
+                    Ok(Spliced::PipeFull)
+                }
+                done => done.map(Spliced::Bytes),
+            });
+            match moved {
+                Err(error) if blocked(&error) => {}
                 done => return Poll::Ready(done),
             }
         }
@@ -120,7 +139,7 @@ impl Stream {
         loop {
             ready!(socket.poll_write_ready(cx))?;
             match socket.try_io(Interest::WRITABLE, || pipe.drain(&*socket, more)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if blocked(&error) => {}
                 done => return Poll::Ready(done),
             }
         }
@@ -140,14 +159,23 @@ impl Stream {
     /// (splice) leaves the note standing, so then the kernel is asked once.
     pub(crate) fn is_quiet(&mut self) -> bool {
         let State::Watched(socket) = &mut self.0 else { return false };
-        if socket.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending() {
-            return true;
-        }
+        // Not `poll_read_ready`: to a task that has used up its turn it says that nothing has come.
         let looked = socket.try_io(Interest::READABLE, || match net::peek(&*socket) {
             Waiting::Nothing => Err(io::ErrorKind::WouldBlock.into()),
             Waiting::Bytes | Waiting::End | Waiting::Broken => Ok(()),
         });
-        looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        looked.is_err_and(|error| blocked(&error))
+    }
+
+    /// Whether the event loop has yet to hear of it.
+    pub(crate) const fn is_unwatched(&self) -> bool {
+        matches!(self.0, State::Fresh(_))
+    }
+
+    /// Lets the event loop know of it, so that [`Self::poll_noise`] hears something.
+    pub(crate) fn watch(&mut self) {
+        // If it refuses, the next read or write fails and says so.
+        let _ = self.watched();
     }
 
     /// Like [`Self::is_quiet`], and wakes the task when that changes. A connection that never had to wait is
@@ -178,9 +206,13 @@ impl Stream {
     }
 }
 
+fn blocked(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
 fn none_if_blocked(written: io::Result<usize>) -> io::Result<usize> {
     match written {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        Err(error) if blocked(&error) => Ok(0),
         done => done,
     }
 }

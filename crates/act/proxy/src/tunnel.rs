@@ -15,7 +15,7 @@ use crate::exchange::note_outcome;
 use crate::live::LiveEndpoint;
 use crate::scene::Local;
 use crate::select::{Lease, select, source_of};
-use crate::stream::Stream;
+use crate::stream::{Spliced, Stream};
 use crate::timer::Timer;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
@@ -37,7 +37,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stre
     let mut tried = Tried::new();
     let mut tries = 0u8;
     loop {
-        let (fault, again) = match select(&worker, &scene, pool, source, &tried, &timer).await {
+        let (fault, again) = match select(&worker, &scene, pool, source, &tried, &timer, &mut stream).await {
             Ok(lease) => match connect(&worker, &timer, &lease).await {
                 Ok(mut upstream) => {
                     let both = Both {
@@ -86,7 +86,7 @@ pub(crate) async fn upgraded(
     endpoint: &LiveEndpoint,
     idle_timeout: Duration,
 ) {
-    let ahead = std::mem::take(&mut client.unread);
+    let ahead = std::mem::take(&mut client.unread).into_rest();
     let both =
         Both { worker, client: &mut client.stream, upstream: &mut upstream.stream, timer: &client.timer };
     both.run_with(endpoint, idle_timeout, ahead).await;
@@ -239,10 +239,10 @@ fn poll_pipe(
     let mut came = None;
     if !*ended && pipe.has_room() {
         match from.poll_splice_in(cx, pipe, usize::MAX) {
-            Poll::Ready(Ok(0)) => *ended = true,
-            Poll::Ready(Ok(count)) => came = Some(count as u64),
+            Poll::Ready(Ok(Spliced::Bytes(0))) => *ended = true,
+            Poll::Ready(Ok(Spliced::Bytes(count))) => came = Some(count as u64),
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Pending => {}
+            Poll::Ready(Ok(Spliced::PipeFull)) | Poll::Pending => {}
         }
     }
     if pipe.held() > 0 {

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,9 +160,8 @@ impl Worker {
     }
 
     /// Serves one accepted connection in a task of its own.
-    fn serve(self: &Rc<Self>, local: &Rc<Local>, socket: std::net::TcpStream, peer: SocketAddr) {
+    fn serve(self: &Rc<Self>, local: &Rc<Local>, socket: std::net::TcpStream, peer: SocketAddr, open: Open) {
         let (worker, local) = (Rc::clone(self), Rc::clone(local));
-        let open = Open::new(&worker, &local);
         let stream = Stream::accepted(socket);
         match local.scene().listener().config.kind {
             ListenerKind::Http(_) => drop(tokio::task::spawn_local(async move {
@@ -176,14 +176,16 @@ impl Worker {
     }
 }
 
-/// Counts a connection as open for as long as it lives.
+/// A connection's place at its listener, for as long as it lives.
 struct Open(Arc<ListenerCounters>);
 
 impl Open {
-    fn new(worker: &Worker, local: &Local) -> Self {
-        let counters = Arc::clone(&local.scene().listener().counters);
-        counters.opened(worker.number);
-        Self(counters)
+    /// Takes a place before there is a connection for it, so that no two workers take the last one. `None`
+    /// when `most` are taken.
+    fn take(counters: &Arc<ListenerCounters>, most: Option<NonZeroU32>) -> Option<Self> {
+        let before = counters.opened();
+        let place = Self(Arc::clone(counters));
+        most.is_none_or(|most| before < u64::from(most.get())).then_some(place)
     }
 }
 
@@ -203,30 +205,23 @@ async fn accept_all(worker: Rc<Worker>, local: Rc<Local>, socket: Acceptor, leav
                 if ready.is_err() {
                     return;
                 }
-                if wait_for_room(&worker, &local).await {
-                    continue;
-                }
-                match accept_some(&worker, &local, &socket) {
+                match accept_some(&worker, &local, &socket, Bound::Kept) {
                     Accepted::Drained => {}
                     Accepted::Some => tokio::task::yield_now().await,
-                    Accepted::Exhausted => tokio::time::sleep(TICK).await,
+                    Accepted::Full | Accepted::Exhausted => tokio::time::sleep(TICK).await,
                 }
             }
         }
     }
-    while matches!(accept_some(&worker, &local, &socket), Accepted::Some) {}
+    while matches!(accept_some(&worker, &local, &socket, Bound::Waived), Accepted::Some) {}
 }
 
-/// Waits a moment if the listener has as many connections as it may.
-async fn wait_for_room(worker: &Worker, local: &Local) -> bool {
-    let scene = local.scene();
-    let listener = scene.listener();
-    let full =
-        listener.config.max_connections.is_some_and(|max| listener.counters.open() >= u64::from(max.get()));
-    if full && !worker.is_stopping() {
-        tokio::time::sleep(TICK).await;
-    }
-    full
+/// Whether `maxConnections` holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    Kept,
+    /// The socket is closed next, and would reset whoever waits in it.
+    Waived,
 }
 
 enum Accepted {
@@ -234,14 +229,23 @@ enum Accepted {
     Drained,
     /// There may be more.
     Some,
+    /// The listener has as many connections as it may; the rest waits in the kernel.
+    Full,
     /// Out of descriptors: trying again at once would spin.
     Exhausted,
 }
 
-fn accept_some(worker: &Rc<Worker>, local: &Rc<Local>, socket: &Acceptor) -> Accepted {
+fn accept_some(worker: &Rc<Worker>, local: &Rc<Local>, socket: &Acceptor, bound: Bound) -> Accepted {
+    let scene = local.scene();
+    let listener = scene.listener();
+    let most = listener.config.max_connections.filter(|_| bound == Bound::Kept);
     for _ in 0..ACCEPT_BATCH {
+        let Some(open) = Open::take(&listener.counters, most) else { return Accepted::Full };
         match socket.accept() {
-            Ok((stream, peer)) => worker.serve(local, stream, peer),
+            Ok((stream, peer)) => {
+                listener.counters.of(worker.number).accepted.add(1);
+                worker.serve(local, stream, peer, open);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Accepted::Drained,
             Err(error) if error.raw_os_error().is_some_and(out_of_descriptors) => {
                 tracing::warn!(%error, "can't accept; raise the limit of open files");

@@ -40,9 +40,11 @@ pub enum ClientError {
 impl ClientError {
     pub(super) fn connect(socket: PathBuf, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
-                Self::Absent { socket }
-            }
+            io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::ConnectionRefused
+            // The listener closed while the kernel was connecting.
+            | io::ErrorKind::ConnectionReset => Self::Absent { socket },
             _ => Self::Closed { socket, source },
         }
     }
@@ -79,5 +81,21 @@ impl std::error::Error for ClientError {
             Self::Closed { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_there_is_told_from_not_allowed() {
+        let at = |kind: io::ErrorKind| ClientError::connect("/x.sock".into(), kind.into());
+        use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotADirectory, NotFound};
+        for kind in [NotFound, NotADirectory, ConnectionRefused, ConnectionReset] {
+            assert!(matches!(at(kind), ClientError::Absent { .. }), "{kind}");
+        }
+        assert!(at(io::ErrorKind::PermissionDenied).to_string().starts_with("not allowed to open /x.sock: "));
+        assert!(at(io::ErrorKind::WouldBlock).to_string().starts_with("can't open /x.sock: "));
     }
 }

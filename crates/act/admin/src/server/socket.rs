@@ -130,7 +130,12 @@ fn check_free(path: &Path) -> Result<(), SocketError> {
         Ok(_) => {}
     }
     match knock(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        // Reset says that the listener closed while the kernel was connecting.
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) =>
+        {
+            Ok(())
+        }
         // A full queue has an owner as well, one that does not accept at the moment.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Err(SocketError::InUse { path: path.into(), pid: None })
@@ -244,7 +249,13 @@ impl fmt::Display for SocketError {
                 )
             }
             Self::System { doing, path, source } => {
-                write!(f, "can't {doing} {}: {source}", path.display())
+                write!(f, "can't {doing} {}: {source}", path.display())?;
+                match source.kind() {
+                    io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::ReadOnlyFilesystem
+                    | io::ErrorKind::NotADirectory => write!(f, "; {OTHER}"),
+                    _ => Ok(()),
+                }
             }
         }
     }

@@ -2,24 +2,33 @@
 
 use std::task::{Context, Poll, ready};
 
-use haechi_http1::{Body, Downstream, Framing, Parsed};
-use haechi_model::{Fault, HttpLimits, Moment};
+use haechi_http1::{Body, Downstream, Framing, Parsed, head_end};
+use haechi_model::{Algorithm, Fault, HttpLimits, Moment};
 use haechi_sys::pipe::Pipe;
 
 use super::flow::{Flow, Wait};
-use super::retry::{Failure, Stage};
+use super::retry::{Failure, Stage, Told};
+use super::take_from_budget;
 use crate::buffers::HOT;
+use crate::stream::Spliced;
 use crate::worker::{Scratch, Worker};
 
 /// Bodies with more than this left go through a pipe in the kernel; below it copying is cheaper.
 const SPLICE_FROM: u64 = HOT as u64;
 
+/// What a response may measure. All its interim heads together have the measure of one, or an endpoint could
+/// send them for ever.
+const LIMITS: HttpLimits = HttpLimits { request_line: 8 << 10, head: 64 << 10, fields: 100 };
+
 /// How far the download is.
 #[derive(Default)]
 pub(super) struct Download {
     phase: Phase,
-    /// A head that came in part.
+    /// A head that came in part, and how much of it is known to hold no end.
     partial: Vec<u8>,
+    scanned: usize,
+    /// Bytes of interim responses.
+    interim: usize,
     body: Option<Body>,
     /// Bytes for the client that it did not take at once, from `flushed` on.
     pending: Vec<u8>,
@@ -30,8 +39,7 @@ pub(super) struct Download {
     pub(super) reusable: bool,
     pub(super) keep_alive: bool,
     pub(super) upgraded: bool,
-    /// The client has got a part of the response.
-    pub(super) started: bool,
+    pub(super) told: Told,
     /// Something came from the endpoint.
     pub(super) heard: bool,
     /// The client sent or ended something while its answer is awaited; looked at once.
@@ -58,6 +66,16 @@ enum Step {
 impl Download {
     fn flushing(&self) -> bool {
         self.flushed < self.pending.len()
+    }
+
+    /// The client has the whole response.
+    pub(super) fn is_done(&self) -> bool {
+        self.phase == Phase::Done && !self.flushing()
+    }
+
+    /// What the client has got, and will have got when nothing more is sent.
+    pub(super) fn told_whole(&self) -> Told {
+        if self.flushing() { Told::Part } else { self.told }
     }
 
     pub(super) fn waits_for_client(&self) -> Option<Wait> {
@@ -113,7 +131,7 @@ impl Flow<'_> {
     }
 
     fn cut_short(&self) -> Fault {
-        if self.download.started { Fault::Truncated } else { Fault::Reset }
+        if self.download.told == Told::Part { Fault::Truncated } else { Fault::Reset }
     }
 
     /// The endpoint ended its side.
@@ -157,6 +175,12 @@ impl Flow<'_> {
         }
         let mut whole = std::mem::take(&mut self.download.partial);
         whole.extend_from_slice(bytes);
+        // A head that comes a byte at a time is looked through once and parsed once.
+        if whole.len() < LIMITS.head as usize && head_end(&whole, self.download.scanned) == Ok(None) {
+            self.download.scanned = whole.len();
+            self.download.partial = whole;
+            return Ok(());
+        }
         self.take_head(&whole, &mut scratch)
     }
 
@@ -164,10 +188,11 @@ impl Flow<'_> {
         loop {
             let to = self.downstream();
             let head = &mut scratch.response;
-            let len = match head.parse(bytes, &HttpLimits::default(), &to) {
+            let len = match head.parse(bytes, &LIMITS, &to) {
                 Ok(Parsed::Complete(len)) => len,
                 Ok(Parsed::Partial) => {
                     self.download.partial = bytes.to_vec();
+                    self.download.scanned = bytes.len();
                     return Ok(());
                 }
                 Err(error) => {
@@ -178,11 +203,17 @@ impl Flow<'_> {
             if !head.interim() {
                 return self.take_final_head(bytes, len, scratch);
             }
+            self.download.interim += len;
+            if self.download.interim > LIMITS.head as usize {
+                tracing::debug!("interim responses without end");
+                return Err(self.failure(Fault::BadResponse));
+            }
             // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
             if to.version == haechi_http1::Version::Http11 {
                 scratch.out.clear();
                 head.write_downstream(bytes, &mut scratch.out);
                 self.put(&scratch.out, &[])?;
+                self.download.told = Told::Interim;
             }
             bytes = &bytes[len..];
             if bytes.is_empty() {
@@ -195,7 +226,7 @@ impl Flow<'_> {
         let facts = self.request.facts;
         Downstream {
             version: facts.version,
-            keep_alive: facts.keep_alive && !self.worker.is_stopping(),
+            keep_alive: facts.keep_alive && !self.is_closing(),
             head: facts.is_head(),
             upgrade: facts.upgrade,
         }
@@ -203,19 +234,16 @@ impl Flow<'_> {
 
     fn take_final_head(&mut self, bytes: &[u8], len: usize, scratch: &mut Scratch) -> Result<(), Failure> {
         let head = &scratch.response;
-        let worth_another = self.pool.retry.on.status.contains(&head.status);
-        if worth_another
-            && !self.last_try
-            && !self.download.started
-            && self.request.facts.method.is_idempotent()
-            && !self.upload.forgotten
-        {
+        if self.is_worth_another_try(head.status) {
             let fault = Fault::BadResponse;
-            return Err(Failure { fault, stage: Stage::Status, started: false, replayable: true });
+            return Err(Failure { fault, stage: Stage::Status, told: Told::Nothing, replayable: true });
         }
         let download = &mut self.download;
         download.status = head.status;
-        download.head_at = Some(haechi_sys::clock::now());
+        if self.pool.config.algorithm == Algorithm::LeastResponseTime {
+            // Only there somebody asks; a look at the clock is a percent of a small request.
+            download.head_at = Some(haechi_sys::clock::now());
+        }
         download.reusable = head.reusable;
         download.keep_alive = head.keep_alive;
         if head.status == 101 {
@@ -236,6 +264,17 @@ impl Flow<'_> {
         scratch.out.clear();
         head.write_downstream(bytes, &mut scratch.out);
         self.take_body(&bytes[len..], scratch, true)
+    }
+
+    /// Whether this status is thrown away for another try, which is paid for here: without means it goes
+    /// through.
+    fn is_worth_another_try(&self, status: u16) -> bool {
+        self.pool.config.retry.on.status.contains(&status)
+            && !self.last_try
+            && self.download.told == Told::Nothing
+            && self.request.facts.method.is_idempotent()
+            && !self.upload.forgotten
+            && take_from_budget(self.worker, self.pool)
     }
 
     /// A head that goes on as it came, with the part of the body that came with it: one write.
@@ -296,7 +335,7 @@ impl Flow<'_> {
         if first.is_empty() && second.is_empty() {
             return Ok(());
         }
-        self.download.started = true;
+        self.download.told = Told::Part;
         let written = if self.download.flushing() {
             Ok(0)
         } else if second.is_empty() {
@@ -346,8 +385,9 @@ impl Flow<'_> {
             if left > 0 && pipe.has_room() {
                 let limit = usize::try_from(left).unwrap_or(usize::MAX);
                 match self.upstream.stream.poll_splice_in(cx, pipe, limit) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Fault::Truncated)),
-                    Poll::Ready(Ok(count)) => {
+                    Poll::Ready(Ok(Spliced::Bytes(0)) | Err(_)) => return Poll::Ready(Err(Fault::Truncated)),
+                    Poll::Ready(Ok(Spliced::PipeFull)) => {}
+                    Poll::Ready(Ok(Spliced::Bytes(count))) => {
                         self.moved = true;
                         self.download.bytes += count as u64;
                         if let Some(body) = &mut self.download.body {

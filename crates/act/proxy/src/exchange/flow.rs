@@ -4,15 +4,25 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use haechi_model::{Fault, Moment, Pool};
+use haechi_model::{Fault, Moment};
 
 use super::download::Download;
-use super::retry::{Failure, Stage};
+use super::retry::{Failure, Stage, Told};
 use super::upload::Upload;
 use crate::admit::Request;
 use crate::client::Client;
+use crate::live::LivePool;
+use crate::scene::Local;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
+
+/// How long a client that was accepted with its request is not watched. Most answers come sooner and save the
+/// two system calls; of an endpoint that hangs, a client that breaks its connection frees the place.
+const UNWATCHED: Duration = Duration::from_secs(1);
+
+/// Longest pause in a request body whose answer the client has already: enough for what is on its way, too
+/// short for a client that keeps it back (nginx's `lingering_timeout`).
+const AFTER_ANSWER: Duration = Duration::from_secs(5);
 
 /// A request on its way to an endpoint and a response on its way back.
 pub(super) struct Flow<'a> {
@@ -20,7 +30,8 @@ pub(super) struct Flow<'a> {
     pub(super) client: &'a mut Client,
     pub(super) upstream: &'a mut Upstream,
     pub(super) request: &'a mut Request,
-    pub(super) pool: &'a Pool,
+    pub(super) pool: &'a LivePool,
+    local: &'a Local,
     pub(super) upload: Upload,
     pub(super) download: Download,
     /// No try is left, so any status goes through to the client.
@@ -28,6 +39,8 @@ pub(super) struct Flow<'a> {
     /// Whether bytes moved in this turn, which renews the deadline.
     pub(super) moved: bool,
     waiting: Option<Wait>,
+    /// How long this wait may last.
+    until: Moment,
 }
 
 /// A response that came to its end.
@@ -60,9 +73,10 @@ impl<'a> Flow<'a> {
     pub(super) fn new(
         worker: &'a Worker,
         client: &'a mut Client,
+        local: &'a Local,
         upstream: &'a mut Upstream,
         request: &'a mut Request,
-        pool: &'a Pool,
+        pool: &'a LivePool,
         last_try: bool,
     ) -> Self {
         Self {
@@ -71,11 +85,13 @@ impl<'a> Flow<'a> {
             upstream,
             request,
             pool,
+            local,
             upload: Upload::default(),
             download: Download::default(),
             last_try,
             moved: false,
             waiting: None,
+            until: Moment::ORIGIN,
         }
     }
 
@@ -85,7 +101,12 @@ impl<'a> Flow<'a> {
     /// What ended the exchange before its end.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<End, Failure>> {
         self.moved = false;
-        let upload = self.poll_upload(cx)?;
+        let upload = match self.poll_upload(cx) {
+            Ok(upload) => upload,
+            // The client has its whole answer: how the rest of its request fails changes nothing for it.
+            Err(_) if self.download.is_done() => return Poll::Ready(Ok(self.end())),
+            Err(failure) => return Poll::Ready(Err(failure)),
+        };
         match self.poll_download(cx)? {
             Poll::Ready(()) if self.upload_ended() => return Poll::Ready(Ok(self.end())),
             Poll::Ready(()) | Poll::Pending => {}
@@ -109,10 +130,10 @@ impl<'a> Flow<'a> {
     fn poll_deadline(&mut self, cx: &mut Context<'_>, wait: Wait) -> Poll<Result<End, Failure>> {
         if self.moved || self.waiting != Some(wait) {
             self.waiting = Some(wait);
-            self.client.timer.set(self.patience(wait));
+            self.begin_wait(wait);
         }
         if self.client.timer.is_cut() {
-            return Poll::Ready(Err(self.failure(Fault::Reset)));
+            return Poll::Ready(self.give_up_waiting(Fault::Reset));
         }
         if wait == Wait::EndpointToSend && self.client_is_gone(cx) {
             return Poll::Ready(Err(self.failure(Fault::ClientGone)));
@@ -120,23 +141,42 @@ impl<'a> Flow<'a> {
         if !self.client.timer.has_passed(cx) {
             return Poll::Pending;
         }
-        Poll::Ready(Err(self.failure(match wait {
+        if self.client.stream.is_unwatched() && self.until > self.client.timer.coarse_now() {
+            self.client.stream.watch();
+            self.client.timer.set_at(self.until);
+            return self.poll_deadline(cx, wait);
+        }
+        Poll::Ready(self.give_up_waiting(match wait {
             Wait::ClientToTake => Fault::ClientGone,
             Wait::ClientToSend => Fault::BodyTimeout,
             Wait::EndpointToTake => Fault::SendTimeout,
-            Wait::EndpointToSend if self.download.started => Fault::Truncated,
+            Wait::EndpointToSend if self.download.told == Told::Part => Fault::Truncated,
             Wait::EndpointToSend => Fault::ResponseTimeout,
-        })))
+        }))
+    }
+
+    fn begin_wait(&mut self, wait: Wait) {
+        let timer = &self.client.timer;
+        self.until = timer.coarse_now() + self.patience(wait);
+        let unheard = wait == Wait::EndpointToSend && self.client.stream.is_unwatched();
+        timer.set_at(if unheard { self.until.min(timer.coarse_now() + UNWATCHED) } else { self.until });
+    }
+
+    /// A wait that was too long: a failure, or an end where the client has its whole answer.
+    fn give_up_waiting(&self, fault: Fault) -> Result<End, Failure> {
+        if self.download.is_done() { Ok(self.end()) } else { Err(self.failure(fault)) }
     }
 
     fn patience(&self, wait: Wait) -> Duration {
         let client = self.request.scene.http().map(|http| http.timeouts).unwrap_or_default();
-        match wait {
+        let endpoint = &self.pool.config.timeouts;
+        let patience = match wait {
             Wait::ClientToTake => client.send,
             Wait::ClientToSend => client.body,
-            Wait::EndpointToTake => self.pool.timeouts.send,
-            Wait::EndpointToSend => self.pool.timeouts.read,
-        }
+            Wait::EndpointToTake => endpoint.send,
+            Wait::EndpointToSend => endpoint.read,
+        };
+        if self.download.is_done() { patience.min(AFTER_ANSWER) } else { patience }
     }
 
     /// Whether the client's connection broke while its answer is awaited. A mere end of its sending side
@@ -158,7 +198,12 @@ impl<'a> Flow<'a> {
         } else {
             Stage::Sent
         };
-        Failure { fault, stage, started: self.download.started, replayable: !self.upload.forgotten }
+        Failure { fault, stage, told: self.download.told_whole(), replayable: !self.upload.forgotten }
+    }
+
+    /// Whether no request can follow on the client's connection, as far as we are concerned.
+    pub(super) fn is_closing(&self) -> bool {
+        self.worker.is_stopping() || self.local.is_closing()
     }
 
     /// Bytes that went to the endpoint, and that came from it.

@@ -12,7 +12,7 @@ use haechi_http1::Persistence;
 use haechi_model::{Algorithm, Fault, Side};
 
 use self::flow::{End, Flow};
-use self::retry::{Failure, Stage, may_retry};
+use self::retry::{Failure, Stage, Told, may_retry};
 use crate::admit::Request;
 use crate::client::{After, Client};
 use crate::live::{LiveEndpoint, LivePool};
@@ -32,29 +32,36 @@ pub(crate) async fn run(
     let scene = Rc::clone(&request.scene);
     let mut tried = Tried::new();
     let mut tries = 0u8;
+    let mut fresh = false;
     let after = loop {
-        let lease = match select(worker, &scene, request.pool, request.source, &tried, &client.timer).await {
+        let (timer, stream) = (&client.timer, &mut client.stream);
+        let lease = match select(worker, &scene, request.pool, request.source, &tried, timer, stream).await {
             Ok(lease) => lease,
-            Err(fault) => break give_up(worker, client, &request, fault, false),
+            Err(fault) => break give_up(worker, client, &request, fault, Told::Nothing),
         };
-        tries = tries.saturating_add(1);
         let pool = lease.pool();
-        let last = tries >= pool.config.retry.tries;
-        match attempt(worker, client, local, &mut request, &lease, &tried, last).await {
+        let last = tries.saturating_add(1) >= pool.config.retry.tries;
+        let how = Try { fresh, last, again: !tried.is_empty() };
+        match attempt(worker, client, local, &mut request, &lease, how).await {
             Ok(after) => break after,
             Err(failure) => {
                 record_failure(worker, &lease, &failure);
-                if last
+                let stale = failure.stage == Stage::Stale;
+                if (last && !stale)
                     || !may_retry(&failure, &request, &pool.config.retry)
                     || !afford(worker, pool, &failure)
                 {
-                    break give_up(worker, client, &request, failure.fault, failure.started);
+                    break give_up(worker, client, &request, failure.fault, failure.told);
                 }
-                // A stale idle connection says nothing of the endpoint.
-                if failure.stage != Stage::Stale {
-                    tried.insert(lease.member);
-                } else {
+                if stale {
+                    // It says nothing of the endpoint, so it is no try; and it can't happen twice.
+                    fresh = true;
                     worker.idle.purge(lease.endpoint().serial);
+                } else {
+                    tries = tries.saturating_add(1);
+                    tried.insert(lease.member);
+                    // The next endpoint is not charged for the time that this one took.
+                    request.began = haechi_sys::clock::now();
                 }
             }
         }
@@ -62,6 +69,17 @@ pub(crate) async fn run(
     client.timer.works_with(0);
     worker.buffers.give_vector(std::mem::take(&mut request.sent));
     after
+}
+
+/// How one try goes about it.
+#[derive(Clone, Copy)]
+struct Try {
+    /// On a new connection, because an idle one was found closed.
+    fresh: bool,
+    /// No try is left after it.
+    last: bool,
+    /// Another endpoint has failed the request.
+    again: bool,
 }
 
 /// One try at one endpoint.
@@ -74,23 +92,22 @@ async fn attempt(
     local: &Local,
     request: &mut Request,
     lease: &Lease,
-    tried: &Tried,
-    last: bool,
+    how: Try,
 ) -> Result<After, Failure> {
     let (pool, endpoint) = (lease.pool(), lease.endpoint());
     let counters = endpoint.counters(worker.number);
     counters.requests.add(1);
-    counters.retries.add(u64::from(!tried.is_empty()));
+    counters.retries.add(u64::from(how.again));
     client.timer.works_with(endpoint.serial);
     let strict = !request.facts.method.is_idempotent();
-    let idle = worker.idle.take(endpoint, &pool.config, worker.timers.coarse_now(), strict);
-    let mut upstream = match idle {
+    let take = || worker.idle.take(endpoint, &pool.config, worker.timers.coarse_now(), strict);
+    let mut upstream = match (!how.fresh).then(take).flatten() {
         Some(upstream) => upstream,
         None => Upstream::connect(worker, &client.timer, endpoint, &pool.config)
             .await
             .map_err(Failure::connect)?,
     };
-    let mut flow = Flow::new(worker, client, &mut upstream, request, &pool.config, last);
+    let mut flow = Flow::new(worker, client, local, &mut upstream, request, pool, how.last);
     let end = std::future::poll_fn(|cx| flow.poll(cx)).await;
     let (bytes_out, bytes_in) = flow.bytes();
     flow.give_back();
@@ -104,7 +121,8 @@ async fn attempt(
         tunnel::upgraded(worker, client, upstream, endpoint, idle_timeout.max(tunnel::UPGRADED_IDLE)).await;
         return Ok(After::Close);
     }
-    if end.reusable && pool.config.keep_alive.idle > 0 && endpoint.state().serving {
+    let keeps = pool.config.keep_alive.idle > 0 && endpoint.keeps_connections();
+    if end.reusable && keeps && is_live(local, request, endpoint) {
         worker.idle.give(upstream, endpoint, &pool.config, worker.timers.coarse_now());
     }
     Ok(match end.keep_alive {
@@ -113,6 +131,13 @@ async fn attempt(
         false if end.client_may_send => After::Linger,
         false => After::Close,
     })
+}
+
+/// Whether the endpoint was not taken away while the request ran: nobody would come for its connection.
+fn is_live(local: &Local, request: &Request, endpoint: &LiveEndpoint) -> bool {
+    let now = local.scene();
+    Rc::ptr_eq(&now, &request.scene)
+        || now.live.endpoint(&endpoint.id).is_some_and(|live| live.serial == endpoint.serial)
 }
 
 fn record_success(worker: &Worker, request: &Request, lease: &Lease, end: &End) {
@@ -159,18 +184,24 @@ pub(crate) fn note_outcome(worker: &Worker, pool: &LivePool, endpoint: &LiveEndp
 
 /// Whether the pool's retry budget has room. What reached no endpoint costs nothing there, so it is free.
 fn afford(worker: &Worker, pool: &LivePool, failure: &Failure) -> bool {
-    if matches!(failure.stage, Stage::Connect | Stage::Stale) {
-        return true;
+    match failure.stage {
+        Stage::Connect | Stage::Stale => true,
+        // Paid before the response was thrown away.
+        Stage::Status => true,
+        Stage::Sent => take_from_budget(worker, pool),
     }
+}
+
+fn take_from_budget(worker: &Worker, pool: &LivePool) -> bool {
     let requests = pool.shared.ticket.load(std::sync::atomic::Ordering::Relaxed);
     pool.shared.retries.take(&pool.config.retry, requests, worker.timers.coarse_now())
 }
 
 /// Ends the exchange without an endpoint's answer. A response that has begun can only be cut off.
-fn give_up(worker: &Worker, client: &mut Client, request: &Request, fault: Fault, started: bool) -> After {
+fn give_up(worker: &Worker, client: &mut Client, request: &Request, fault: Fault, told: Told) -> After {
     request.scene.listener().counters.of(worker.number).fault(fault);
-    tracing::debug!(peer = %client.who.peer, fault = fault.name(), started, "no answer from an endpoint");
-    if started || fault == Fault::ClientGone {
+    tracing::debug!(peer = %client.who.peer, fault = fault.name(), ?told, "no answer from an endpoint");
+    if told == Told::Part || fault == Fault::ClientGone {
         return After::Reset;
     }
     let facts = request.facts;

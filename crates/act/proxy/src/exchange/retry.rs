@@ -20,26 +20,37 @@ pub(super) enum Stage {
     Status,
 }
 
+/// What the client has got of a response.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(super) enum Told {
+    #[default]
+    Nothing,
+    /// Interim responses, whole: the final one may still be ours.
+    Interim,
+    /// A part: it can only be finished or cut off.
+    Part,
+}
+
 /// A try that failed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failure {
     pub(super) fault: Fault,
     pub(super) stage: Stage,
-    /// The client has got a part of the response.
-    pub(super) started: bool,
+    /// What the client has got of a response.
+    pub(super) told: Told,
     /// The whole request as sent so far is still there.
     pub(super) replayable: bool,
 }
 
 impl Failure {
     pub(super) const fn connect(fault: Fault) -> Self {
-        Self { fault, stage: Stage::Connect, started: false, replayable: true }
+        Self { fault, stage: Stage::Connect, told: Told::Nothing, replayable: true }
     }
 }
 
 /// Whether another try can't do harm and is wanted.
 pub(super) fn may_retry(failure: &Failure, request: &Request, retry: &Retry) -> bool {
-    if failure.started || !failure.replayable {
+    if failure.told != Told::Nothing || !failure.replayable {
         return false;
     }
     let idempotent = request.facts.method.is_idempotent();

@@ -86,7 +86,7 @@ impl Flow<'_> {
         let request = &mut *self.request;
         let used = take_body(&mut request.body, bytes, &mut scratch.pieces, &mut request.sent)
             .map_err(|error| error.fault)?;
-        self.client.unread.extend_from_slice(&bytes[used..]);
+        self.client.unread.push(&bytes[used..]);
         Ok(())
     }
 }

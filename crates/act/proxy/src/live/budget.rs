@@ -10,9 +10,9 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// Counts retries against requests. Touched only when something is retried, so a lock is fine.
 #[derive(Debug, Default)]
-pub(crate) struct RetryBudget(Mutex<Window>);
+pub(crate) struct RetryBudget(Mutex<Option<Window>>);
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Window {
     started: Moment,
     requests_before: u64,
@@ -22,20 +22,20 @@ struct Window {
 impl RetryBudget {
     /// Takes one retry out of the budget, if it holds one. `requests` counts all requests so far.
     pub(crate) fn take(&self, retry: &Retry, requests: u64, now: Moment) -> bool {
-        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let age = now.since(window.started);
-        if age >= WINDOW {
-            // After a long calm the requests of long ago earn nothing.
-            *window = Window { started: now, requests_before: requests, retries: 0 };
-        }
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // After a long calm the requests of long ago earn nothing, nor does the number that counting began with.
+        let mut window = held.filter(|window| now.since(window.started) < WINDOW).unwrap_or(Window {
+            started: now,
+            requests_before: requests,
+            retries: 0,
+        });
         let requests = requests.wrapping_sub(window.requests_before);
         let floor = u64::from(retry.budget_floor) * WINDOW.as_secs();
         let allowed = (requests.saturating_mul(u64::from(retry.budget)) / 100).saturating_add(floor);
-        if window.retries >= allowed {
-            return false;
-        }
-        window.retries += 1;
-        true
+        let room = window.retries < allowed;
+        window.retries += u64::from(room);
+        *held = Some(window);
+        room
     }
 }
 
@@ -45,6 +45,13 @@ mod tests {
 
     fn at(seconds: u64) -> Moment {
         Moment::ORIGIN + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_count_that_begins_anywhere_earns_nothing_in_a_young_process() {
+        let budget = RetryBudget::default();
+        let retry = Retry { budget: 20, budget_floor: 0, ..Retry::default() };
+        assert!(!budget.take(&retry, 0x1234_5678_9abc_def0, at(1)));
     }
 
     #[test]

@@ -17,8 +17,8 @@ impl<T: Default> PerWorker<T> {
     }
 
     pub(crate) fn of(&self, worker: usize) -> &T {
-        // Workers are numbered below the count that was given to `new`.
-        self.0[worker % self.0.len()].get_or_init(Box::default)
+        // Workers are numbered below the count that was given to `new`, which is one at least.
+        self.0.get(worker).unwrap_or(&self.0[0]).get_or_init(Box::default)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
@@ -211,7 +211,7 @@ pub(crate) struct ListenerCounters {
 /// What one worker counts for one listener.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerListenerCounters {
-    accepted: Count,
+    pub(crate) accepted: Count,
     pub(crate) requests: Count,
     faults: [Count; Fault::ALL.len()],
 }
@@ -243,18 +243,13 @@ impl ListenerCounters {
         Self { open: AtomicU64::new(0), workers: PerWorker::new(workers) }
     }
 
-    pub(crate) fn opened(&self, worker: usize) {
-        self.open.fetch_add(1, Ordering::Relaxed);
-        self.of(worker).accepted.add(1);
+    /// One more is open; gives how many were before.
+    pub(crate) fn opened(&self) -> u64 {
+        self.open.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn closed(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Connections open now.
-    pub(crate) fn open(&self) -> u64 {
-        self.open.load(Ordering::Relaxed)
     }
 
     pub(crate) fn of(&self, worker: usize) -> &WorkerListenerCounters {
@@ -266,7 +261,7 @@ impl ListenerCounters {
         let fault = |index: usize| self.workers.iter().map(|counters| counters.faults[index].get()).sum();
         ListenerTotals {
             accepted: sum(|counters| counters.accepted.get()),
-            open: self.open(),
+            open: self.open.load(Ordering::Relaxed),
             requests: sum(|counters| counters.requests.get()),
             faults: Fault::ALL.iter().enumerate().map(|(index, kind)| (*kind, fault(index))).collect(),
         }
@@ -301,7 +296,8 @@ mod tests {
     fn sums_over_workers_lose_nothing() {
         let counters = ListenerCounters::new(2);
         for worker in [0, 1, 0] {
-            counters.opened(worker);
+            counters.opened();
+            counters.of(worker).accepted.add(1);
         }
         counters.closed();
         counters.of(0).fault(Fault::NoRoute);

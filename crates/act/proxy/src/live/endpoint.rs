@@ -1,12 +1,12 @@
 //! An endpoint's state: what the control plane says of it and what the workers count.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use haechi_balance::{EwmaState, member_id};
-use haechi_model::{EndpointId, EndpointState, Moment};
+use haechi_model::{AdminState, EndpointId, EndpointState, Moment};
 
 use super::counters::{EndpointCounters, EndpointTotals, PerWorker};
 
@@ -29,6 +29,8 @@ pub struct LiveEndpoint {
     pub(crate) failures_in_a_row: AtomicU32,
     response_time: [AtomicU64; 2],
     state: Mutex<EndpointState>,
+    /// Whether idle connections to it are worth keeping: `state` in a form that each request may look at.
+    keeps: AtomicBool,
     counters: PerWorker<EndpointCounters>,
 }
 
@@ -42,6 +44,7 @@ impl LiveEndpoint {
             in_flight: AtomicU32::new(0),
             failures_in_a_row: AtomicU32::new(0),
             response_time: [AtomicU64::new(0), AtomicU64::new(0)],
+            keeps: AtomicBool::new(worth_keeping(state)),
             state: Mutex::new(state),
             counters: PerWorker::new(workers),
         }
@@ -57,7 +60,13 @@ impl LiveEndpoint {
         let mut held = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = *held != state;
         *held = state;
+        self.keeps.store(worth_keeping(state), Ordering::Relaxed);
         changed
+    }
+
+    /// Whether idle connections to it are worth keeping.
+    pub(crate) fn keeps_connections(&self) -> bool {
+        self.keeps.load(Ordering::Relaxed)
     }
 
     /// Requests or connections running at it now.
@@ -96,4 +105,9 @@ impl LiveEndpoint {
         let [estimate, at] = &self.response_time;
         EwmaState::from_raw((estimate.load(Ordering::Relaxed), at.load(Ordering::Relaxed)))
     }
+}
+
+/// Nothing new goes to an endpoint that can't serve, is ejected or drains.
+fn worth_keeping(state: EndpointState) -> bool {
+    state.serving && !state.ejected && state.admin == AdminState::Enabled
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -38,10 +39,29 @@ pub(crate) struct Make<'a> {
 pub(crate) struct Shared {
     /// One more with each pick, over all workers: that makes round robin exact (and counts requests).
     pub(crate) ticket: AtomicU64,
-    /// Requests that wait for an endpoint below its connection limit.
-    pub(crate) waiting: AtomicU32,
+    pub(crate) gate: Gate,
     pub(crate) freed: Notify,
     pub(crate) retries: RetryBudget,
+}
+
+/// Who may pass and who waits. On a cache line of its own: it is read with each request and written with
+/// hardly any, while the ticket beside it is written with each.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct Gate {
+    /// The connection limit in force; 0 is none. Requests of older generations keep to it too: those that
+    /// wait when it is raised must not wait by the old one.
+    limit: AtomicU32,
+    /// Requests that wait for an endpoint below it.
+    pub(crate) waiting: AtomicU32,
+}
+
+impl Gate {
+    /// Whether this many requests at an endpoint leave no room for another.
+    pub(crate) fn is_full(&self, in_flight: u32) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        limit != 0 && in_flight >= limit
+    }
 }
 
 impl LivePool {
@@ -68,13 +88,15 @@ impl LivePool {
             || {
                 Arc::new(Shared {
                     ticket: AtomicU64::new(make.seed),
-                    waiting: AtomicU32::new(0),
+                    gate: Gate::default(),
                     freed: Notify::new(),
                     retries: RetryBudget::default(),
                 })
             },
             |old| Arc::clone(&old.shared),
         );
+        let limit = config.connection_limit.map_or(0, NonZeroU32::get);
+        shared.gate.limit.store(limit, Ordering::SeqCst);
         let pool = Self {
             config,
             endpoints,
@@ -106,7 +128,7 @@ impl LivePool {
             seed: self.seed,
         };
         self.view.store(Arc::new(View::new(&members, &policy)));
-        if self.shared.waiting.load(Ordering::SeqCst) > 0 {
+        if self.shared.gate.waiting.load(Ordering::SeqCst) > 0 {
             self.shared.freed.notify_waiters();
         }
     }
@@ -127,7 +149,7 @@ impl LivePool {
 
     /// Requests that wait for an endpoint below its connection limit.
     pub fn waiting(&self) -> u32 {
-        self.shared.waiting.load(Ordering::Relaxed)
+        self.shared.gate.waiting.load(Ordering::Relaxed)
     }
 }
 
