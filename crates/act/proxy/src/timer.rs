@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use haechi_model::Moment;
 
-/// Time between two looks: timeouts are late by at most two of these.
+/// Time between two looks. Deadlines count from the last one, so a timeout is early or late by at most this.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
 
 const NEVER: Moment = Moment::from_nanos(u64::MAX);

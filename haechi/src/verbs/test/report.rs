@@ -177,8 +177,9 @@ mod tests {
 
     #[test]
     fn all_is_counted_once() {
-        let mut tries: Vec<_> =
-            (0..6).map(|n| answered(n + 1, 200, ["web-1", "web-2", "web-2"][n as usize % 3], None)).collect();
+        let mut tries: Vec<_> = (0u8..6)
+            .map(|n| answered(u64::from(n) + 1, 200, ["web-1", "web-2", "web-2"][usize::from(n) % 3], None))
+            .collect();
         tries.push(answered(7, 404, "web-1", None));
         tries.push(answered(8, 503, "haechi itself", Some("noEndpoint")));
         tries.push(Try { took: Duration::from_secs(10), end: Err("connection refused".into()) });
