@@ -52,7 +52,7 @@ impl Control {
         self.update(std::slice::from_ref(id));
         self.end_work(endpoint, state, pool.config.drain_timeout);
         if from != state {
-            let text = format!("{} to {} by an operator", name(from), name(state));
+            let text = format!("{} to {} by an operator", from.name(), state.name());
             self.events.add(event::ADMIN_CHANGED, format!("endpoint {id}"), text);
         }
         Ok(EndpointChanged { from, to: state, in_flight: endpoint.in_flight() })
@@ -83,24 +83,15 @@ impl Control {
     }
 }
 
-fn name(state: AdminState) -> &'static str {
-    match state {
-        AdminState::Enabled => "enabled",
-        AdminState::Draining => "draining",
-        AdminState::Disabled => "disabled",
-    }
-}
-
 /// What to say to a name that is not there: what is.
 fn unknown(live: &haechi_proxy::Live, id: &EndpointId) -> String {
     const SHOWN: usize = 10;
     let near = |names: Vec<&str>, wanted: &str| {
-        let best = names
-            .iter()
-            .map(|name| (strsim::jaro_winkler(name, wanted), *name))
-            .max_by(|a, b| a.0.total_cmp(&b.0));
+        // One slip for every three letters, as the config's diagnostics allow.
+        let most = 1.max(wanted.chars().count() / 3);
+        let best = names.iter().map(|name| (strsim::osa_distance(name, wanted), *name)).min();
         match best {
-            Some((score, name)) if score > 0.8 => format!("; did you mean {name}?"),
+            Some((slips, name)) if slips <= most => format!("; did you mean {name}?"),
             _ => format!("; there is {}", names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ")),
         }
     };

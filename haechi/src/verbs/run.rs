@@ -51,7 +51,9 @@ async fn serve(options: Options, compiled: Compiled) -> Outcome {
         StartError::Refused(problem) => problem.into(),
         StartError::System(error) => Failure::new(format!("the system refuses a worker: {error}")),
     })?;
-    let admin = tokio::spawn(server::serve(server, Arc::new(Handle(Arc::clone(&control)))));
+    let (farewell, told) = tokio::sync::oneshot::channel::<()>();
+    let until_told = async { drop(told.await) };
+    let admin = tokio::spawn(server::serve_until(server, Arc::new(Handle(Arc::clone(&control))), until_told));
     crate::output::note(&format!(
         "haechi {} serves {listeners} listener(s) and {pools} pool(s) from {source}; ask `haechi status`",
         env!("CARGO_PKG_VERSION"),
@@ -69,9 +71,9 @@ async fn serve(options: Options, compiled: Compiled) -> Outcome {
         left = control.stop(options.grace) => left,
         _ = tokio::signal::ctrl_c() => usize::MAX,
     };
-    admin.abort();
-    // What the socket's file stood for is gone; a file that is gone already is as good.
-    let _ = std::fs::remove_file(&options.admin_socket);
+    // Answers under way are let out, and the socket's file goes with the server.
+    drop(farewell);
+    let _ = admin.await;
     match left {
         0 => Ok(ExitCode::SUCCESS),
         usize::MAX => Err(Failure::new("stopped at once by a second signal")),

@@ -4,20 +4,12 @@ use haechi_model::{AdminState, Health};
 
 /// `unknown`, `healthy`, `unhealthy`.
 pub const fn health(health: Health) -> &'static str {
-    match health {
-        Health::Unknown => "unknown",
-        Health::Healthy => "healthy",
-        Health::Unhealthy => "unhealthy",
-    }
+    health.name()
 }
 
 /// `enabled`, `draining`, `disabled`.
 pub const fn admin(state: AdminState) -> &'static str {
-    match state {
-        AdminState::Enabled => "enabled",
-        AdminState::Draining => "draining",
-        AdminState::Disabled => "disabled",
-    }
+    state.name()
 }
 
 #[cfg(test)]

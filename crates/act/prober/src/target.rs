@@ -51,7 +51,9 @@ pub enum Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Health(change) => write!(f, "{:?} to {:?}: {}", change.from, change.to, change.reason),
+            Self::Health(change) => {
+                write!(f, "{} to {}: {}", change.from.name(), change.to.name(), change.reason)
+            }
             Self::Ejection { step, .. } => step.fmt(f),
         }
     }

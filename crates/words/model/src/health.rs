@@ -15,6 +15,17 @@ pub enum Health {
     Unhealthy,
 }
 
+impl Health {
+    /// As people read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
 /// What an operator wants of an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -26,6 +37,17 @@ pub enum AdminState {
     Draining,
     /// Takes nothing at all; connections are closed.
     Disabled,
+}
+
+impl AdminState {
+    /// As people read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Draining => "draining",
+            Self::Disabled => "disabled",
+        }
+    }
 }
 
 /// Who set the admin state: an override by a verb outlives a reload and is shown as drift.

@@ -87,7 +87,7 @@ fn new_targets_are_told_and_probed() {
     assert_eq!(verdicts.len(), 1);
     assert_eq!(
         verdicts[0].change.as_ref().unwrap().to_string(),
-        "Unknown to Unhealthy: probe failed: connection refused"
+        "unknown to unhealthy: probe failed: connection refused"
     );
     assert_eq!((health(&fleet, 1), health(&fleet, 2)), (Health::Unhealthy, Health::Unknown));
 }

@@ -39,11 +39,11 @@ async fn an_endpoint_falls_and_comes_back() {
     GOOD.store(false, Ordering::SeqCst);
     let down = until(&mut verdicts, Health::Unhealthy).await;
     let why = down.change.expect("a change").to_string();
-    assert_eq!(why, "Healthy to Unhealthy: 3 probes in a row failed: status 503, expected 200-299");
+    assert_eq!(why, "healthy to unhealthy: 3 probes in a row failed: status 503, expected 200-299");
     GOOD.store(true, Ordering::SeqCst);
     let up = until(&mut verdicts, Health::Healthy).await;
     let why = up.change.expect("a change").to_string();
-    assert_eq!(why, "Unhealthy to Healthy: 2 probes in a row succeeded: status 200");
+    assert_eq!(why, "unhealthy to healthy: 2 probes in a row succeeded: status 200");
     let since = up.report.health.since;
     let minute = Duration::from_secs(60);
     let state = |now: Moment| up.report.state(AdminState::Enabled, minute, now);
