@@ -77,7 +77,7 @@ fn written_reads_the_same(head: &RequestHead, data: &[u8]) {
     assert_eq!(connection, if head.upgrade { vec![&b"upgrade"[..]] } else { vec![] });
     // A second haechi on the way changes nothing more.
     let mut second = Vec::new();
-    again.write_upstream(&first, FORWARDING, &mut second);
+    again.write_upstream(&first, b"me.example", FORWARDING, &mut second);
     assert_eq!(first.escape_ascii().to_string(), second.escape_ascii().to_string());
 }
 
