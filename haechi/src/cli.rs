@@ -161,7 +161,7 @@ pub(crate) enum LogLevel {
                         Each diagnostic has a code; `haechi explain CODE` tells more."
 )]
 pub(crate) struct CheckArgs {
-    /// The config file
+    /// The config file; `-` is standard input
     #[arg(short, long, value_name = "FILE", env = "HAECHI_CONFIG")]
     pub(crate) config: PathBuf,
 

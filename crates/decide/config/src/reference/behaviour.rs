@@ -162,10 +162,10 @@ A request is tried again only where that can do no harm:
 | what failed | tried again |
 |---|---|
 | no connection to the endpoint | always, whatever the method: the endpoint has seen nothing |
-| a kept connection turned out to be closed | if the method is idempotent; counts for nothing and against nobody |
+| a kept connection turned out to be closed | if the method is idempotent, on a new connection; it is no try and counts against nobody |
 | the connection broke, or the answer is not HTTP | if the method is idempotent and `on` has `error` |
 | no answer in time, or the request not taken in time | if the method is idempotent and `on` has `timeout` |
-| a status code that stands in `on` | if the method is idempotent; the last try's answer goes to the client |
+| a status code that stands in `on` | if the method is idempotent; when tries or budget are used up, the answer goes to the client as it is |
 
 - Idempotent are GET, HEAD, OPTIONS, PUT and DELETE (RFC 9110 section 9.2.2). A POST is never sent twice.
 - Never after the client got the first byte of an answer, and never when more than 64 KiB of the request went out:
