@@ -65,7 +65,12 @@ fn written_reads_the_same(head: &RequestHead, data: &[u8]) {
     head.write_upstream(data, b"me.example", FORWARDING, &mut first);
     let mut again = RequestHead::default();
     assert_eq!(again.parse(&first, &WIDE), Ok(Parsed::Complete(first.len())), "{}", first.escape_ascii());
-    assert_eq!(Meaning::of(&again, &first), Meaning::of(head, data));
+    let mut meant = Meaning::of(head, data);
+    if head.host.is_none() {
+        // HTTP/1.0 without a host: the listener's own name stands in.
+        meant.host = b"me.example".to_vec();
+    }
+    assert_eq!(Meaning::of(&again, &first), meant);
     assert_eq!(again.version, Version::Http11);
     let expects = Meaning::of(head, data).expects;
     assert_eq!(again.values(&first, "expect").next().is_some(), expects, "an expectation of nobody");
