@@ -256,9 +256,10 @@ fn write(options: &Options, whole: bool, section: &str, text: &str) -> Outcome<(
     Ok(())
 }
 
-/// As it was typed, for whoever wants to do the same.
+/// What to type in any checkout to do the same, wherever this one lies.
 fn command() -> String {
-    std::env::args().collect::<Vec<_>>().join(" ")
+    let built = "target/release/bench".to_owned();
+    std::iter::once(built).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }
 
 fn failed(problem: &Problem) -> ExitCode {

@@ -33,7 +33,16 @@ impl Hasher for SerialHasher {
 /// Idle connections by the serial of their endpoint.
 #[derive(Default)]
 pub(crate) struct IdleConnections {
-    by_endpoint: RefCell<HashMap<u64, Vec<Idle>, BuildHasherDefault<SerialHasher>>>,
+    by_endpoint: RefCell<HashMap<u64, Kept, BuildHasherDefault<SerialHasher>>>,
+}
+
+/// What is idle at one endpoint.
+#[derive(Default)]
+struct Kept {
+    idle: Vec<Idle>,
+    /// A connection came or went since the last sweep: room for it is wanted again soon, although nothing is
+    /// idle at this moment.
+    in_use: bool,
 }
 
 struct Idle {
@@ -52,8 +61,9 @@ impl IdleConnections {
         strict: bool,
     ) -> Option<Upstream> {
         let mut pools = self.by_endpoint.borrow_mut();
-        let idle = pools.get_mut(&endpoint.serial)?;
-        while let Some(Idle { mut upstream, until }) = idle.pop() {
+        let kept = pools.get_mut(&endpoint.serial)?;
+        kept.in_use = true;
+        while let Some(Idle { mut upstream, until }) = kept.idle.pop() {
             let alive = until > now
                 && upstream.may_go_on(pool, now)
                 && upstream.stream.is_quiet()
@@ -73,17 +83,18 @@ impl IdleConnections {
             return;
         }
         let mut pools = self.by_endpoint.borrow_mut();
-        let idle = pools.entry(endpoint.serial).or_default();
-        if idle.len() < pool.keep_alive.idle as usize {
-            idle.push(Idle { upstream, until: now + pool.keep_alive.idle_timeout });
+        let kept = pools.entry(endpoint.serial).or_default();
+        kept.in_use = true;
+        if kept.idle.len() < pool.keep_alive.idle as usize {
+            kept.idle.push(Idle { upstream, until: now + pool.keep_alive.idle_timeout });
         }
     }
 
     /// Closes what was idle for too long, or was closed by the other side.
     pub(crate) fn sweep(&self, now: Moment) {
-        self.by_endpoint.borrow_mut().retain(|_, idle| {
-            idle.retain_mut(|idle| idle.until > now && idle.upstream.stream.is_quiet());
-            !idle.is_empty()
+        self.by_endpoint.borrow_mut().retain(|_, kept| {
+            kept.idle.retain_mut(|idle| idle.until > now && idle.upstream.stream.is_quiet());
+            std::mem::take(&mut kept.in_use) || !kept.idle.is_empty()
         });
     }
 
@@ -95,5 +106,39 @@ impl IdleConnections {
     /// Closes all connections.
     pub(crate) fn clear(&self) {
         self.by_endpoint.borrow_mut().clear();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+mod tests {
+    use haechi_model::{EndpointId, EndpointState};
+
+    use super::*;
+    use crate::stream::Stream;
+
+    /// A sweep while the only connection was in use gave back the endpoint's room: an allocation a second.
+    #[tokio::test]
+    async fn room_outlives_a_sweep_while_its_connection_is_in_use() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = format!("pools: {{ web: {{ endpoints: {{ a: \"{address}\" }} }} }}");
+        let snapshot = haechi_config::compile(&config).snapshot.expect("the config compiles");
+        let pool = &snapshot.pools[0];
+        let id = EndpointId { pool: "web".into(), endpoint: "a".into() };
+        let endpoint = LiveEndpoint::new(id, address, EndpointState::default(), 1);
+        let now = Moment::from_nanos(1);
+        let stream = Stream::connect(address).await.unwrap();
+        let connections = IdleConnections::default();
+        let room = || connections.by_endpoint.borrow().get(&endpoint.serial).map(|kept| kept.idle.capacity());
+
+        connections.give(Upstream { stream, reused: false, born: now, requests: 0 }, &endpoint, pool, now);
+        let had = room();
+        let used = connections.take(&endpoint, pool, now, true).expect("it is alive");
+        connections.sweep(now);
+        assert_eq!(room(), had);
+        drop(used);
+        connections.sweep(now);
+        assert_eq!(room(), None, "nobody came for a whole sweep");
     }
 }
