@@ -10,6 +10,7 @@ mod moment;
 mod names;
 mod pool;
 mod snapshot;
+mod virtual_router;
 
 pub use fault::{Fault, Side};
 pub use health::{AdminOrigin, AdminState, EndpointState, Health};
@@ -18,9 +19,16 @@ pub use listener::{
     Route, TcpListener,
 };
 pub use moment::Moment;
-pub use names::{EndpointId, EndpointName, ListenerName, PoolName, Zone};
+pub use names::{
+    EndpointId, EndpointName, GroupName, InterfaceName, ListenerName, PeerName, PoolName, ProgramName,
+    VirtualRouterName, Zone,
+};
 pub use pool::{
     Algorithm, BodyMatch, Endpoint, HealthCheck, PassiveCheck, Pool, Probe, ProbeTls, Queue, Retry, RetryOn,
     SourceMask, StatusRange, UpstreamKeepAlive, UpstreamTimeouts,
 };
 pub use snapshot::{Admin, Node, PoolIndex, Snapshot};
+pub use virtual_router::{
+    Announcing, Checksum, Mover, Peer, Track, TrackEffect, TrackedInterface, TrackedPool, TrackedProgram,
+    TrackedRequests, Transport, VirtualAddress, VirtualRouter,
+};

@@ -3,11 +3,13 @@
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A point in monotonic time: nanoseconds since an origin that the shell chose (process start).
 ///
 /// Cores take it as an argument and never ask for it, so a test can pass any time and a recording replays
-/// exactly. Arithmetic saturates: 2⁶⁴ ns are 584 years.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+/// exactly. Arithmetic saturates: 2⁶⁴ ns are 584 years. In a recording it is a plain number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Moment(u64);
 
 impl Moment {

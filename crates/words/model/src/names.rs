@@ -65,6 +65,27 @@ name!(
     Zone
 );
 
+name!(
+    /// Key of a virtual router in the `virtualRouters` map.
+    VirtualRouterName
+);
+name!(
+    /// Several virtual routers that move together.
+    GroupName
+);
+name!(
+    /// Another node of the same virtual router, as in its `peers` map.
+    PeerName
+);
+name!(
+    /// A network interface, as the kernel calls it.
+    InterfaceName
+);
+name!(
+    /// Key of a tracked program in the `programs` map.
+    ProgramName
+);
+
 /// An endpoint's identity over all pools, written `pool/endpoint` as in `haechi endpoint drain web/web-1`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct EndpointId {
