@@ -21,6 +21,7 @@ pub(super) fn snapshot(args: &RunArgs) -> Result<Snapshot, Failure> {
         workers: args.workers,
         listeners: vec![listener(bind)],
         pools: vec![pool(args)],
+        virtual_routers: Vec::new(),
         admin: haechi_model::Admin::default(),
     };
     checked(&snapshot)

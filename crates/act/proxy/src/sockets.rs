@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use haechi_model::{ListenerKind, ListenerName, Snapshot};
-use haechi_sys::net::{Speaks, listen};
+use haechi_sys::net::{Presence, Speaks, listen, listen_alone};
 
 type Key = (ListenerName, SocketAddr);
 
@@ -51,7 +51,8 @@ impl fmt::Display for BindError {
             io::ErrorKind::AddrNotAvailable => {
                 write!(
                     f,
-                    "\n  help: no interface of this machine has this address; `ip addr` lists those it has"
+                    "\n  help: no interface of this machine has this address; `ip addr` lists those it has, and one \
+                     that a virtual router moves must stand in its `addresses`"
                 )
             }
             _ => Ok(()),
@@ -67,11 +68,15 @@ impl Sockets {
     pub(crate) fn bind(&self, snapshot: &Snapshot) -> Result<Bound, Vec<BindError>> {
         let mut bound = Bound::default();
         let mut errors = Vec::new();
+        let routers = snapshot.virtual_routers.iter();
+        let roaming: HashSet<IpAddr> =
+            routers.flat_map(|router| router.addresses.iter().map(|one| one.address)).collect();
         for (key, speaks) in wanted(snapshot) {
             if self.open.contains(&key) {
                 continue;
             }
-            match self.bind_one(key.1, speaks) {
+            let presence = if roaming.contains(&key.1.ip()) { Presence::Anywhere } else { Presence::Here };
+            match self.bind_one(key.1, speaks, presence) {
                 Ok(sockets) => bound.0.push((key, sockets)),
                 Err(error) => errors.push(BindError { listener: key.0, address: key.1, error }),
             }
@@ -79,13 +84,18 @@ impl Sockets {
         if errors.is_empty() { Ok(bound) } else { Err(errors) }
     }
 
-    fn bind_one(&self, address: SocketAddr, speaks: Speaks) -> io::Result<Vec<TcpListener>> {
+    fn bind_one(
+        &self,
+        address: SocketAddr,
+        speaks: Speaks,
+        presence: Presence,
+    ) -> io::Result<Vec<TcpListener>> {
         // SO_REUSEPORT would let two haechi of one user share a port, each with half of the connections and
         // neither knowing: a socket without it finds out first. A listener of our own may move its name.
         if !self.open.iter().any(|(_, open)| *open == address) {
-            drop(haechi_sys::net::listen_alone(address)?);
+            drop(listen_alone(address, presence)?);
         }
-        (0..self.workers).map(|_| listen(address, speaks)).collect()
+        (0..self.workers).map(|_| listen(address, speaks, presence)).collect()
     }
 
     /// Takes new sockets over; gives them by worker.
@@ -115,4 +125,66 @@ fn wanted(snapshot: &Snapshot) -> impl Iterator<Item = (Key, Speaks)> {
         };
         listener.bind.iter().map(move |address| ((listener.name.clone(), *address), speaks))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU8;
+    use std::time::Duration;
+
+    use haechi_model::{
+        Announcing, Checksum, Listener, Mover, PoolIndex, TcpListener, Track, Transport, VirtualAddress,
+        VirtualRouter,
+    };
+
+    use super::*;
+
+    /// Addresses for documentation (RFC 5737), which no machine has.
+    const VIRTUAL: [u8; 4] = [192, 0, 2, 1];
+    const OTHER: [u8; 4] = [192, 0, 2, 2];
+
+    fn router(address: IpAddr) -> VirtualRouter {
+        VirtualRouter {
+            name: "edge".into(),
+            id: NonZeroU8::MIN,
+            interface: "eth0".into(),
+            addresses: vec![VirtualAddress { address, prefix: 24 }],
+            priority: NonZeroU8::MIN,
+            advertisement_interval: Duration::from_millis(100),
+            preempt: true,
+            preempt_delay: Duration::ZERO,
+            startup_delay: Duration::ZERO,
+            transport: Transport::Vrrp { source: None, peers: Vec::new(), checksum: Checksum::Auto },
+            mover: Mover::Netlink,
+            virtual_mac: false,
+            announce: Announcing::default(),
+            track: Track::default(),
+            group: None,
+            drain: Duration::ZERO,
+        }
+    }
+
+    fn listener(ip: [u8; 4], port: u16) -> Listener {
+        let kind = ListenerKind::Tcp(TcpListener { pool: PoolIndex(0), idle_timeout: Duration::ZERO });
+        Listener { name: "db".into(), bind: vec![(ip, port).into()], kind, max_connections: None }
+    }
+
+    #[test]
+    fn a_virtual_address_is_stood_on_wherever_it_is_now() {
+        let sockets = Sockets::new(2);
+        let mut snapshot = Snapshot { listeners: vec![listener(VIRTUAL, 8080)], ..Snapshot::default() };
+        let refused = sockets.bind(&snapshot).unwrap_err();
+        assert_eq!(refused[0].error.kind(), io::ErrorKind::AddrNotAvailable);
+        assert!(refused[0].to_string().contains("must stand in its `addresses`"), "{}", refused[0]);
+
+        snapshot.virtual_routers = vec![router(IpAddr::from(VIRTUAL))];
+        let bound = sockets.bind(&snapshot).unwrap();
+        assert_eq!(bound.0[0].1.len(), 2, "a socket for each worker");
+
+        snapshot.listeners[0].bind.push((OTHER, 8080).into());
+        drop(bound);
+        let refused = sockets.bind(&snapshot).unwrap_err();
+        assert_eq!(refused.len(), 1);
+        assert_eq!(refused[0].address.ip(), IpAddr::from(OTHER), "a mistyped address is still noticed");
+    }
 }

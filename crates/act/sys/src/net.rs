@@ -23,6 +23,16 @@ pub enum Speaks {
     Anyone,
 }
 
+/// Where the address of a listening socket is when it is bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Presence {
+    /// On an interface of this machine: the kernel refuses any other, which is how a mistyped one is noticed.
+    Here,
+    /// Here or on another node, because a virtual router moves it (`IP_FREEBIND`, ip(7)). What connects while
+    /// it is elsewhere goes there; when it comes, the socket already listens.
+    Anywhere,
+}
+
 /// Opens a non-blocking listening socket; several may stand on one address (`SO_REUSEPORT`).
 ///
 /// `TCP_NODELAY` is set here because accepted sockets inherit it on Linux, which saves a system call for
@@ -30,12 +40,8 @@ pub enum Speaks {
 ///
 /// # Errors
 /// What the kernel says: in use, not permitted, not available.
-pub fn listen(address: SocketAddr, speaks: Speaks) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
+pub fn listen(address: SocketAddr, speaks: Speaks, presence: Presence) -> io::Result<TcpListener> {
+    let socket = unbound(address, presence)?;
     socket.set_reuse_port(true)?;
     socket.set_tcp_nodelay(true)?;
     if speaks == Speaks::ClientFirst {
@@ -51,14 +57,22 @@ pub fn listen(address: SocketAddr, speaks: Speaks) -> io::Result<TcpListener> {
 ///
 /// # Errors
 /// What the kernel says: in use, not permitted, not available.
-pub fn listen_alone(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn listen_alone(address: SocketAddr, presence: Presence) -> io::Result<TcpListener> {
+    let socket = unbound(address, presence)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn unbound(address: SocketAddr, presence: Presence) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    Ok(socket.into())
+    if presence == Presence::Anywhere {
+        if address.is_ipv6() { socket.set_freebind_v6(true)? } else { socket.set_freebind_v4(true)? }
+    }
+    Ok(socket)
 }
 
 /// Lets the kernel hold a connection back until its first bytes are there, for a second at most. Neither
@@ -157,4 +171,40 @@ pub fn end_writing(socket: impl AsFd) {
 pub fn reset_on_close(socket: impl AsFd) {
     // If it fails, the peer gets a FIN and must trust its framing.
     let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Addresses for documentation (RFC 5737, RFC 3849), which no machine has.
+    const ELSEWHERE: [&str; 2] = ["192.0.2.1:0", "[2001:db8::1]:0"];
+
+    #[test]
+    fn an_address_of_another_node_is_taken_only_if_it_may_come() {
+        for address in ELSEWHERE {
+            let address: SocketAddr = address.parse().unwrap();
+            for speaks in [Speaks::ClientFirst, Speaks::Anyone] {
+                let refused = listen(address, speaks, Presence::Here).unwrap_err();
+                assert_eq!(refused.kind(), io::ErrorKind::AddrNotAvailable, "{address}");
+                let socket = listen(address, speaks, Presence::Anywhere).unwrap();
+                assert_eq!(socket.local_addr().unwrap().ip(), address.ip());
+            }
+            let refused = listen_alone(address, Presence::Here).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AddrNotAvailable, "{address}");
+            let alone = listen_alone(address, Presence::Anywhere).unwrap().local_addr().unwrap();
+            assert_ne!(alone.port(), 0, "the kernel gave it a port");
+        }
+    }
+
+    #[test]
+    fn an_address_that_may_come_is_still_not_shared_unasked() {
+        let first = listen_alone("192.0.2.1:0".parse().unwrap(), Presence::Anywhere).unwrap();
+        let taken = listen_alone(first.local_addr().unwrap(), Presence::Anywhere);
+        // Bound alone is not listening: only a listening socket makes its address taken (SO_REUSEADDR).
+        assert!(taken.is_ok());
+        let serving = listen("192.0.2.1:0".parse().unwrap(), Speaks::Anyone, Presence::Anywhere).unwrap();
+        let refused = listen_alone(serving.local_addr().unwrap(), Presence::Anywhere).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+    }
 }

@@ -110,6 +110,7 @@ fn head(snapshot: &Snapshot) -> Vec<Field> {
         admin: snapshot.admin.clone(),
         listeners: Vec::new(),
         pools: Vec::new(),
+        virtual_routers: Vec::new(),
     };
     fields(write::root(&rest)).into_iter().filter(|field| field.key != "pools").collect()
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
-use crate::{Listener, Pool, PoolName, Zone};
+use crate::{Listener, Pool, PoolName, VirtualRouter, Zone};
 
 /// A checked config. Everything in it refers to something that exists.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -16,6 +16,8 @@ pub struct Snapshot {
     pub listeners: Vec<Listener>,
     /// In the order of the config.
     pub pools: Vec<Pool>,
+    /// In the order of the config; one that spreads its addresses stands here as several.
+    pub virtual_routers: Vec<VirtualRouter>,
     /// Where the admin API listens besides its Unix socket.
     pub admin: Admin,
 }

@@ -32,7 +32,14 @@ pub(crate) fn snapshot(root: &tree::Node<'_>, report: &mut Report) -> Option<Sna
     root.done();
     clash::check(&binds, admin.ok(), report);
     references.unused(&spans, report);
-    Some(Snapshot { node, workers, listeners, pools, admin: Admin { listen: admin.ok() } })
+    Some(Snapshot {
+        node,
+        workers,
+        listeners,
+        pools,
+        virtual_routers: Vec::new(),
+        admin: Admin { listen: admin.ok() },
+    })
 }
 
 fn node(root: &Object<'_, '_>, report: &mut Report) -> Node {

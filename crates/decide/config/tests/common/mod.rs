@@ -278,6 +278,7 @@ pub(crate) fn snapshot() -> impl Strategy<Value = Snapshot> {
                 workers: workers.and_then(NonZeroU16::new),
                 listeners,
                 pools: pools.clone(),
+                virtual_routers: Vec::new(),
                 admin: Admin { listen: admin.then(|| SocketAddr::from(([127, 0, 0, 1], 7070))) },
             })
         },
