@@ -8,6 +8,7 @@ mod patience;
 mod requests;
 mod responses;
 mod storm;
+mod uploads;
 
 use std::net::SocketAddr;
 use std::time::Duration;

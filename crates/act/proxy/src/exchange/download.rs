@@ -4,17 +4,12 @@ use std::task::{Context, Poll, ready};
 
 use haechi_http1::{Body, Downstream, Framing, Parsed, head_end};
 use haechi_model::{Algorithm, Fault, HttpLimits, Moment};
-use haechi_sys::pipe::Pipe;
 
 use super::flow::{Flow, Wait};
 use super::retry::{Failure, Stage, Told};
+use super::splice::{Broken, Moved, Splice};
 use super::take_from_budget;
-use crate::buffers::HOT;
-use crate::stream::Spliced;
 use crate::worker::{Scratch, Worker};
-
-/// Bodies with more than this left go through a pipe in the kernel; below it copying is cheaper.
-const SPLICE_FROM: u64 = HOT as u64;
 
 /// What a response may measure. All its interim heads together have the measure of one, or an endpoint could
 /// send them for ever.
@@ -33,7 +28,7 @@ pub(super) struct Download {
     /// Bytes for the client that it did not take at once, from `flushed` on.
     pending: Vec<u8>,
     flushed: usize,
-    pipe: Option<Pipe>,
+    splice: Splice,
     pub(super) status: u16,
     pub(super) head_at: Option<Moment>,
     pub(super) reusable: bool,
@@ -79,16 +74,13 @@ impl Download {
     }
 
     pub(super) fn waits_for_client(&self) -> Option<Wait> {
-        let in_pipe = self.pipe.as_ref().is_some_and(|pipe| pipe.held() > 0);
-        (self.flushing() || in_pipe).then_some(Wait::ClientToTake)
+        (self.flushing() || self.splice.holds()).then_some(Wait::ClientToTake)
     }
 
     /// Gives memory back to the worker.
-    pub(super) fn give_back(self, worker: &Worker) {
+    pub(super) fn give_back(mut self, worker: &Worker) {
         worker.buffers.give_vector(self.pending);
-        if let Some(pipe) = self.pipe {
-            worker.buffers.give_pipe(pipe);
-        }
+        self.splice.give_back(worker);
     }
 }
 
@@ -107,12 +99,11 @@ impl Flow<'_> {
             if self.download.phase == Phase::Done {
                 return Ok(Poll::Ready(()));
             }
-            if self.should_splice() {
-                match self.poll_splice(cx) {
-                    Poll::Pending => return Ok(Poll::Pending),
-                    Poll::Ready(Ok(())) => continue,
-                    Poll::Ready(Err(fault)) => return Err(self.failure(fault)),
-                }
+            match self.poll_splice(cx) {
+                Some(Poll::Pending) => return Ok(Poll::Pending),
+                Some(Poll::Ready(Ok(()))) => continue,
+                Some(Poll::Ready(Err(fault))) => return Err(self.failure(fault)),
+                None => {}
             }
             let worker = self.worker;
             let step = worker.buffers.with_hot(|hot| match self.upstream.stream.poll_read(cx, hot) {
@@ -355,60 +346,25 @@ impl Flow<'_> {
         Ok(())
     }
 
-    fn should_splice(&mut self) -> bool {
-        if self.download.pipe.is_some() {
-            return true;
+    /// Moves the rest of a large body inside the kernel, if it goes that way.
+    fn poll_splice(&mut self, cx: &mut Context<'_>) -> Option<Poll<Result<(), Fault>>> {
+        let download = &mut self.download;
+        let body = download.body.as_mut().filter(|_| download.phase == Phase::Body)?;
+        if !download.splice.takes(body, self.worker) {
+            return None;
         }
-        let left = self.download.body.as_ref().and_then(Body::known_left).unwrap_or(0);
-        if self.download.phase == Phase::Body && left > SPLICE_FROM {
-            self.download.pipe = self.worker.buffers.take_pipe();
+        let mut moved = Moved::default();
+        let (from, to) = (&mut self.upstream.stream, &mut self.client.stream);
+        let done = download.splice.poll(cx, from, to, body, &mut moved);
+        download.bytes += moved.taken;
+        self.moved |= moved.any();
+        if matches!(done, Poll::Ready(Ok(()))) {
+            download.splice.give_back(self.worker);
+            self.after_body(0);
         }
-        self.download.pipe.is_some()
-    }
-
-    /// Moves a body of known length inside the kernel.
-    fn poll_splice(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
-        let Some(mut pipe) = self.download.pipe.take() else { return Poll::Ready(Ok(())) };
-        let done = self.poll_pipe(cx, &mut pipe);
-        if matches!(done, Poll::Ready(Ok(()))) && pipe.held() == 0 {
-            self.worker.buffers.give_pipe(pipe);
-        } else {
-            self.download.pipe = Some(pipe);
-        }
-        done
-    }
-
-    fn poll_pipe(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<Result<(), Fault>> {
-        loop {
-            let left = self.download.body.as_ref().and_then(Body::known_left).unwrap_or(0);
-            let mut waits = false;
-            if left > 0 && pipe.has_room() {
-                let limit = usize::try_from(left).unwrap_or(usize::MAX);
-                match self.upstream.stream.poll_splice_in(cx, pipe, limit) {
-                    Poll::Ready(Ok(Spliced::Bytes(0)) | Err(_)) => return Poll::Ready(Err(Fault::Truncated)),
-                    Poll::Ready(Ok(Spliced::PipeFull)) => {}
-                    Poll::Ready(Ok(Spliced::Bytes(count))) => {
-                        self.moved = true;
-                        self.download.bytes += count as u64;
-                        if let Some(body) = &mut self.download.body {
-                            body.skip(count as u64);
-                        }
-                    }
-                    Poll::Pending => waits = true,
-                }
-            }
-            let more = self.download.body.as_ref().is_some_and(|body| !body.is_done());
-            if pipe.held() > 0 {
-                match ready!(self.client.stream.poll_splice_out(cx, pipe, more)) {
-                    Ok(count) if count > 0 => self.moved = true,
-                    Ok(_) | Err(_) => return Poll::Ready(Err(Fault::ClientGone)),
-                }
-            } else if !more {
-                self.after_body(0);
-                return Poll::Ready(Ok(()));
-            } else if waits {
-                return Poll::Pending;
-            }
-        }
+        Some(done.map_err(|broken| match broken {
+            Broken::Source => Fault::Truncated,
+            Broken::Sink => Fault::ClientGone,
+        }))
     }
 }

@@ -212,7 +212,8 @@ impl<'a> Flow<'a> {
     }
 
     /// Gives memory back to the worker.
-    pub(super) fn give_back(self) {
+    pub(super) fn give_back(mut self) {
+        self.upload.splice.give_back(self.worker);
         self.download.give_back(self.worker);
     }
 }

@@ -3,6 +3,7 @@
 mod download;
 mod flow;
 mod retry;
+mod splice;
 mod upload;
 
 use std::rc::Rc;

@@ -7,6 +7,7 @@ use haechi_model::Fault;
 
 use super::flow::{Flow, Wait};
 use super::retry::{Failure, REPLAY};
+use super::splice::{Broken, Moved, Splice};
 use crate::admit::take_body;
 
 /// How far the upload is.
@@ -18,6 +19,7 @@ pub(super) struct Upload {
     refused: bool,
     /// The beginning was dropped, so it can't be sent again.
     pub(super) forgotten: bool,
+    pub(super) splice: Splice,
     pub(super) bytes: u64,
 }
 
@@ -29,7 +31,10 @@ impl Flow<'_> {
 
     /// Everything went to the endpoint.
     pub(super) fn upload_complete(&self) -> bool {
-        !self.upload.refused && self.upload.at == self.request.sent.len() && self.request.body.is_done()
+        !self.upload.refused
+            && self.upload.at == self.request.sent.len()
+            && self.request.body.is_done()
+            && !self.upload.splice.holds()
     }
 
     /// Sends what can be sent. Says who is waited for, if anybody.
@@ -56,11 +61,40 @@ impl Flow<'_> {
                 self.upload.at = 0;
                 self.upload.forgotten = true;
             }
+            match self.poll_body_inside(cx)? {
+                Some(Poll::Pending) if self.upload.splice.holds() => return Ok(Some(Wait::EndpointToTake)),
+                Some(Poll::Pending) => return Ok(Some(Wait::ClientToSend)),
+                Some(Poll::Ready(())) => continue,
+                None => {}
+            }
             if self.poll_body(cx)?.is_pending() {
                 return Ok(Some(Wait::ClientToSend));
             }
         }
         Ok(None)
+    }
+
+    /// Moves the rest of a large body inside the kernel, if it goes that way: once it can't be sent again
+    /// anyway, nobody needs to see it.
+    fn poll_body_inside(&mut self, cx: &mut Context<'_>) -> Result<Option<Poll<()>>, Failure> {
+        let upload = &mut self.upload;
+        if !upload.forgotten || !upload.splice.takes(&self.request.body, self.worker) {
+            return Ok(None);
+        }
+        let mut moved = Moved::default();
+        let (from, to) = (&mut self.client.stream, &mut self.upstream.stream);
+        let done = upload.splice.poll(cx, from, to, &mut self.request.body, &mut moved);
+        upload.bytes += moved.given;
+        self.moved |= moved.any();
+        match done {
+            Poll::Pending => return Ok(Some(Poll::Pending)),
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(Broken::Source)) => return Err(self.failure(Fault::ClientGone)),
+            // An answer may be waiting behind the broken pipe: the download decides.
+            Poll::Ready(Err(Broken::Sink)) => upload.refused = true,
+        }
+        upload.splice.give_back(self.worker);
+        Ok(Some(Poll::Ready(())))
     }
 
     /// Takes the next bytes of the body from the client.
