@@ -48,20 +48,21 @@ impl FieldName {
     #[inline]
     pub(crate) fn of(name: &[u8]) -> Self {
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-        match name.len() {
-            2 if is(b"te") => Self::Te,
-            4 if is(b"host") => Self::Host,
-            6 if is(b"expect") => Self::Expect,
-            7 if is(b"upgrade") => Self::Upgrade,
-            9 if is(b"x-real-ip") || is(b"forwarded") => Self::Forwarding,
-            10 if is(b"connection") => Self::Connection,
-            10 if is(b"keep-alive") => Self::HopByHop,
-            14 if is(b"content-length") => Self::ContentLength,
-            16 if is(b"proxy-connection") => Self::HopByHop,
-            17 if is(b"transfer-encoding") => Self::TransferEncoding,
-            len if len > 12 && name[0] | 0x20 == b'x' && name[..12].eq_ignore_ascii_case(b"x-forwarded-") => {
-                Self::Forwarding
-            }
+        let Some(first) = name.first() else { return Self::Other };
+        // Length and first letter tell nearly all others apart before any name is compared.
+        match (name.len(), first | 0x20) {
+            (2, b't') if is(b"te") => Self::Te,
+            (4, b'h') if is(b"host") => Self::Host,
+            (6, b'e') if is(b"expect") => Self::Expect,
+            (7, b'u') if is(b"upgrade") => Self::Upgrade,
+            (9, b'f') if is(b"forwarded") => Self::Forwarding,
+            (9, b'x') if is(b"x-real-ip") => Self::Forwarding,
+            (10, b'c') if is(b"connection") => Self::Connection,
+            (10, b'k') if is(b"keep-alive") => Self::HopByHop,
+            (14, b'c') if is(b"content-length") => Self::ContentLength,
+            (16, b'p') if is(b"proxy-connection") => Self::HopByHop,
+            (17, b't') if is(b"transfer-encoding") => Self::TransferEncoding,
+            (13.., b'x') if name[..12].eq_ignore_ascii_case(b"x-forwarded-") => Self::Forwarding,
             _ => Self::Other,
         }
     }

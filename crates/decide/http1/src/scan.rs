@@ -1,4 +1,4 @@
-//! Byte classes, and finding the end of a value eight bytes at a time.
+//! Byte classes, and finding the end of a value a block at a time.
 
 use crate::HeadError;
 
@@ -54,39 +54,42 @@ pub(crate) fn is_host(byte: u8) -> bool {
 #[inline]
 pub(crate) fn token(bytes: &[u8]) -> (usize, bool) {
     let mut seen = 0;
-    let end = bytes.iter().position(|byte| {
+    let mut len = 0;
+    while let Some(byte) = bytes.get(len) {
         let class = CLASS[usize::from(*byte)];
-        seen |= class & if class & TOKEN == 0 { 0 } else { UNDERSCORE };
-        class & TOKEN == 0
-    });
-    (end.unwrap_or(bytes.len()), seen != 0)
+        if class & TOKEN == 0 {
+            break;
+        }
+        seen |= class;
+        len += 1;
+    }
+    (len, seen & UNDERSCORE != 0)
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
+/// Bytes looked at together: what one vector register of every x86-64 and every ARM64 holds.
+const BLOCK: usize = 16;
 
 /// Position of the first byte from `from` on that may not stand in a field value (a control character but
 /// HTAB, or DEL): in a well-formed line that is its CR.
 #[inline]
 pub(crate) fn value_end(buf: &[u8], mut from: usize) -> Option<usize> {
     loop {
-        while let Some(block) = buf.get(from..from + 8).and_then(|b| <[u8; 8]>::try_from(b).ok()) {
-            let word = u64::from_le_bytes(block);
-            let below = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-            let del = word ^ (ONES * 0x7f);
-            let del = del.wrapping_sub(ONES) & !del & HIGH;
-            let found = below | del;
-            if found != 0 {
-                // Borrows make false marks only above a true one, so the lowest mark is exact.
-                from += (found.trailing_zeros() / 8) as usize;
-                break;
-            }
-            from += 8;
+        // Without a branch within the block, so that the compiler compares all its bytes at once.
+        while let Some(block) = buf.get(from..from + BLOCK)
+            && !block.iter().fold(false, |any, byte| any | (*byte < 0x20) | (*byte == 0x7f))
+        {
+            from += BLOCK;
         }
-        match buf.get(from)? {
-            b'\t' => from += 1,
-            byte if *byte < 0x20 || *byte == 0x7f => return Some(from),
-            _ => from += 1,
+        loop {
+            match *buf.get(from)? {
+                // Rare, and the blocks behind it are as good as those before it.
+                b'\t' => {
+                    from += 1;
+                    break;
+                }
+                byte if byte < 0x20 || byte == 0x7f => return Some(from),
+                _ => from += 1,
+            }
         }
     }
 }
