@@ -177,8 +177,8 @@ pub fn reset_on_close(socket: impl AsFd) {
 mod tests {
     use super::*;
 
-    /// Addresses for documentation (RFC 5737, RFC 3849), which no machine has.
-    const ELSEWHERE: [&str; 2] = ["192.0.2.1:0", "[2001:db8::1]:0"];
+    /// Addresses for documentation (RFC 5737, RFC 3849): a machine that has one is set up wrongly.
+    const ELSEWHERE: [&str; 2] = ["203.0.113.1:0", "[2001:db8::1]:0"];
 
     #[test]
     fn an_address_of_another_node_is_taken_only_if_it_may_come() {
@@ -199,11 +199,11 @@ mod tests {
 
     #[test]
     fn an_address_that_may_come_is_still_not_shared_unasked() {
-        let first = listen_alone("192.0.2.1:0".parse().unwrap(), Presence::Anywhere).unwrap();
+        let first = listen_alone("203.0.113.1:0".parse().unwrap(), Presence::Anywhere).unwrap();
         let taken = listen_alone(first.local_addr().unwrap(), Presence::Anywhere);
         // Bound alone is not listening: only a listening socket makes its address taken (SO_REUSEADDR).
         assert!(taken.is_ok());
-        let serving = listen("192.0.2.1:0".parse().unwrap(), Speaks::Anyone, Presence::Anywhere).unwrap();
+        let serving = listen("203.0.113.1:0".parse().unwrap(), Speaks::Anyone, Presence::Anywhere).unwrap();
         let refused = listen_alone(serving.local_addr().unwrap(), Presence::Anywhere).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
     }
