@@ -24,8 +24,6 @@ mod election;
 mod hearing;
 mod joining;
 mod moves;
-#[cfg(test)]
-mod tests;
 mod tracking;
 
 use std::borrow::Borrow;

@@ -23,17 +23,28 @@ impl Router {
             self.hear_itself(now, until, out);
             return;
         }
-        let same_addresses = self.compare_addresses(now, source, said, until, out);
-        if said.version == Version::V2 {
-            let text = || format!("{source} speaks VRRPv2 and can't hear us; it must speak version 3");
-            self.alarms.raise(now, AlarmKind::OldVersion, Some(source), Some(until), text, out);
-            // One that says everything twice hears us; one with other addresses is another virtual router
-            // that has the same number by chance, and RFC 9568 §7.1 would discard it unread.
-            if !same_addresses || self.election.follows_v3(source) {
-                return;
-            }
+        // One that says everything twice (RFC 5798 §8.4) hears us: its other words count.
+        if said.version == Version::V2 && self.election.follows_v3(source) {
+            return;
         }
-        self.compare_priority(now, source, said, until, out);
+        let same = self.has_addresses(said);
+        // RFC 9568 §7.1 discards version 2 unread. A router that has our addresses too is the one that we
+        // replace; any other has the same number by chance.
+        if said.version == Version::V3 || same {
+            self.decide(now, source, said, until, out);
+            self.compare_priority(now, source, said, until, out);
+        }
+        self.complain(now, source, said, same, until, out);
+    }
+
+    fn decide(
+        &mut self,
+        now: Moment,
+        source: IpAddr,
+        said: &Advertisement,
+        until: Moment,
+        out: &mut Vec<Output>,
+    ) {
         match (self.state, said.priority) {
             (State::Backup, RESIGNED) => {
                 let own = self.own(now);
@@ -97,25 +108,34 @@ impl Router {
         }
     }
 
-    fn compare_addresses(
+    fn has_addresses(&self, said: &Advertisement) -> bool {
+        let ours = &self.settings.addresses;
+        let known = |address: &IpAddr| ours.contains(address);
+        *ours == said.addresses || (ours.len() == said.addresses.len() && said.addresses.iter().all(known))
+    }
+
+    /// What is wrong with a message, whatever it does to the election.
+    fn complain(
         &mut self,
         now: Moment,
         source: IpAddr,
         said: &Advertisement,
+        same: bool,
         until: Moment,
         out: &mut Vec<Output>,
-    ) -> bool {
-        let ours = &self.settings.addresses;
-        let known = |address: &IpAddr| ours.contains(address);
-        let same = *ours == said.addresses
-            || (ours.len() == said.addresses.len() && said.addresses.iter().all(known));
+    ) {
+        let (by, until) = (Some(source), Some(until));
         if same {
             self.alarms.end_of(AlarmKind::AddressMismatch, source, out);
         } else {
+            let ours = &self.settings.addresses;
             let text = || format!("{source} advertises {:?}, and we have {ours:?}", said.addresses);
-            self.alarms.raise(now, AlarmKind::AddressMismatch, Some(source), Some(until), text, out);
+            self.alarms.raise(now, AlarmKind::AddressMismatch, by, until, text, out);
         }
-        same
+        if said.version == Version::V2 {
+            let text = || format!("{source} speaks VRRPv2 and can't hear us; it must speak version 3");
+            self.alarms.raise(now, AlarmKind::OldVersion, by, until, text, out);
+        }
     }
 
     fn compare_priority(
