@@ -6,7 +6,6 @@
 //!
 //! Needs no right: a socket's addresses are no secret inside its network namespace.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rustix::net::netlink::SOCK_DIAG;
@@ -97,8 +96,8 @@ pub fn on(address: IpAddr) -> Result<Vec<Flow>, Refused> {
 ///
 /// # Errors
 /// As [`on`].
-pub fn count(address: IpAddr) -> io::Result<usize> {
-    Ok(on(address)?.len())
+pub fn count(address: IpAddr) -> Result<usize, Refused> {
+    on(address).map(|flows| flows.len())
 }
 
 fn flows_of_the_other_family(family: Family, address: IpAddr, refused: &Refused) -> bool {
@@ -156,6 +155,7 @@ fn host_at(body: &[u8; ANSWER], at: usize, v4: bool) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::net::{TcpListener, TcpStream};
 
     use proptest::prelude::*;
@@ -202,7 +202,7 @@ mod tests {
         flows[0].0.shutdown(std::net::Shutdown::Write).unwrap();
         // The end arrives on loopback before the call returns, or a moment later.
         let mut one = [0];
-        assert_eq!(io::Read::read(&mut &flows[0].1, &mut one).unwrap(), 0);
+        assert_eq!((&flows[0].1).read(&mut one).unwrap(), 0);
         assert_eq!(of(&listener, "127.77.2.1")[0].state, FlowState::CloseWait);
         drop(flows);
         assert_eq!(of(&listener, "127.77.2.1"), []);

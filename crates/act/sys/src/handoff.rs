@@ -22,7 +22,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use haechi_model::Moment;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -30,6 +30,7 @@ use rustix::net::{
 };
 
 use crate::clock;
+use crate::waiting::wait;
 
 /// Most descriptors of one message: `SCM_MAX_FD` in Linux, which refuses one more with `EINVAL`.
 const BATCH: usize = 253;
@@ -220,25 +221,6 @@ impl Wire<'_> {
                 Err(Errno::INTR) => {}
                 other => return Ok(other?),
             }
-        }
-    }
-}
-
-/// Waits until a descriptor is ready.
-///
-/// # Errors
-/// `TimedOut` at the deadline.
-pub(crate) fn wait(descriptor: BorrowedFd<'_>, ready: PollFlags, deadline: Moment) -> io::Result<()> {
-    loop {
-        let left = deadline.since(clock::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        let left = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
-        match poll(&mut [PollFd::from_borrowed_fd(descriptor, ready)], Some(&left)) {
-            Ok(0) | Err(Errno::INTR) => {}
-            Ok(_) => return Ok(()),
-            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -25,5 +25,6 @@ pub mod raw;
 pub mod scheduling;
 pub mod service;
 pub mod sysctl;
+mod waiting;
 
 pub use mac::{Family, Mac, NoMac};

@@ -14,9 +14,9 @@ use haechi_model::InterfaceName;
 use rustix::event::PollFlags;
 
 use crate::clock;
-use crate::handoff::wait;
 use crate::mac::{Family, Mac};
 use crate::packet::{self, Frames};
+use crate::waiting::wait;
 
 pub use frames::{arp_announcement, unsolicited_advertisement};
 

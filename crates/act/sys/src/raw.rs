@@ -7,8 +7,8 @@
 //! - **The hop limit is told, not judged.** RFC 9568 §5.1.1.3 wants 255, or somebody beyond a router sent it.
 //! - What this node sends by multicast does not come back to it.
 //!
-//! Each socket belongs to one interface. When that goes, sending fails with `ENODEV` or `ENXIO`, and a new socket
-//! is needed when it comes back, because it is another interface then and the group is not joined on it.
+//! Each socket belongs to one interface. When that goes, sending fails, and a new socket is needed when it comes
+//! back, because it is another interface then and the group is not joined on it.
 //!
 //! The `udp` transport needs nothing of this: `std::net::UdpSocket` with [`mark_as_control`] does.
 
@@ -17,6 +17,7 @@ mod control;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use haechi_model::InterfaceName;
@@ -77,6 +78,15 @@ pub struct Received<'a> {
     pub hop_limit: u8,
 }
 
+/// What the kernel tells of a packet, and where in the buffer its payload is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Told {
+    payload: Range<usize>,
+    source: IpAddr,
+    destination: IpAddr,
+    hop_limit: u8,
+}
+
 /// A non-blocking socket for the advertisements of one family on one interface. Readable (poll(2)) when there is
 /// one.
 #[derive(Debug)]
@@ -84,6 +94,7 @@ pub struct Advertisements {
     socket: Socket,
     family: Family,
     interface: u32,
+    hears: Hears,
 }
 
 impl Advertisements {
@@ -106,7 +117,7 @@ impl Advertisements {
             Family::V6 => prepare_v6(&socket, index, hears)?,
         }
         mark(&SockRef::from(&socket), family);
-        Ok(Self { socket, family, interface: index })
+        Ok(Self { socket, family, interface: index, hears })
     }
 
     /// The number that its interface had when it was opened.
@@ -118,9 +129,9 @@ impl Advertisements {
     /// though not necessarily of this interface. Needs no right any more.
     ///
     /// # Errors
-    /// `EINVAL` or `EADDRNOTAVAIL`: the source is no address of this host (yet). `ENETUNREACH`: no way to there.
-    /// `ENETDOWN`: the interface is off. `ENODEV`, `ENXIO`: it is gone. `EPERM`: a firewall said no. `WouldBlock`,
-    /// `ENOBUFS`: its queue is full. `InvalidInput`: another family.
+    /// `ENETUNREACH` with IPv4, `EINVAL` with IPv6: the source is no address of this host (yet). `ENETUNREACH`,
+    /// `ENETDOWN`: the interface is off. `ENODEV`, `ENETUNREACH`: it is gone. `EPERM`: a firewall said no.
+    /// `WouldBlock`, `ENOBUFS`: its queue is full. `InvalidInput`: another family.
     pub fn send(&self, payload: &[u8], source: IpAddr, destination: IpAddr) -> io::Result<()> {
         let control = match (self.family, source, destination) {
             (Family::V4, IpAddr::V4(source), IpAddr::V4(_)) => control::from_v4(self.interface, source),
@@ -144,22 +155,35 @@ impl Advertisements {
     /// `WouldBlock`: there is none yet. `ENETDOWN`: the interface was switched off (told once). `InvalidData`:
     /// no header, which the kernel never lets through.
     pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Received<'a>> {
-        let received = match self.family {
-            Family::V4 => {
-                let (_, length) = recv(&self.socket, &mut *buffer, RecvFlags::empty())?;
-                control::behind_ipv4(buffer.get(..length).unwrap_or_default())
+        loop {
+            let told = match self.family {
+                Family::V4 => {
+                    let (_, length) = recv(&self.socket, &mut *buffer, RecvFlags::empty())?;
+                    control::before_ipv4(buffer.get(..length).unwrap_or_default())
+                }
+                Family::V6 => self.receive_v6(buffer)?,
+            };
+            let headless =
+                || io::Error::new(io::ErrorKind::InvalidData, "an advertisement without its header");
+            let Told { source, destination, hop_limit, payload } = told.ok_or_else(headless)?;
+            if self.is_for_us(destination) {
+                let payload = buffer.get(payload).unwrap_or_default();
+                return Ok(Received { payload, source, destination, hop_limit });
             }
-            Family::V6 => self.receive_v6(buffer)?,
-        };
-        received
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "an advertisement without its header"))
+        }
     }
 
-    fn receive_v6<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<Received<'a>>> {
+    /// An IPv6 socket hears every group that somebody on this host joined, whatever `IPV6_MULTICAST_ALL` says: the
+    /// kernel asks for the membership only if the socket is bound to an address (`raw_v6_match`).
+    fn is_for_us(&self, destination: IpAddr) -> bool {
+        !destination.is_multicast() || (self.hears == Hears::Group && destination == group(self.family))
+    }
+
+    fn receive_v6(&self, buffer: &mut [u8]) -> io::Result<Option<Told>> {
         let mut from: SockAddr = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0).into();
         let mut control = [0; control::SPACE];
         let (length, used) = {
-            let mut payload = [MaybeUninitSlice::new(uninit(&mut *buffer))];
+            let mut payload = [MaybeUninitSlice::new(uninit(buffer))];
             let mut message = MsgHdrMut::new()
                 .with_addr(&mut from)
                 .with_buffers(&mut payload)
@@ -168,11 +192,9 @@ impl Advertisements {
             (length, message.control_len())
         };
         let told = control::told(control.get(..used).unwrap_or_default());
-        let source = from.as_socket_ipv6().map(|from| *from.ip());
-        let payload = buffer.get(..length).unwrap_or_default();
-        Ok(source.zip(told).map(|(source, (destination, hop_limit))| Received {
-            payload,
-            source: source.into(),
+        Ok(from.as_socket_ipv6().zip(told).map(|(from, (destination, hop_limit))| Told {
+            payload: 0..length,
+            source: (*from.ip()).into(),
             destination: destination.into(),
             hop_limit,
         }))

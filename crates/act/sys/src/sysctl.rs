@@ -1,8 +1,8 @@
 //! Settings of the kernel's network below `/proc/sys/net`, changed so that they can be put back.
 //!
-//! Reading takes no right. Writing takes `CAP_NET_ADMIN`; in a container `/proc/sys` is often read-only
-//! (`EROFS`) whatever the rights, and then whoever starts the container sets them. All of these belong to the
-//! network namespace of the calling thread.
+//! Reading takes no right. Writing takes `CAP_NET_ADMIN` or the user root, who owns the files; in a container
+//! `/proc/sys` is often read-only (`EROFS`) whatever the rights, and then whoever starts the container sets them.
+//! All of these belong to the network namespace of the calling thread.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -78,7 +78,7 @@ impl Setting {
     /// Sets it. What is given back puts the old value back when it is dropped.
     ///
     /// # Errors
-    /// As [`get`](Self::get); `PermissionDenied` without `CAP_NET_ADMIN`; `EROFS` in a container that may not;
+    /// As [`get`](Self::get); `PermissionDenied` for others than root without `CAP_NET_ADMIN`; `EROFS` in a container that may not;
     /// `InvalidInput` for a value that the kernel refuses.
     pub fn set(&self, value: i32) -> io::Result<Changed> {
         let path = self.path()?;

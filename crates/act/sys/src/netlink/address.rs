@@ -131,8 +131,11 @@ impl Network {
         )
     }
 
-    /// Takes an address away from an interface; the prefix must be the one that it has. Needs `CAP_NET_ADMIN`.
-    /// That it is not there is no error (`EADDRNOTAVAIL`), nor that the interface itself is gone (`ENODEV`).
+    /// Takes an address away from an interface. Needs `CAP_NET_ADMIN`. That it is not there is no error
+    /// (`EADDRNOTAVAIL`), nor that the interface itself is gone (`ENODEV`).
+    ///
+    /// The kernel wants the prefix that it has. If there is none with `prefix` but one with another, that one
+    /// goes: an address that stays on a node that gave it up is worse than any surprise about its prefix.
     ///
     /// # Errors
     /// `EPERM`: the right is missing.
@@ -142,6 +145,16 @@ impl Network {
         address: IpAddr,
         prefix: u8,
     ) -> Result<Outcome, Refused> {
+        let removed = self.remove_exactly(interface, address, prefix)?;
+        if removed == Outcome::Changed {
+            return Ok(removed);
+        }
+        let left =
+            self.addresses()?.into_iter().filter(|it| it.interface == interface && it.address == address);
+        left.map(|it| self.remove_exactly(interface, address, it.prefix)).last().unwrap_or(Ok(removed))
+    }
+
+    fn remove_exactly(&mut self, interface: u32, address: IpAddr, prefix: u8) -> Result<Outcome, Refused> {
         self.0.change(
             format_args!("removing {address}/{prefix} from interface {interface}"),
             libc::RTM_DELADDR,

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::Received;
+use super::Told;
 
 /// Bytes of a control message's header: a length as wide as a pointer, a level, a type.
 const HEADER: usize = size_of::<usize>() + 8;
@@ -61,16 +61,20 @@ fn first(control: &[u8]) -> Option<(i32, &[u8], &[u8])> {
     Some((if level == libc::IPPROTO_IPV6 { kind } else { -1 }, value, rest))
 }
 
-/// An IPv4 packet as a raw socket gives it: with its header (raw(7)).
-pub(super) fn behind_ipv4(packet: &[u8]) -> Option<Received<'_>> {
+/// An IPv4 packet as a raw socket gives it: with its header before it (raw(7)).
+pub(super) fn before_ipv4(packet: &[u8]) -> Option<Told> {
     let header: &[u8; 20] = packet.first_chunk()?;
     let length = usize::from(header[0] & 0x0f) * 4;
     let address = |at: usize| -> IpAddr {
         Ipv4Addr::new(header[at], header[at + 1], header[at + 2], header[at + 3]).into()
     };
-    let is_one = header[0] >> 4 == 4 && length >= header.len();
-    let payload = packet.get(length..).filter(|_| is_one)?;
-    Some(Received { payload, source: address(12), destination: address(16), hop_limit: header[8] })
+    let is_one = header[0] >> 4 == 4 && (header.len()..=packet.len()).contains(&length);
+    is_one.then(|| Told {
+        payload: length..packet.len(),
+        source: address(12),
+        destination: address(16),
+        hop_limit: header[8],
+    })
 }
 
 #[cfg(test)]
@@ -86,8 +90,8 @@ mod tests {
         packet[8] = 255;
         packet[12..20].copy_from_slice(&[10, 0, 0, 1, 224, 0, 0, 18]);
         packet.extend_from_slice(b"advert");
-        let received = behind_ipv4(&packet).unwrap();
-        assert_eq!(received.payload, b"advert");
+        let received = before_ipv4(&packet).unwrap();
+        assert_eq!(&packet[received.payload.clone()], b"advert");
         assert_eq!(received.source, IpAddr::from([10, 0, 0, 1]));
         assert_eq!(received.destination, IpAddr::from([224, 0, 0, 18]));
         assert_eq!(received.hop_limit, 255);
@@ -100,12 +104,12 @@ mod tests {
             packet[0] = first;
             packet
         };
-        assert_eq!(behind_ipv4(&[]), None);
-        assert_eq!(behind_ipv4(&headed(0x45, 19)), None, "cut off");
-        assert_eq!(behind_ipv4(&headed(0x44, 40)), None, "a header of 16");
-        assert_eq!(behind_ipv4(&headed(0x65, 40)), None, "IPv6");
-        assert_eq!(behind_ipv4(&headed(0x4f, 40)), None, "a header beyond the end");
-        assert_eq!(behind_ipv4(&headed(0x45, 20)).unwrap().payload, b"", "nothing behind it");
+        assert_eq!(before_ipv4(&[]), None);
+        assert_eq!(before_ipv4(&headed(0x45, 19)), None, "cut off");
+        assert_eq!(before_ipv4(&headed(0x44, 40)), None, "a header of 16");
+        assert_eq!(before_ipv4(&headed(0x65, 40)), None, "IPv6");
+        assert_eq!(before_ipv4(&headed(0x4f, 40)), None, "a header beyond the end");
+        assert_eq!(before_ipv4(&headed(0x45, 20)).unwrap().payload, 20..20, "nothing behind it");
     }
 
     #[test]
@@ -126,8 +130,8 @@ mod tests {
         #[test]
         fn any_bytes_are_read_to_their_end(bytes in prop::collection::vec(any::<u8>(), 0..SPACE)) {
             let _ = told(&bytes);
-            let received = behind_ipv4(&bytes);
-            prop_assert!(received.is_none_or(|received| received.payload.len() + 20 <= bytes.len()));
+            let received = before_ipv4(&bytes);
+            prop_assert!(received.is_none_or(|told| bytes.get(told.payload).is_some()));
         }
 
         #[test]
