@@ -89,8 +89,9 @@ impl Packages {
             }
         }
         for node in items(&metadata["resolve"]["nodes"]) {
+            // What a build script uses (a C compiler's driver, for one) is not linked.
             let shipped =
-                items(&node["deps"]).filter(|dep| items(&dep["dep_kinds"]).any(|kind| kind["kind"] != "dev"));
+                items(&node["deps"]).filter(|dep| items(&dep["dep_kinds"]).any(|kind| kind["kind"].is_null()));
             packages.edges.insert(text(&node["id"]), shipped.map(|dep| text(&dep["pkg"])).collect());
         }
         if packages.members.is_empty() { Err("cargo names no package".into()) } else { Ok(packages) }
@@ -152,13 +153,17 @@ pub(crate) mod tests {
     use super::*;
 
     /// Packages of a workspace at `/w`: `(name, folder, description, dependencies)`; a dependency that is no
-    /// member becomes a package of the registry, and `dev:` before it marks one for tests.
+    /// member becomes a package of the registry, `dev:` before it marks one for tests, and `build:` one for
+    /// its build script.
     pub(crate) fn sample(members: &[(&str, &str, &str, &[&str])]) -> Packages {
-        let bare = |name: &str| name.trim_start_matches("dev:").to_owned();
+        let bare = |name: &str| name.trim_start_matches("dev:").trim_start_matches("build:").to_owned();
         let mut packages = Vec::new();
         let mut nodes = Vec::new();
         for (name, folder, description, dependencies) in members {
-            let kind = |name: &str| if name.starts_with("dev:") { json!("dev") } else { json!(null) };
+            let kind = |name: &str| match name.split_once(':') {
+                Some((kind, _)) => json!(kind),
+                None => json!(null),
+            };
             let lines: Vec<_> =
                 dependencies.iter().map(|d| json!({"name": bare(d), "kind": kind(d)})).collect();
             let deps: Vec<_> = dependencies
@@ -196,11 +201,12 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_way_leads_through_others_but_not_through_tests() {
-        let packages =
-            sample(&[("a", "crates/decide/a", "", &["b"]), ("b", "b", "", &["libc", "dev:tokio"])]);
+    fn a_way_leads_through_others_but_not_through_tests_or_build_scripts() {
+        let b = ("b", "b", "", &["libc", "dev:tokio", "build:rustix"][..]);
+        let packages = sample(&[("a", "crates/decide/a", "", &["b"]), b]);
         assert_eq!(packages.way_to("a", &["libc"]).unwrap(), ["a", "b", "libc"]);
         assert_eq!(packages.way_to("a", &["tokio"]), None);
+        assert_eq!(packages.way_to("a", &["rustix"]), None);
     }
 
     #[test]

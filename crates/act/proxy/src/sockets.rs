@@ -139,9 +139,9 @@ mod tests {
 
     use super::*;
 
-    /// Addresses for documentation (RFC 5737), which no machine has.
-    const VIRTUAL: [u8; 4] = [192, 0, 2, 1];
-    const OTHER: [u8; 4] = [192, 0, 2, 2];
+    /// Addresses for documentation (RFC 5737): a machine that has one is set up wrongly.
+    const VIRTUAL: [u8; 4] = [203, 0, 113, 1];
+    const OTHER: [u8; 4] = [203, 0, 113, 2];
 
     fn router(address: IpAddr) -> VirtualRouter {
         VirtualRouter {

@@ -2,13 +2,15 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use rustix::net::{RecvFlags, Shutdown, SocketFlags, acceptfrom_with, recv, shutdown};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use crate::options;
 
 /// Connections that the kernel holds for one listening socket until a worker accepts them. Linux cuts it
 /// to `net.core.somaxconn` (4096 by default since 5.4).
@@ -75,26 +77,10 @@ fn unbound(address: SocketAddr, presence: Presence) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Lets the kernel hold a connection back until its first bytes are there, for a second at most. Neither
-/// socket2 nor rustix wraps this option.
-#[expect(unsafe_code, reason = "setsockopt(TCP_DEFER_ACCEPT) has no safe wrapper")]
+/// Lets the kernel hold a connection back until its first bytes are there, for a second at most.
 fn defer_accept(socket: &Socket) {
-    let seconds: libc::c_int = 1;
-    // The size of a c_int fits any socklen_t.
-    #[expect(clippy::cast_possible_truncation, reason = "the size of a c_int is 4")]
-    let len = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the descriptor is open for the whole call, because `socket` is borrowed; the pointer is to a
-    // live c_int and `len` is its size; the kernel only reads it.
-    unsafe {
-        // A refusal costs one wake-up for each connection and nothing else.
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_DEFER_ACCEPT,
-            std::ptr::from_ref(&seconds).cast(),
-            len,
-        );
-    }
+    // A refusal costs one wake-up for each connection and nothing else.
+    let _ = options::set(socket, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, 1);
 }
 
 /// A listening socket in the event loop of the thread that made it. Unlike tokio's own, it hands out
@@ -177,8 +163,8 @@ pub fn reset_on_close(socket: impl AsFd) {
 mod tests {
     use super::*;
 
-    /// Addresses for documentation (RFC 5737, RFC 3849), which no machine has.
-    const ELSEWHERE: [&str; 2] = ["192.0.2.1:0", "[2001:db8::1]:0"];
+    /// Addresses for documentation (RFC 5737, RFC 3849): a machine that has one is set up wrongly.
+    const ELSEWHERE: [&str; 2] = ["203.0.113.1:0", "[2001:db8::1]:0"];
 
     #[test]
     fn an_address_of_another_node_is_taken_only_if_it_may_come() {
@@ -199,11 +185,11 @@ mod tests {
 
     #[test]
     fn an_address_that_may_come_is_still_not_shared_unasked() {
-        let first = listen_alone("192.0.2.1:0".parse().unwrap(), Presence::Anywhere).unwrap();
+        let first = listen_alone("203.0.113.1:0".parse().unwrap(), Presence::Anywhere).unwrap();
         let taken = listen_alone(first.local_addr().unwrap(), Presence::Anywhere);
         // Bound alone is not listening: only a listening socket makes its address taken (SO_REUSEADDR).
         assert!(taken.is_ok());
-        let serving = listen("192.0.2.1:0".parse().unwrap(), Speaks::Anyone, Presence::Anywhere).unwrap();
+        let serving = listen("203.0.113.1:0".parse().unwrap(), Speaks::Anyone, Presence::Anywhere).unwrap();
         let refused = listen_alone(serving.local_addr().unwrap(), Presence::Anywhere).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
     }

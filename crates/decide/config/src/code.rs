@@ -111,12 +111,12 @@ codes! {
          is also refused: remove it, or write `{}` for a section with all defaults.";
     NotHere, Error, "HCH0205", "a key that does not apply here",
         "The key exists, but not together with what else is set: `routes` belong to `http` listeners, `pool` and \
-         `idleTimeout` to `tcp` ones, `command` to `exec` checks, and so on. It is refused because it would have no effect.";
+         `idleTimeout` to `tcp` ones, `command` to `exec` checks, `keys` to `transport: udp`, and so on. It is refused because it would have no effect.";
 
     Name, Error, "HCH0301", "not a usable name",
-        "Names of nodes, zones, listeners, pools and endpoints have 1 to 63 letters (a to z), digits, `-`, `_` and `.`, and \
-         start with a letter, a digit or `_`. They stand in metrics, URLs and commands such as `haechi endpoint drain \
-         web/web-1`, where anything else would need quoting.";
+        "Names of nodes, zones, listeners, pools, endpoints, virtual routers, peers, programs and groups have 1 to 63 letters \
+         (a to z), digits, `-`, `_` and `.`, and start with a letter, a digit or `_`. They stand in metrics, URLs and commands \
+         such as `haechi endpoint drain web/web-1`, where anything else would need quoting.";
     Duration, Error, "HCH0302", "not a duration",
         "Durations are whole numbers with a unit, largest first: `250ms`, `10s`, `5m`, `1h30m`, `1d`. Units are d, h, m, s, \
          ms, us and ns. A number alone is refused, because half of the field means seconds by it and half milliseconds.";
@@ -130,7 +130,8 @@ codes! {
         "The key takes one of a fixed set of words, which the message lists. Case counts.";
     Address, Error, "HCH0307", "not an address",
         "Addresses are an IP address and a port: `10.0.0.1:80`, `[2001:db8::1]:80`. `bind` also takes `:80`, which means \
-         every IPv4 and IPv6 address of this host.";
+         every IPv4 and IPv6 address of this host. `source` and `peers` of a virtual router have a port with `transport: udp` \
+         and none without.";
     HostName, Error, "HCH0308", "a host name where an address is needed",
         "This version does not resolve names: a name that stands for several addresses, or changes, would make \"the \
          endpoint\" several things under one health. Write one endpoint for each IP address; `getent ahosts NAME` lists them.";
@@ -155,6 +156,17 @@ codes! {
         "The key or word has a place in the format, but this version does not do it yet. It is refused rather than ignored, so \
          that nobody relies on it by mistake.";
 
+    Interface, Error, "HCH0316", "not an interface's name",
+        "Linux knows interfaces by 1 to 15 bytes without spaces, `/` and `:`. What `ip link` shows after an `@` is not part of \
+         the name. Whether the interface exists is known only to the machine that runs the config.";
+    VirtualAddress, Error, "HCH0317", "not a virtual address",
+        "A virtual address is an IP address with the prefix length of its network: `10.0.0.100/24`, `2001:db8::100/64`. It \
+         belongs to one host at a time, so it is no multicast, network or broadcast address.";
+    Secret, Error, "HCH0318", "not a secret key",
+        "A keys file maps ids from 0 to 255 to secrets, and `sign` names the one that signs: `sign: 1`, `keys: { 1: … }`. A \
+         secret is 16 to 64 bytes in hexadecimal digits, as `openssl rand -hex 32` prints it: below 16 bytes it could be \
+         guessed, and over 64 SHA-256 would shorten it (RFC 2104 section 3). Messages never show it.";
+
     UnknownPool, Error, "HCH0401", "no such pool",
         "The route or listener names a pool that is not in `pools`.";
     Clash, Error, "HCH0402", "an address is used twice",
@@ -171,7 +183,24 @@ codes! {
          127.0.0.1 or [::1] and reach it through SSH or a proxy that authenticates.";
     Contradiction, Error, "HCH0406", "two values contradict each other",
         "Both values are fine alone but not together: a probe's timeout must be shorter than its interval, or probes would \
-         overlap; a maximum can't be below what it limits.";
+         overlap; a maximum can't be below what it limits; a virtual router's source can't be an address that moves away.";
+    SameId, Error, "HCH0407", "two virtual routers with one id",
+        "Two virtual routers on one interface (or with `transport: udp` at one `source`) have the same id, so each would take \
+         the other's advertisements for its own. Ids count for themselves in IPv4 and in IPv6, but not over udp.";
+    Families, Error, "HCH0408", "IPv4 and IPv6 in one virtual router",
+        "An advertisement carries addresses of one family, and travels in that family (RFC 9568 section 5.2.9). Write two \
+         virtual routers, and put both in one `group` if they must move together.";
+    SameVirtualAddress, Error, "HCH0409", "a virtual address is given twice",
+        "An address moves with one virtual router. In two, both could be active on different nodes, and both nodes would \
+         answer for the address. Only a link-local IPv6 address may stand on several interfaces.";
+    TooManyAddresses, Error, "HCH0410", "too many virtual addresses",
+        "An advertisement counts its addresses with 8 bits (RFC 9568 section 5.2.5), so a virtual router has at most 255. \
+         Write a second one.";
+    Spread, Error, "HCH0411", "a spread that does not work out",
+        "`spread` makes a virtual router of each address, with ids from `firstId` on, and gives each node a priority by its \
+         place in the sorted list of `nodes`: address i is first at node i, next at node i + 1, and so on. So this node must \
+         be in the list, no node twice, the ids must end at 255, and the names (`edge-1`, `edge-2`, …) must be free. \
+         Priorities go down from 200 in tens, which is enough for 20 nodes.";
 
     NoListener, Warning, "HCH0501", "nothing is served",
         "The config has no listener, so no connection is accepted.";
@@ -192,6 +221,16 @@ codes! {
         "Every endpoint of the pool is draining, disabled or of weight 0, so it answers 503.";
     Idle, Warning, "HCH0508", "a setting without effect",
         "The setting is valid but nothing reads it, because of what else is set; the message says what.";
+    NoLinkLocal, Warning, "HCH0509", "no link-local address first",
+        "The first address of an IPv6 virtual router must be a link-local one (RFC 9568 section 5.2.9): hosts learn it as \
+         their gateway. haechi does without it, but a strict peer may not (keepalived with `vrrp_strict` wants it). Put one \
+         such as `fe80::100/64` in front, the same on all nodes.";
+    NothingListens, Warning, "HCH0510", "a virtual address that nothing listens on",
+        "No listener stands on the address or on all addresses of its family, so whoever connects to it is refused. That may \
+         be meant, if another program serves there.";
+    LoneGroup, Warning, "HCH0511", "a group of one",
+        "Virtual routers of one group move together; a group with one member changes nothing. Probably the other member's \
+         group is spelled in another way.";
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 //! and the parts that code builds on (`run --listen … --to …`, the lab, tests).
 
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use haechi_model::{
-    Algorithm, ClientTimeouts, Endpoint, HealthCheck, HttpLimits, HttpListener, Listener, ListenerKind, Node,
-    PassiveCheck, Pool, PoolIndex, Probe, Queue, Retry, Route, SourceMask, StatusRange, UpstreamKeepAlive,
-    UpstreamTimeouts,
+    Algorithm, Announcing, Checksum, ClientTimeouts, Endpoint, HealthCheck, HttpLimits, HttpListener,
+    Listener, ListenerKind, Mover, Node, PassiveCheck, Pool, PoolIndex, Probe, Queue, Retry, Route,
+    SourceMask, StatusRange, Track, Transport, UpstreamKeepAlive, UpstreamTimeouts, VirtualRouter,
 };
 
 /// Name of a node that was given none.
@@ -19,6 +20,27 @@ pub const TCP_IDLE: Duration = Duration::from_secs(3600);
 
 /// A draining endpoint has a minute, which is nginx's and our own default for a pause in a response.
 pub const DRAIN: Duration = Duration::from_secs(60);
+
+/// Ten advertisements a second: a dead active is noticed within a third of a second.
+pub const ADVERTISEMENT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Most requests and downloads end within half a minute; who needs longer says so.
+pub const VIRTUAL_ROUTER_DRAIN: Duration = Duration::from_secs(30);
+
+/// A pool that has lost more than half of its endpoints is bad.
+pub const HEALTHY_SHARE: u8 = 50;
+
+/// A program is asked every second (keepalived's `interval` of a script).
+pub const PROGRAM_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Requests are judged by the last five seconds …
+pub const REQUESTS_WINDOW: Duration = Duration::from_secs(5);
+
+/// … of which at least half failed …
+pub const FAILED_SHARE: u8 = 50;
+
+/// … if there were so many: a few prove nothing.
+pub const REQUESTS_MINIMUM: u32 = 20;
 
 /// A node with the default name.
 pub fn node() -> Node {
@@ -107,5 +129,27 @@ pub fn passive_check() -> PassiveCheck {
         ejection_time: Duration::from_secs(10),
         max_ejection_time: Duration::from_secs(300),
         max_ejected: 50,
+    }
+}
+
+/// A virtual router with every setting at its default, of the least priority and without addresses.
+pub fn virtual_router(name: &str, id: NonZeroU8, interface: &str) -> VirtualRouter {
+    VirtualRouter {
+        name: name.into(),
+        id,
+        interface: interface.into(),
+        addresses: Vec::new(),
+        priority: NonZeroU8::MIN,
+        advertisement_interval: ADVERTISEMENT_INTERVAL,
+        preempt: true,
+        preempt_delay: Duration::ZERO,
+        startup_delay: Duration::ZERO,
+        transport: Transport::Vrrp { source: None, peers: Vec::new(), checksum: Checksum::default() },
+        mover: Mover::default(),
+        virtual_mac: false,
+        announce: Announcing::default(),
+        track: Track::default(),
+        group: None,
+        drain: VIRTUAL_ROUTER_DRAIN,
     }
 }

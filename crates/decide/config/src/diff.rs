@@ -1,6 +1,8 @@
 //! What changes between two snapshots, and whom it disturbs. Nothing here acts: the shell applies the new
 //! snapshot as a whole, and shows this plan before.
 
+mod virtual_router;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -20,6 +22,9 @@ pub enum Disruption {
     None,
     /// Open connections finish within the drain timeout; new work goes elsewhere.
     Drains,
+    /// A virtual router says goodbye as what it was and begins anew as what it is now: another node may be
+    /// active in between, and have its addresses.
+    Readvertises,
     /// Sockets are opened and closed; what is not accepted in between is refused.
     Rebinds,
 }
@@ -42,8 +47,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
-/// What it takes to get from `old` to `new`. Listeners, pools and endpoints are matched by name, which is
-/// their identity; routes by what they match.
+/// What it takes to get from `old` to `new`. Listeners, pools, endpoints and virtual routers are matched
+/// by name, which is their identity; routes by what they match.
 pub fn diff(old: &Snapshot, new: &Snapshot) -> Plan {
     let mut plan = Plan::default();
     let (before, after) = (head(old), head(new));
@@ -57,6 +62,7 @@ pub fn diff(old: &Snapshot, new: &Snapshot) -> Plan {
     });
     listeners(old, new, &mut plan);
     pools(old, new, &mut plan);
+    virtual_router::virtual_routers(old, new, &mut plan);
     plan
 }
 
@@ -91,6 +97,7 @@ impl fmt::Display for Disruption {
         f.write_str(match self {
             Self::None => "no disruption",
             Self::Drains => "drains",
+            Self::Readvertises => "readvertises",
             Self::Rebinds => "rebinds",
         })
     }

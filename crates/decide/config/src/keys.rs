@@ -3,6 +3,13 @@
 
 use std::time::Duration;
 
+mod virtual_router;
+
+pub(crate) use virtual_router::{
+    ANNOUNCE, KEYS_FILE, MOVER, SPREAD, TRACK, TRACK_INTERFACE, TRACK_POOL, TRACK_PROGRAM, TRACK_PROXY,
+    TRACK_REQUESTS, VIRTUAL_ROUTER,
+};
+
 use crate::shape::{Key, Kind, Shape, Text};
 
 const NAME: Kind = Kind::Text(Text::Name);
@@ -50,8 +57,13 @@ pub(crate) static ROOT: Shape = Shape {
             Kind::Named(&Kind::Section(&POOL)),
             "Where it goes: groups of interchangeable endpoints, by name.",
         ),
+        Key::new(
+            "virtualRouters",
+            Kind::Named(&Kind::Section(&VIRTUAL_ROUTER)),
+            "Addresses that several nodes share, by name.",
+        ),
     ],
-    later: &["virtualRouters"],
+    later: &[],
     extensible: true,
 };
 

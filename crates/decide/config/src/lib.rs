@@ -14,6 +14,7 @@
 //! | `shape`, `keys` | which keys exist, with type, bounds, default and doc: the one truth for reader and schema |
 //! | `value` | what a duration, an address, a path … may look like |
 //! | `read` | nodes to model, noting every fault; references and clashes over the whole file |
+//! | `keys_file` | the one other file: HMAC keys of virtual routers, never shown |
 //! | `code`, `diagnostic`, `render` | how a fault is named, carried and shown |
 //! | `write`, `diff`, `schema`, `reference` | the way back: YAML, a plan, a JSON Schema, pages for people |
 
@@ -21,6 +22,7 @@ mod code;
 mod diagnostic;
 mod diff;
 mod keys;
+mod keys_file;
 mod object;
 mod read;
 mod reference;
@@ -37,6 +39,7 @@ pub mod defaults;
 pub use code::{Code, Severity};
 pub use diagnostic::{Diagnostic, Span};
 pub use diff::{Disruption, Plan, Step, diff};
+pub use keys_file::{Keys, KeysOutcome, Secret, compile_keys, conceal};
 pub use reference::{diagnostics_reference, reference};
 pub use render::render;
 pub use schema::schema;

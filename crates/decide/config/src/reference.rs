@@ -111,6 +111,7 @@ fn takes(kind: &Kind) -> String {
         Kind::Flag => "`true` or `false`".into(),
         Kind::Section(shape) => link(shape),
         Kind::Named(value) => format!("map of names, each to {}", takes(value)),
+        Kind::Keyed(text, value) => format!("map of {}s, each to {}", text_name(*text), takes(value)),
         Kind::Headers => "map of header names, each to a text or null".into(),
         Kind::List(item) => format!("list of: {}", takes(item)),
         Kind::Many(item) => format!("{}, or a list of them", takes(item)),
@@ -128,6 +129,11 @@ fn text_name(text: Text) -> &'static str {
         Text::Path => "path",
         Text::Method => "method",
         Text::Status => "status code or range",
+        Text::Interface => "interface",
+        Text::VirtualAddress => "virtual address",
+        Text::Peer => "IP address, or address",
+        Text::KeyId => "key id",
+        Text::Secret => "secret",
     }
 }
 

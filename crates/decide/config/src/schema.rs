@@ -90,6 +90,11 @@ fn kind(kind: &Kind) -> Value {
             "propertyNames": { "pattern": value::pattern(Text::Name) },
             "additionalProperties": self::kind(value),
         }),
+        Kind::Keyed(text, value) => json!({
+            "type": "object",
+            "propertyNames": { "pattern": value::pattern(*text) },
+            "additionalProperties": self::kind(value),
+        }),
         // Editors read `x-canary: 1` as a number; the reader takes what is written.
         Kind::Headers => json!({
             "type": "object",

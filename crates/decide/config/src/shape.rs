@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     Section(&'static Shape),
     /// A map from names to this.
     Named(&'static Kind),
+    /// A map from texts of a kind to this.
+    Keyed(Text, &'static Kind),
     /// A map from header names to a text or nothing.
     Headers,
     List(&'static Kind),
@@ -60,6 +62,13 @@ pub(crate) enum Text {
     Path,
     Method,
     Status,
+    Interface,
+    /// An address with a prefix length.
+    VirtualAddress,
+    /// An address, with or without a port.
+    Peer,
+    KeyId,
+    Secret,
 }
 
 impl Shape {

@@ -19,7 +19,7 @@ pub const MAX_BYTES: usize = 16 << 20;
 /// so this is five times that. A node takes about 100 bytes.
 pub const MAX_NODES: usize = 1_000_000;
 
-/// Deepest nesting; the deepest value of the format stands at 7.
+/// Deepest nesting; the deepest value of the format stands at 8.
 pub(crate) const MAX_DEPTH: usize = 32;
 
 /// A long text counts as one node for each so many bytes, so that aliases cannot multiply one.
@@ -418,7 +418,7 @@ impl<'t> Builder<'t, '_> {
     fn too_deep(&mut self, at: Span) -> Step {
         self.report
             .add(Code::TooMuch, at, format!("nested more than {MAX_DEPTH} levels deep"))
-            .help("the deepest value of this format stands at level 7; is a bracket not closed?");
+            .help("the deepest value of this format stands at level 8; is a bracket not closed?");
         Step::Stop
     }
 

@@ -1,27 +1,42 @@
-//! Every `cases/*.yaml` is compiled and what a person would see is compared with the `.txt` beside it.
+//! Every `cases/*.yaml` is compiled and what a person would see is compared with the `.txt` beside it; so is
+//! every `keys/*.yaml`, as a keys file.
 //! `HAECHI_UPDATE_GOLDEN=1` writes those files; read the difference before you commit it.
 #![allow(clippy::unwrap_used, clippy::panic)] // Helpers of tests fail like tests.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use haechi_config::{Code, MAX_BYTES, Severity, compile, render};
+use haechi_config::{Code, MAX_BYTES, Severity, compile, compile_keys, conceal, render};
 
 fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let cases = files("tests/cases");
+    assert!(cases.len() > Code::ALL.len(), "only {} cases found", cases.len());
+    cases
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut cases: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect();
     cases.sort();
-    assert!(cases.len() > Code::ALL.len(), "only {} cases found", cases.len());
     cases
+}
+
+/// Compares with the file beside the case, or writes it.
+fn compare(case: &Path, seen: &str, wrong: &mut Vec<String>) {
+    let golden = case.with_extension("txt");
+    if std::env::var_os("HAECHI_UPDATE_GOLDEN").is_some() {
+        std::fs::write(&golden, seen).unwrap();
+    } else if std::fs::read_to_string(&golden).unwrap_or_default() != seen {
+        wrong.push(format!("{}:\n{seen}", case.display()));
+    }
 }
 
 #[test]
 fn what_a_person_sees() {
-    let update = std::env::var_os("HAECHI_UPDATE_GOLDEN").is_some();
     let mut wrong = Vec::new();
     for case in cases() {
         let text = std::fs::read_to_string(&case).unwrap();
@@ -31,12 +46,22 @@ fn what_a_person_sees() {
         assert_eq!(outcome.snapshot.is_none(), errors, "{name}: a snapshot exactly if there is no error");
         assert_eq!(outcome.omitted, 0, "{name}");
         let seen = render(&outcome.diagnostics, &name, &text, false);
-        let golden = case.with_extension("txt");
-        if update {
-            std::fs::write(&golden, &seen).unwrap();
-        } else if std::fs::read_to_string(&golden).unwrap_or_default() != seen {
-            wrong.push(format!("{name}:\n{seen}"));
-        }
+        compare(&case, &seen, &mut wrong);
+    }
+    assert!(wrong.is_empty(), "not as in the golden files:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_a_person_sees_of_a_keys_file() {
+    let mut wrong = Vec::new();
+    for case in files("tests/keys") {
+        let text = std::fs::read_to_string(&case).unwrap();
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let outcome = compile_keys(&text);
+        assert_eq!(outcome.keys.is_none(), !outcome.diagnostics.is_empty(), "{name}: it has no warnings");
+        let seen = render(&outcome.diagnostics, &name, &conceal(&text), false);
+        assert!(!seen.contains("cafe"), "{name} shows a secret:\n{seen}");
+        compare(&case, &seen, &mut wrong);
     }
     assert!(wrong.is_empty(), "not as in the golden files:\n{}", wrong.join("\n"));
 }
@@ -55,6 +80,10 @@ fn each_code_has_its_case() {
             assert!(codes.contains(&code), "{name} does not give its code but {codes:?}");
         }
         seen.extend(codes);
+    }
+    for case in files("tests/keys") {
+        let text = std::fs::read_to_string(&case).unwrap();
+        seen.extend(compile_keys(&text).diagnostics.iter().map(|one| one.code));
     }
     seen.extend(compile(&"#".repeat(MAX_BYTES + 1)).diagnostics.iter().map(|one| one.code));
     let never: Vec<_> = Code::ALL.iter().filter(|code| !seen.contains(code)).collect();

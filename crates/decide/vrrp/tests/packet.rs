@@ -292,7 +292,7 @@ proptest! {
         said.encode(Cover::Message, &mut out).unwrap();
         prop_assert_eq!(naive_sum(&out), 0xffff);
         let plain = Ok((said.clone(), ChecksumForm::Plain));
-        prop_assert_eq!(Advertisement::decode(&out, Carrier::Envelope), plain.clone());
+        prop_assert_eq!(Advertisement::decode(&out, Carrier::Envelope), plain);
         // Unless the pseudo-header happens to add nothing, its form is another one.
         let as_ip = Advertisement::decode(&out, carrier);
         if source.is_ipv4() {

@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{GroupName, InterfaceName, PeerName, PoolIndex, ProgramName, VirtualRouterName};
 
 /// One entry of `virtualRouters`.
@@ -115,7 +117,7 @@ pub enum Mover {
 }
 
 /// How neighbours are told where the addresses are: gratuitous ARP, or unsolicited neighbour advertisements.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Announcing {
     /// How many at a takeover, and again as many after [`again`](Self::again). At least 1.
     pub repeat: u8,

@@ -194,7 +194,8 @@ fn tls(object: &Object<'_, '_>, report: &mut Report) -> ProbeTls {
     }
 }
 
-fn command(object: &Object<'_, '_>, report: &mut Report) -> Vec<Box<str>> {
+/// A key `command`: program and arguments; empty if it could not be read.
+pub(super) fn command(object: &Object<'_, '_>, report: &mut Report) -> Vec<Box<str>> {
     let Some((node, at)) = object.node("command") else { return Vec::new() };
     if let Data::Text { .. } = node.data {
         report

@@ -7,6 +7,7 @@ mod listener;
 mod policy;
 mod pool;
 mod route;
+mod virtual_router;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -28,18 +29,16 @@ pub(crate) fn snapshot(root: &tree::Node<'_>, report: &mut Report) -> Option<Sna
     let admin = admin(&root, report);
     let (pools, spans): (Vec<_>, Vec<_>) = pool::pools(&root, report).into_iter().unzip();
     let mut references = References::new(&pools, &root);
+    let before = report.errors();
     let (listeners, binds) = listener::listeners(&root, &mut references, report);
+    let binds_known = report.errors() == before && !binds.is_empty();
+    let around =
+        virtual_router::Around { node: &node.name, pools: &pools, binds: binds_known.then_some(&binds) };
+    let virtual_routers = virtual_router::virtual_routers(&root, &around, &mut references, report);
     root.done();
     clash::check(&binds, admin.ok(), report);
     references.unused(&spans, report);
-    Some(Snapshot {
-        node,
-        workers,
-        listeners,
-        pools,
-        virtual_routers: Vec::new(),
-        admin: Admin { listen: admin.ok() },
-    })
+    Some(Snapshot { node, workers, listeners, pools, virtual_routers, admin: Admin { listen: admin.ok() } })
 }
 
 fn node(root: &Object<'_, '_>, report: &mut Report) -> Node {
@@ -92,6 +91,11 @@ impl References {
             self.lost = true;
             return None;
         };
+        self.find(name, span, report)
+    }
+
+    /// The pool of this name, which stands at `span`.
+    fn find(&mut self, name: &str, span: Span, report: &mut Report) -> Option<PoolIndex> {
         if let Some(&pool) = self.names.get(name) {
             self.used[pool.index()] = true;
             return Some(pool);

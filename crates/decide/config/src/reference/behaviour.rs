@@ -14,12 +14,12 @@ what flags or a file come to. Each diagnostic has a code: [diagnostics.md](diagn
 
 How values are written: [below](#values). How things behave: [routes](#which-route-takes-a-request),
 [health](#health), [ejection](#ejection), [who gets work](#who-gets-work), [retries](#retries),
-[time](#time), [reload](#what-a-reload-disturbs). Why bounds are what they are: [bounds](#bounds).
+[virtual addresses](#virtual-addresses), [time](#time), [reload](#what-a-reload-disturbs). Why bounds are what they are: [bounds](#bounds).
 ";
 
 /// How each kind of value is written, with the code that refuses it.
 pub(super) fn values() -> String {
-    let rows: [(&str, String, Code); 12] = [
+    let rows: [(&str, String, Code); 14] = [
         (
             "duration",
             "`250ms`, `10s`, `1h30m`, `1d`: whole numbers with units d, h, m, s, ms, us, ns, the largest first. A \
@@ -64,6 +64,16 @@ pub(super) fn values() -> String {
         ),
         ("method", "Upper case: `GET`. CONNECT and TRACE are never forwarded.".into(), Code::Method),
         ("status code or range", "`200`, `200-299`.".into(), Code::Status),
+        (
+            "interface",
+            "As `ip link` shows it, without what stands after an `@`: `eth0`, `bond0.100`.".into(),
+            Code::Interface,
+        ),
+        (
+            "virtual address",
+            "IP address and prefix length of its network: `10.0.0.100/24`, `2001:db8::100/64`.".into(),
+            Code::VirtualAddress,
+        ),
         ("text", format!("At most {MAX_TEXT} bytes, not empty."), Code::Text),
     ];
     let mut out = "\n## Values\n\n| kind | written | if not |\n|---|---|---|\n".to_owned();
@@ -79,7 +89,7 @@ pub(super) fn values() -> String {
     out
 }
 
-pub(super) const PARTS: &[&str] = &[ROUTES, HEALTH, EJECTION, WORK, RETRIES, TIME, RELOAD];
+pub(super) const PARTS: &[&str] = &[ROUTES, HEALTH, EJECTION, WORK, RETRIES, VIRTUAL_ADDRESSES, TIME, RELOAD];
 
 const ROUTES: &str = "
 ## Which route takes a request
@@ -177,6 +187,38 @@ A request is tried again only where that can do no harm:
 - On a `tcp` listener a failed connection goes to the next endpoint, up to `tries`.
 ";
 
+const VIRTUAL_ADDRESSES: &str = "
+## Virtual addresses
+
+A virtual router (VRRPv3, RFC 9568) moves its addresses between nodes. This version checks, explains and compares
+virtual routers and does not run them yet; `haechi run` says so.
+
+- The active node advertises itself every `advertisementInterval`. Backups that miss three of them take over, the one
+  with the greatest `priority` first. Two nodes of one priority have no order, so give each its own.
+- A listener stands on a virtual address even while the address is on another node, so that it serves at once when
+  the address comes. Any other address in `bind` must be on this machine.
+- `priority: 255` is for a node whose own address it is: it claims the address without waiting, whatever `preempt`
+  says. Nodes that share an address that is nobody's own have 1 to 254.
+- `track` lowers the priority while something is bad; the sum of all of it never takes the priority below 1.
+- `spread` makes every node active for its share. When a node dies, its addresses go to the next one of the list.
+- `transport: udp` needs no privilege and passes where protocol 112 does not. Every message carries an HMAC, so all
+  nodes share a keys file.
+- Nodes whose lists of addresses differ still elect one active, so addresses can be added one node at a time.
+
+### Keys file
+
+```yaml
+sign: 2
+keys:
+  1: 3c1f0e5d7a9b2468ace013579bdf2468
+  2: 77d1c0ffee15600d5eedfacef00dcafe
+```
+
+`keys` are all that are heard, `sign` names the one that signs; a secret is 16 to 64 bytes in hexadecimal digits
+(`openssl rand -hex 32`). To change a key without a gap: add the new one on every node, then let every node sign
+with it, then remove the old one. `haechi check` reads the file too, and never shows what is in it.
+";
+
 const TIME: &str = "
 ## Time
 
@@ -198,6 +240,10 @@ has an error or an address can't be had, the generation in force stays, and `sta
 | an endpoint or pool that is gone, an endpoint's address | *drains*: running requests have `drain.timeout`, then they are cut off; idempotent ones are tried elsewhere |
 | a listener that is gone, its protocol | *drains*: requests and tcp connections run to their end, idle connections are closed |
 | a listener's `bind` | *rebinds*: new sockets are opened before old ones are left; open connections stay |
+| a virtual router's priority, delays, tracking, announcing, peers, `addresses` that are new | nobody, but a lower priority may move the addresses |
+| a virtual router or an address of it that is gone | *drains*: another node has the address, open flows have `drain` |
+| a virtual router's `id`, `interface`, `transport`, `mover`, `virtualMac` | *readvertises*: it says goodbye as what it was and begins anew, so another node may be active in between |
+| a virtual router's `source` | *rebinds*: advertisements leave from a new socket; peers notice nothing |
 | `workers`, `admin` | takes effect at the next start; the reload says so |
 
 Health, ejections, counters, response times and idle connections of an endpoint stay as long as its name and
@@ -218,7 +264,7 @@ pub(super) fn file_bounds() -> String {
     format!(
         "| the file | {} MiB | 10,000 routes and 10,000 endpoints take about 2 |\n\
          | values in it, each alias counted | {MAX_NODES} | five times those |\n\
-         | nesting | {MAX_DEPTH} levels | the deepest key stands at 7 |\n\
+         | nesting | {MAX_DEPTH} levels | the deepest key stands at 8 |\n\
          | a text | {MAX_TEXT} bytes | half of the default request line |\n\
          | a name | {MAX_NAME} letters | a DNS label, as in Kubernetes |\n\
          | diagnostics shown | {MAX_DIAGNOSTICS} | nobody reads more; the rest is counted |\n",

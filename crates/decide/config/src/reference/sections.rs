@@ -277,4 +277,177 @@ pools:
     sourceMask: { v4: 24, v6: 56 }
 ",
     },
+    Section {
+        heading: "Virtual router",
+        path: "virtualRouters.NAME",
+        shape: &keys::VIRTUAL_ROUTER,
+        intro: "See [virtual addresses](#virtual-addresses). The same `id`, `addresses` and `advertisementInterval` on \
+                all nodes, another `priority` on each.",
+        example: "\
+node: { name: lb1 }
+virtualRouters:
+  edge: { id: 51, interface: eth0, addresses: 10.0.0.100/24, priority: 150 }
+  edge6:
+    id: 51
+    interface: eth0
+    addresses: [\"fe80::100/64\", \"2001:db8::100/64\"]
+    priority: 150
+  cloud:
+    id: 52
+    interface: eth0
+    addresses: 10.0.0.101/24
+    priority: 150
+    transport: udp
+    source: \"10.0.0.1:7112\"
+    peers: { lb2: \"10.0.0.2:7112\", lb3: \"10.0.0.3:7112\" }
+    keys: keys.yaml
+    mover: { command: [/usr/local/bin/move-address] }
+",
+    },
+    Section {
+        heading: "Spread",
+        path: "virtualRouters.NAME.spread",
+        shape: &keys::SPREAD,
+        intro: "Instead of `id`, `priority` and `group`. Here `edge-1` is first on lb1 (priority 200), then on lb2 (190) \
+                and lb3 (180); `edge-2` is first on lb2, then on lb3 and lb1; and so on, whatever the order of the list.",
+        example: "\
+node: { name: lb1 }
+virtualRouters:
+  edge:
+    spread: { nodes: [lb1, lb2, lb3], firstId: 51 }
+    interface: eth0
+    addresses: [10.0.0.100/24, 10.0.0.101/24, 10.0.0.102/24]
+",
+    },
+    Section {
+        heading: "Mover",
+        path: "virtualRouters.NAME.mover",
+        shape: &keys::MOVER,
+        intro: "A map, where neither `netlink` nor `bind` will do.",
+        example: "\
+virtualRouters:
+  edge:
+    id: 51
+    interface: eth0
+    addresses: 10.0.0.100/24
+    priority: 150
+    mover: { command: [/usr/local/bin/move-address, --region, kr1] }
+",
+    },
+    Section {
+        heading: "Announce",
+        path: "virtualRouters.NAME.announce",
+        shape: &keys::ANNOUNCE,
+        intro: "Five at once, five more after 5 s, then one a minute.",
+        example: "\
+virtualRouters:
+  edge:
+    id: 51
+    interface: eth0
+    addresses: 10.0.0.100/24
+    priority: 150
+    announce: { repeat: 3, interval: 50ms, again: 2s, refresh: 0s }
+",
+    },
+    Section {
+        heading: "Track",
+        path: "virtualRouters.NAME.track",
+        shape: &keys::TRACK,
+        intro: "Each says what it does while it is bad: `lower` makes this node a worse one, `fault: true` takes it out. \
+                What is bad for all nodes at once, as a pool may be, should lower: if it took them out, nobody would be \
+                left.",
+        example: "\
+virtualRouters:
+  edge:
+    id: 51
+    interface: eth0
+    addresses: 10.0.0.100/24
+    priority: 150
+    track:
+      interfaces: { eth1: { lower: 50 } }
+      pools: { web: { healthyShare: 50%, lower: 30 } }
+      programs: { disk: { command: [/usr/local/bin/disk-check], interval: 5s, lower: 20 } }
+      proxy: { fault: true }
+      requests: { window: 5s, failedShare: 50%, minimum: 20, lower: 60 }
+pools:
+  web: { endpoints: { web-1: \"10.0.1.11:80\" }, healthCheck: { path: /health } }
+",
+    },
+    Section {
+        heading: "Tracked interface",
+        path: "virtualRouters.NAME.track.interfaces.NAME",
+        shape: &keys::TRACK_INTERFACE,
+        intro: "One of the two. The virtual router's own interface is always tracked.",
+        example: "\
+virtualRouters:
+  edge:
+    id: 51
+    interface: eth0
+    addresses: 10.0.0.100/24
+    priority: 150
+    track: { interfaces: { eth1: { lower: 50 }, eth2: { fault: true } } }
+",
+    },
+    Section {
+        heading: "Tracked pool",
+        path: "virtualRouters.NAME.track.pools.NAME",
+        shape: &keys::TRACK_POOL,
+        intro: "`lower` or `fault: true` as well.",
+        example: "\
+virtualRouters:
+  edge:
+    id: 51
+    interface: eth0
+    addresses: 10.0.0.100/24
+    priority: 150
+    track: { pools: { web: { healthyShare: 50%, lower: 30 } } }
+pools:
+  web: { endpoints: { web-1: \"10.0.1.11:80\" }, healthCheck: { path: /health } }
+",
+    },
+    Section {
+        heading: "Tracked program",
+        path: "virtualRouters.NAME.track.programs.NAME",
+        shape: &keys::TRACK_PROGRAM,
+        intro: "`lower` or `fault: true` as well.",
+        example: "\
+virtualRouters:
+  edge:
+    id: 51
+    interface: eth0
+    addresses: 10.0.0.100/24
+    priority: 150
+    track: { programs: { disk: { command: [/usr/local/bin/disk-check], timeout: 500ms, lower: 20 } } }
+",
+    },
+    Section {
+        heading: "Tracked proxy",
+        path: "virtualRouters.NAME.track.proxy",
+        shape: &keys::TRACK_PROXY,
+        intro: "On by default: a node that can't serve must not hold the address.",
+        example: "\
+virtualRouters:
+  edge:
+    id: 51
+    interface: eth0
+    addresses: 10.0.0.100/24
+    priority: 150
+    track: { proxy: { lower: 100 } }
+",
+    },
+    Section {
+        heading: "Tracked requests",
+        path: "virtualRouters.NAME.track.requests",
+        shape: &keys::TRACK_REQUESTS,
+        intro: "Off if left out. `lower` or `fault: true` as well.",
+        example: "\
+virtualRouters:
+  edge:
+    id: 51
+    interface: eth0
+    addresses: 10.0.0.100/24
+    priority: 150
+    track: { requests: { window: 10s, failedShare: 30%, lower: 60 } }
+",
+    },
 ];

@@ -19,7 +19,9 @@ fn shapes(shape: &'static Shape, found: &mut Vec<&'static Shape>) {
 fn below(kind: &Kind, found: &mut Vec<&'static Shape>) {
     match *kind {
         Kind::Section(shape) => shapes(shape, found),
-        Kind::Named(inner) | Kind::List(inner) | Kind::Many(inner) => below(inner, found),
+        Kind::Named(inner) | Kind::Keyed(_, inner) | Kind::List(inner) | Kind::Many(inner) => {
+            below(inner, found)
+        }
         Kind::Either(kinds) => kinds.iter().for_each(|kind| below(kind, found)),
         _ => {}
     }

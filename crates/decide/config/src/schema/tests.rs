@@ -38,7 +38,7 @@ fn document(path: &[String], value: &str) -> String {
 fn the_reader_knows_the_same_keys() {
     let mut all = Vec::new();
     objects(&schema(), &[], &mut all);
-    assert_eq!(all.len(), 20, "one for each shape");
+    assert_eq!(all.len(), 30, "one for each shape");
     for (path, keys) in all {
         for key in &keys {
             let text = document(&path, &format!("{{ {key}: 0 }}"));
@@ -72,7 +72,7 @@ fn says_what_editors_need() {
 /// Writing a default out, as the tables have it, must not change what the config means.
 #[test]
 fn defaults_are_what_they_say() {
-    let places: [(&Shape, &str); 14] = [
+    let places: [(&Shape, &str); 20] = [
         (&keys::NODE, "node: { KEY }"),
         (&keys::LISTENER, "listeners: { l: { bind: ':1', protocol: tcp, pool: p, KEY } }"),
         (&keys::ROUTE, "listeners: { l: { bind: ':1', protocol: http, routes: [{ pool: p, KEY }] } }"),
@@ -93,11 +93,21 @@ fn defaults_are_what_they_say() {
         (&keys::KEEP_ALIVE, "pools: { q: { endpoints: { e: '1.1.1.1:1' }, keepAlive: { KEY } } }"),
         (&keys::DRAIN, "pools: { q: { endpoints: { e: '1.1.1.1:1' }, drain: { KEY } } }"),
         (&keys::SOURCE_MASK, "pools: { q: { endpoints: { e: '1.1.1.1:1' }, sourceMask: { KEY } } }"),
+        (&keys::VIRTUAL_ROUTER, "virtualRouters: { v: { ROUTER, KEY } }"),
+        (&keys::ANNOUNCE, "virtualRouters: { v: { ROUTER, announce: { KEY } } }"),
+        (&keys::TRACK_POOL, "virtualRouters: { v: { ROUTER, track: { pools: { p: { lower: 1, KEY } } } } }"),
+        (
+            &keys::TRACK_PROGRAM,
+            "virtualRouters: { v: { ROUTER, track: { programs: { x: { command: [x], lower: 1, KEY } } } } }",
+        ),
+        (&keys::TRACK_PROXY, "virtualRouters: { v: { ROUTER, track: { proxy: { KEY } } } }"),
+        (&keys::TRACK_REQUESTS, "virtualRouters: { v: { ROUTER, track: { requests: { lower: 1, KEY } } } }"),
     ];
     let mut tried = 0;
     for (shape, place) in places {
         let with = |key: &str| {
-            let text = place.replace("KEY", key);
+            let router = "id: 1, interface: eth0, addresses: 10.0.0.1/24, priority: 1";
+            let text = place.replace("KEY", key).replace("ROUTER", router);
             let pools = if place.starts_with("pools") {
                 ""
             } else {

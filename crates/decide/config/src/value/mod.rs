@@ -78,6 +78,29 @@ const fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
 
+/// Longest interface name that Linux knows (`IFNAMSIZ` is 16 with the final zero).
+const MAX_INTERFACE: usize = 15;
+
+/// Checks an interface's name by the kernel's own rule (`dev_valid_name`): see [`Code::Interface`].
+pub(crate) fn interface(text: &str) -> Result<&str, Complaint> {
+    let wrong = if text.is_empty() {
+        "an interface's name can't be empty".to_owned()
+    } else if text.len() > MAX_INTERFACE {
+        format!("{} bytes long, Linux knows at most {MAX_INTERFACE}", text.len())
+    } else if let Some((name, _)) = text.split_once([':', '@']) {
+        // `ip addr` shows `eth0.5@eth0`, and ifconfig once had aliases.
+        let complaint = Complaint::new(Code::Interface, "an alias or a link, not the interface itself");
+        return Err(if name.is_empty() { complaint } else { complaint.suggest(name) });
+    } else if text.contains('/') || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        "holds a character that no interface's name has".to_owned()
+    } else if matches!(text, "." | "..") {
+        "names a folder".to_owned()
+    } else {
+        return Ok(text);
+    };
+    Err(Complaint::new(Code::Interface, wrong).help("`ip link` lists the interfaces of a machine"))
+}
+
 /// Checks a text without rules of its own: see [`Code::Text`].
 pub(crate) fn text(text: &str) -> Result<&str, Complaint> {
     if text.is_empty() {
@@ -101,6 +124,11 @@ pub(crate) const fn pattern(text: Text) -> Option<&'static str> {
         Text::Path => Some("^/[^?#\\s]*$"),
         Text::Method => Some("^[A-Z][A-Z0-9!#$%&'*+.^_`|~-]*$"),
         Text::Status => Some("^[1-5]\\d\\d(-[1-5]\\d\\d)?$"),
+        Text::Interface => Some("^[^/:\\s]{1,15}$"),
+        Text::VirtualAddress => Some("^[0-9A-Fa-f:.]+/\\d{1,3}$"),
+        Text::Peer => Some("^(\\d{1,3}(\\.\\d{1,3}){3}|\\[[0-9A-Fa-f:.]+\\]|[0-9A-Fa-f:.]+)(:\\d{1,5})?$"),
+        Text::KeyId => Some("^\\d{1,3}$"),
+        Text::Secret => Some("^([0-9A-Fa-f]{2}){16,64}$"),
         Text::Any | Text::Host => None,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use haechi_model::VirtualAddress;
+
 use super::Complaint;
 use crate::Code;
 
@@ -61,6 +63,105 @@ pub(crate) fn socket(text: &str) -> Result<SocketAddr, Complaint> {
         },
         IpAddr::V4(_) => Ok(address),
     }
+}
+
+/// Port of `transport: udp` in suggestions: VRRP's protocol number (112), above the ports that need root.
+const UDP_PORT: u16 = 7112;
+
+/// An IP address without a port, of one host.
+pub(crate) fn host(text: &str) -> Result<IpAddr, Complaint> {
+    let ip = match text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(ip) if !text.starts_with('[') => ip,
+        Ok(ip) => {
+            return Err(Complaint::new(Code::Address, "no brackets without a port").suggest(ip.to_string()));
+        }
+        Err(_) => {
+            let complaint = Complaint::new(Code::Address, "not an IP address such as `10.0.0.1`");
+            return Err(match text.parse::<SocketAddr>() {
+                Ok(address) => Complaint {
+                    label: "IP protocol 112 has no ports".into(),
+                    ..complaint.suggest(address.ip().to_string())
+                },
+                Err(_) => {
+                    complaint.help("names are not resolved; with `transport: udp` it has a port as well")
+                }
+            });
+        }
+    };
+    single(ip)
+}
+
+/// An IP address with a port, of one host.
+pub(crate) fn udp(text: &str) -> Result<SocketAddr, Complaint> {
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Err(Complaint::new(Code::Address, "with `transport: udp` it needs a port")
+            .suggest(SocketAddr::new(ip, UDP_PORT).to_string()));
+    }
+    endpoint(text).map_err(|complaint| match complaint.code {
+        Code::HostName => {
+            Complaint::new(Code::Address, "not an IP address with a port, such as `10.0.0.1:7112`")
+                .help("names are not resolved: DNS may be what the virtual address stands in front of")
+        }
+        _ => complaint,
+    })
+}
+
+/// An address that moves, with the prefix length of its network: `10.0.0.100/24`.
+pub(crate) fn virtual_address(text: &str) -> Result<VirtualAddress, Complaint> {
+    let wrong = |label: &str| Complaint::new(Code::VirtualAddress, label);
+    let Some((ip, prefix)) = text.split_once('/') else {
+        return Err(match text.parse::<IpAddr>() {
+            Ok(ip) => wrong("the prefix length is missing").help(format!(
+                "the one of its network, such as `{ip}/{}`",
+                if ip.is_ipv4() { 24 } else { 64 }
+            )),
+            Err(_) => wrong("not an IP address with a prefix length, such as `10.0.0.100/24`"),
+        });
+    };
+    let address = ip.parse::<IpAddr>().map_err(|_| wrong("not an IP address before the `/`"))?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = prefix
+        .parse::<u8>()
+        .ok()
+        .filter(|length| (1..=most).contains(length) && !prefix.starts_with('+'))
+        .ok_or_else(|| wrong("not a prefix length").help(format!("it takes 1 to {most}")))?;
+    single(address).map_err(|complaint| wrong(&complaint.label))?;
+    if let IpAddr::V4(v4) = address
+        && let Some(what) = reserved(v4, prefix)
+    {
+        return Err(
+            wrong(what).help("write the address that clients connect to, with the prefix of its network")
+        );
+    }
+    Ok(VirtualAddress { address, prefix })
+}
+
+/// The two addresses of an IPv4 network that no host has. Networks of one or two addresses have none of
+/// them (RFC 3021).
+fn reserved(address: Ipv4Addr, prefix: u8) -> Option<&'static str> {
+    let hosts = u32::MAX.checked_shr(prefix.into()).filter(|hosts| *hosts > 1)?;
+    match address.to_bits() & hosts {
+        0 => Some("the network's own address, no host's"),
+        bits if bits == hosts => Some("the network's broadcast address, no host's"),
+        _ => None,
+    }
+}
+
+/// An address that one host can have.
+fn single(ip: IpAddr) -> Result<IpAddr, Complaint> {
+    if let IpAddr::V6(v6) = ip
+        && let Some(v4) = v6.to_ipv4_mapped()
+    {
+        return Err(Complaint::new(Code::Address, "an IPv4 address in IPv6 form").suggest(v4.to_string()));
+    }
+    let wrong = if ip.is_unspecified() {
+        "stands for every address of a host"
+    } else if ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        "stands for a group of hosts"
+    } else {
+        return Ok(ip);
+    };
+    Err(Complaint::new(Code::Address, wrong))
 }
 
 fn port(text: &str) -> Result<u16, Complaint> {

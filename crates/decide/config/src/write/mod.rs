@@ -2,11 +2,13 @@
 //! What is written compiles to the same snapshot.
 
 mod tree;
+mod virtual_router;
 mod yaml;
 
 use haechi_model::Snapshot;
 
 pub(crate) use tree::{Field, Out, listener, pool, root};
+pub(crate) use virtual_router::{address, virtual_router};
 pub(crate) use yaml::flow;
 
 /// The file that means `snapshot`, without what is at its default.

@@ -9,6 +9,7 @@ use haechi_model::{
     StatusRange, UpstreamKeepAlive, UpstreamTimeouts,
 };
 
+use super::virtual_router::virtual_router;
 use crate::defaults;
 use crate::value::{duration, number};
 
@@ -34,15 +35,15 @@ pub(crate) struct Field {
 }
 
 impl Out {
-    fn bare(value: &(impl ToString + ?Sized)) -> Self {
+    pub(super) fn bare(value: &(impl ToString + ?Sized)) -> Self {
         Self::Bare(value.to_string())
     }
 
-    fn text(value: &(impl ToString + ?Sized)) -> Self {
+    pub(super) fn text(value: &(impl ToString + ?Sized)) -> Self {
         Self::Text(value.to_string())
     }
 
-    fn time(value: Duration) -> Self {
+    pub(super) fn time(value: Duration) -> Self {
         Self::Bare(duration::format(value))
     }
 
@@ -62,19 +63,19 @@ impl Out {
     }
 }
 
-fn must(key: &(impl ToString + ?Sized), value: Out) -> Field {
+pub(super) fn must(key: &(impl ToString + ?Sized), value: Out) -> Field {
     Field { key: key.to_string(), value, default: false }
 }
 
-fn may(key: &str, value: Out, default: bool) -> Field {
+pub(super) fn may(key: &str, value: Out, default: bool) -> Field {
     Field { key: key.to_owned(), value, default }
 }
 
-fn time(key: &str, value: Duration, default: Duration) -> Field {
+pub(super) fn time(key: &str, value: Duration, default: Duration) -> Field {
     may(key, Out::time(value), value == default)
 }
 
-fn count<T: ToString + PartialEq>(key: &str, value: &T, default: &T) -> Field {
+pub(super) fn count<T: ToString + PartialEq>(key: &str, value: &T, default: &T) -> Field {
     may(key, Out::bare(value), value == default)
 }
 
@@ -93,12 +94,21 @@ pub(crate) fn root(snapshot: &Snapshot) -> Out {
         let listeners = snapshot.listeners.iter().map(|one| must(&one.name, listener(one, &snapshot.pools)));
         fields.push(must("listeners", Out::Map(listeners.collect())));
     }
+    let routers: Vec<Field> = snapshot
+        .virtual_routers
+        .iter()
+        .map(|one| must(&one.name, virtual_router(one, &snapshot.pools)))
+        .collect();
     // An empty file is refused, and an empty map of pools says as little as can be said.
-    if !snapshot.pools.is_empty() || fields.iter().all(|field| field.default) {
+    let empty = routers.is_empty() && fields.iter().all(|field| field.default);
+    if !snapshot.pools.is_empty() || empty {
         fields.push(must(
             "pools",
             Out::Map(snapshot.pools.iter().map(|one| must(&one.name, pool(one))).collect()),
         ));
+    }
+    if !routers.is_empty() {
+        fields.push(must("virtualRouters", Out::Map(routers)));
     }
     Out::Map(fields)
 }
@@ -129,7 +139,7 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
     Out::Map(fields)
 }
 
-fn pool_name(index: PoolIndex, pools: &[Pool]) -> Out {
+pub(super) fn pool_name(index: PoolIndex, pools: &[Pool]) -> Out {
     pools.get(index.index()).map_or(Out::Null, |pool| Out::text(&pool.name))
 }
 
