@@ -1,12 +1,15 @@
 //! A config file: never a panic, every diagnostic inside the text, and what was understood can be written
-//! down and understood again.
+//! down and understood again. The same text as a keys file: never a panic, and nothing moves when it is concealed.
 
 #![no_main]
 
-use haechi_config::{Severity, compile, diff, render, to_yaml, to_yaml_with_defaults};
+use haechi_config::{
+    Severity, compile, compile_keys, conceal, diff, render, to_yaml, to_yaml_with_defaults,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
+    keys(text);
     let outcome = compile(text);
     for one in &outcome.diagnostics {
         let (start, length) = (one.span.offset as usize, one.span.length as usize);
@@ -24,3 +27,15 @@ fuzz_target!(|text: &str| {
     }
     assert!(diff(&snapshot, &snapshot).steps.is_empty(), "a plan from a snapshot to itself");
 });
+
+fn keys(text: &str) {
+    let outcome = compile_keys(text);
+    let hidden = conceal(text);
+    assert_eq!(hidden.len(), text.len());
+    render(&outcome.diagnostics, "keys.yaml", &hidden, true);
+    assert_eq!(outcome.keys.is_none(), !outcome.diagnostics.is_empty(), "a keys file has no warnings");
+    if let Some(keys) = outcome.keys {
+        assert!(keys.all.iter().any(|(id, _)| *id == keys.sign));
+        assert!(keys.all.iter().all(|(_, secret)| (16..=64).contains(&secret.bytes().len())));
+    }
+}

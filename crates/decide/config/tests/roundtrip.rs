@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use haechi_config::{
     MAX_BYTES, MAX_DIAGNOSTICS, MAX_NODES, compile, defaults, diff, render, to_yaml, to_yaml_with_defaults,
 };
-use haechi_model::Snapshot;
+use haechi_model::{Snapshot, Track, VirtualRouter};
 use proptest::prelude::*;
 
 fn read_back(text: &str) -> Snapshot {
@@ -40,13 +40,19 @@ proptest! {
     /// One changed part at a time, so that no other difference hides a forgotten one.
     #[test]
     fn every_part_is_in_the_plan(a in common::snapshot(), b in common::snapshot()) {
-        for part in 0..5 {
+        for part in 0..7 {
             let mut mixed = a.clone();
             match part {
                 0 => mixed.node = b.node.clone(),
                 1 => mixed.workers = b.workers,
                 2 => mixed.admin = b.admin.clone(),
                 3 => mixed.listeners.reverse(),
+                4 => mixed.virtual_routers.reverse(),
+                5 => for (one, other) in mixed.virtual_routers.iter_mut().zip(&b.virtual_routers) {
+                    // Pools of the other snapshot need not be here.
+                    let track = Track { pools: one.track.pools.clone(), ..other.track.clone() };
+                    *one = VirtualRouter { name: one.name.clone(), track, ..other.clone() };
+                },
                 _ => for (one, other) in mixed.pools.iter_mut().zip(&b.pools) {
                     one.endpoints = other.endpoints.clone();
                 },

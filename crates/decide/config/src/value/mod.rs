@@ -90,7 +90,7 @@ pub(crate) fn interface(text: &str) -> Result<&str, Complaint> {
     } else if let Some((name, _)) = text.split_once([':', '@']) {
         // `ip addr` shows `eth0.5@eth0`, and ifconfig once had aliases.
         let complaint = Complaint::new(Code::Interface, "an alias or a link, not the interface itself");
-        return Err(if name.is_empty() { complaint } else { complaint.suggest(name) });
+        return Err(if interface(name).is_ok() { complaint.suggest(name) } else { complaint });
     } else if text.contains('/') || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         "holds a character that no interface's name has".to_owned()
     } else if matches!(text, "." | "..") {
@@ -126,7 +126,7 @@ pub(crate) const fn pattern(text: Text) -> Option<&'static str> {
         Text::Status => Some("^[1-5]\\d\\d(-[1-5]\\d\\d)?$"),
         Text::Interface => Some("^[^/:\\s]{1,15}$"),
         Text::VirtualAddress => Some("^[0-9A-Fa-f:.]+/\\d{1,3}$"),
-        Text::Peer => Some("^(\\d{1,3}(\\.\\d{1,3}){3}|\\[[0-9A-Fa-f:.]+\\]|[0-9A-Fa-f:.]+)(:\\d{1,5})?$"),
+        Text::Peer => Some("^(\\d{1,3}(\\.\\d{1,3}){3}|\\[[0-9A-Fa-f:.%]+\\]|[0-9A-Fa-f:.]+)(:\\d{1,5})?$"),
         Text::KeyId => Some("^\\d{1,3}$"),
         Text::Secret => Some("^([0-9A-Fa-f]{2}){16,64}$"),
         Text::Any | Text::Host => None,

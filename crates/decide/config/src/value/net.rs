@@ -70,30 +70,26 @@ const UDP_PORT: u16 = 7112;
 
 /// An IP address without a port, of one host.
 pub(crate) fn host(text: &str) -> Result<IpAddr, Complaint> {
-    let ip = match text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(ip) if !text.starts_with('[') => ip,
-        Ok(ip) => {
-            return Err(Complaint::new(Code::Address, "no brackets without a port").suggest(ip.to_string()));
-        }
-        Err(_) => {
-            let complaint = Complaint::new(Code::Address, "not an IP address such as `10.0.0.1`");
-            return Err(match text.parse::<SocketAddr>() {
-                Ok(address) => Complaint {
-                    label: "IP protocol 112 has no ports".into(),
-                    ..complaint.suggest(address.ip().to_string())
-                },
-                Err(_) => {
-                    complaint.help("names are not resolved; with `transport: udp` it has a port as well")
-                }
-            });
+    if let Ok(ip) = text.parse() {
+        return single(ip);
+    }
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let (ip, label) = match (bare.and_then(|text| text.parse::<IpAddr>().ok()), text.parse::<SocketAddr>()) {
+        (Some(ip), _) => (ip, "no brackets without a port"),
+        (None, Ok(address)) => (address.ip(), "IP protocol 112 has no ports"),
+        (None, Err(_)) => {
+            return Err(Complaint::new(Code::Address, "not an IP address such as `10.0.0.1`")
+                .help("names are not resolved; with `transport: udp` it has a port as well"));
         }
     };
-    single(ip)
+    let ip = single(ip)?;
+    Err(Complaint::new(Code::Address, label).suggest(ip.to_string()))
 }
 
 /// An IP address with a port, of one host.
 pub(crate) fn udp(text: &str) -> Result<SocketAddr, Complaint> {
-    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse() {
+        let ip = single(ip)?;
         return Err(Complaint::new(Code::Address, "with `transport: udp` it needs a port")
             .suggest(SocketAddr::new(ip, UDP_PORT).to_string()));
     }
@@ -152,6 +148,7 @@ fn single(ip: IpAddr) -> Result<IpAddr, Complaint> {
     if let IpAddr::V6(v6) = ip
         && let Some(v4) = v6.to_ipv4_mapped()
     {
+        let v4 = single(v4.into())?;
         return Err(Complaint::new(Code::Address, "an IPv4 address in IPv6 form").suggest(v4.to_string()));
     }
     let wrong = if ip.is_unspecified() {

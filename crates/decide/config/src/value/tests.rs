@@ -279,3 +279,136 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn interfaces() {
+    for text in ["eth0", "bond0.100", "br-lan", "enp0s31f6np0v12", "veth#1", "한국", "lo"] {
+        assert_eq!(interface(text), Ok(text));
+    }
+    for (text, meant) in [
+        ("", None),
+        ("enp0s31f6np0v123", None),
+        ("eth0@if5", Some("eth0")),
+        ("eth0:1", Some("eth0")),
+        (":1", None),
+        ("a/b", None),
+        ("a b", None),
+        ("a\u{a0}b", None),
+        ("a\tb", None),
+        ("a\0", None),
+        (".", None),
+        ("..", None),
+    ] {
+        let complaint = interface(text).expect_err(text);
+        assert_eq!((complaint.code, complaint.suggestion.as_deref()), (Code::Interface, meant), "{text:?}");
+    }
+}
+
+#[test]
+fn hosts_of_a_virtual_router() {
+    for text in ["10.0.0.1", "127.0.0.1", "fe80::1", "2001:db8::1"] {
+        assert_eq!(net::host(text).unwrap().to_string(), text);
+    }
+    for (text, meant) in [
+        ("10.0.0.1:7112", Some("10.0.0.1")),
+        ("[2001:db8::1]:7112", Some("2001:db8::1")),
+        ("[2001:db8::1]", Some("2001:db8::1")),
+        ("::ffff:10.0.0.1", Some("10.0.0.1")),
+        ("0.0.0.0", None),
+        ("::", None),
+        ("224.0.0.18", None),
+        ("ff02::12", None),
+        ("255.255.255.255", None),
+        ("10.0.0.1/24", None),
+        ("lb2", None),
+        ("", None),
+    ] {
+        let complaint = net::host(text).expect_err(text);
+        assert_eq!((complaint.code, complaint.suggestion.as_deref()), (Code::Address, meant), "{text}");
+    }
+    for text in ["10.0.0.1:7112", "[2001:db8::1]:1"] {
+        assert_eq!(net::udp(text).unwrap().to_string(), text);
+    }
+    for (text, meant) in [
+        ("10.0.0.1", Some("10.0.0.1:7112")),
+        ("2001:db8::1", Some("[2001:db8::1]:7112")),
+        ("[2001:db8::1]", Some("[2001:db8::1]:7112")),
+        ("10.0.0.1:0", None),
+        ("[::]:7112", None),
+        ("224.0.0.18:7112", None),
+        ("lb2:7112", None),
+        ("localhost:7112", None),
+        ("", None),
+    ] {
+        let complaint = net::udp(text).expect_err(text);
+        assert_eq!((complaint.code, complaint.suggestion.as_deref()), (Code::Address, meant), "{text}");
+    }
+}
+
+#[test]
+fn virtual_addresses() {
+    for text in [
+        "10.0.0.100/24",
+        "10.0.0.0/32",
+        "10.0.0.0/31",
+        "10.0.0.1/31",
+        "10.0.1.0/23",
+        "fe80::/64",
+        "2001:db8::1/128",
+    ] {
+        assert_eq!(crate::write::address(&net::virtual_address(text).unwrap()), text);
+    }
+    for text in [
+        "10.0.0.100",
+        "10.0.0.100/0",
+        "10.0.0.100/33",
+        "10.0.0.100/+24",
+        "10.0.0.100/024x",
+        "10.0.0.100/255.255.255.0",
+        "/24",
+        "10.0.0.100/",
+        "10.0.0/24",
+        "10.0.0.0/30",
+        "10.0.0.3/30",
+        "10.255.255.255/8",
+        "255.255.255.255/32",
+        "0.0.0.0/32",
+        "239.1.2.3/24",
+        "::/64",
+        "ff02::1/64",
+        "::ffff:10.0.0.1/120",
+        "2001:db8::1/129",
+        "[2001:db8::1]/64",
+        "eth0/24",
+        "",
+    ] {
+        assert_eq!(net::virtual_address(text).expect_err(text).code, Code::VirtualAddress, "{text}");
+    }
+}
+
+proptest! {
+    /// The model: in a network of more than two, the first and the last address are nobody's.
+    #[test]
+    fn first_and_last_of_a_network_are_refused(bits in 0x0a00_0000..0x0aff_ffff_u32, prefix in 1..=32_u8) {
+        let text = format!("{}/{prefix}", std::net::Ipv4Addr::from_bits(bits));
+        let size = 1_u64 << (32 - prefix);
+        let place = u64::from(bits) % size;
+        let fine = size <= 2 || (place != 0 && place != size - 1);
+        prop_assert_eq!(net::virtual_address(&text).is_ok(), fine, "{}", text);
+    }
+
+    /// What is suggested in place of a text is taken.
+    #[test]
+    fn suggestions_for_a_virtual_router_hold(text in "[0-9a-f:.\\[\\]/@]{0,20}|(10\\.0\\.0\\.[0-9]{1,3})(:[0-9]{1,5})?") {
+        let complaints = [
+            (interface(&text).err(), (|text| interface(text).is_ok()) as fn(&str) -> bool),
+            (net::host(&text).err(), |text| net::host(text).is_ok()),
+            (net::virtual_address(&text).err(), |text| net::virtual_address(text).is_ok()),
+        ];
+        for (complaint, holds) in complaints {
+            if let Some(meant) = complaint.and_then(|complaint| complaint.suggestion) {
+                prop_assert!(holds(&meant), "{} for {}", meant, text);
+            }
+        }
+    }
+}

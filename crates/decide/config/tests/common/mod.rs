@@ -1,5 +1,7 @@
 //! Arbitrary snapshots, as far as a config can say them.
 
+mod virtual_router;
+
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
@@ -265,20 +267,26 @@ pub(crate) fn snapshot() -> impl Strategy<Value = Snapshot> {
     let pools = btree_set(name(), 0..4)
         .prop_shuffle_names()
         .prop_flat_map(|names| names.into_iter().map(pool).collect::<Vec<_>>());
-    (pools, btree_set(name(), 0..3), name(), of(name()), of(1..=1536_u16), any::<bool>()).prop_flat_map(
-        |(pools, listeners, node, zone, workers, admin)| {
+    let names = (btree_set(name(), 0..3), btree_set(name(), 0..4));
+    (pools, names, name(), of(name()), of(1..=1536_u16), any::<bool>()).prop_flat_map(
+        |(pools, (listeners, routers), node, zone, workers, admin)| {
             let count = u32::try_from(pools.len()).unwrap();
             let listeners: Vec<_> = if count == 0 {
                 Vec::new()
             } else {
                 listeners.into_iter().zip(0..).map(|(name, index)| listener(name, index, count)).collect()
             };
-            listeners.prop_map(move |listeners| Snapshot {
+            let routers: Vec<_> = routers
+                .into_iter()
+                .zip(1..)
+                .map(|(name, index)| virtual_router::virtual_router(name, index, node.clone(), count))
+                .collect();
+            (listeners, routers).prop_map(move |(listeners, virtual_routers)| Snapshot {
                 node: Node { name: node.as_str().into(), zone: zone.clone().map(Into::into) },
                 workers: workers.and_then(NonZeroU16::new),
                 listeners,
                 pools: pools.clone(),
-                virtual_routers: Vec::new(),
+                virtual_routers,
                 admin: Admin { listen: admin.then(|| SocketAddr::from(([127, 0, 0, 1], 7070))) },
             })
         },
