@@ -7,6 +7,7 @@
 mod admin;
 mod events;
 mod health;
+mod keys;
 mod reload;
 mod source;
 mod status;
@@ -26,6 +27,7 @@ use tokio::task::AbortHandle;
 
 pub(crate) use self::admin::Handle;
 use self::events::Log;
+pub(crate) use self::keys::{Found, KeysFile, keys_files};
 pub(crate) use self::source::{Compiled, Source, read};
 use self::status::ConfigState;
 pub(crate) use self::watch::watch;

@@ -9,6 +9,8 @@ use haechi_admin::Problem;
 use haechi_config::{Diagnostic, MAX_BYTES, Severity, compile, render};
 use haechi_model::Snapshot;
 
+use crate::output::{Paint, Tone};
+
 /// Where the config comes from.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
@@ -53,7 +55,10 @@ impl Source {
             rendered.push_str(&format!("… and {} more\n", outcome.omitted));
         }
         match outcome.snapshot {
-            Some(snapshot) => Ok(Compiled { snapshot: Arc::new(snapshot), warnings: rendered }),
+            Some(snapshot) => {
+                rendered.push_str(&not_run(&snapshot, colour));
+                Ok(Compiled { snapshot: Arc::new(snapshot), warnings: rendered })
+            }
             None => Err(Problem::Refused {
                 message: summary(&name, &outcome.diagnostics, outcome.omitted),
                 rendered,
@@ -61,6 +66,20 @@ impl Source {
             }),
         }
     }
+}
+
+/// What of a good config this build leaves undone.
+fn not_run(snapshot: &Snapshot, colour: bool) -> String {
+    let routers = snapshot.virtual_routers.len();
+    if routers == 0 {
+        return String::new();
+    }
+    let head = Paint::new(colour).text(Tone::Doubtful, "warning:");
+    let addresses: usize = snapshot.virtual_routers.iter().map(|router| router.addresses.len()).sum();
+    format!(
+        "{head} this build does not run virtual routers yet: {routers} with {addresses} address(es) are left to other \
+         nodes\n"
+    )
 }
 
 /// A refusal that has no place in a file.

@@ -59,7 +59,7 @@ fn show(plan: &Plan) {
         let tone = match step.disruption {
             Disruption::None => Tone::Plain,
             Disruption::Drains => Tone::Doubtful,
-            Disruption::Rebinds => Tone::Bad,
+            Disruption::Readvertises | Disruption::Rebinds => Tone::Bad,
         };
         let Step { subject, change, disruption } = step;
         let disruption = paint.text(tone, &format!("({disruption})"));
@@ -105,7 +105,8 @@ fn worst(steps: &[Value]) -> Disruption {
         let word = serde_json::to_value(word).ok();
         steps.iter().any(|step| step.get("disruption") == word.as_ref())
     };
-    [Disruption::Rebinds, Disruption::Drains].into_iter().find(|word| says(*word)).unwrap_or(Disruption::None)
+    let worst_first = [Disruption::Rebinds, Disruption::Readvertises, Disruption::Drains];
+    worst_first.into_iter().find(|word| says(*word)).unwrap_or(Disruption::None)
 }
 
 #[cfg(test)]
@@ -118,7 +119,8 @@ mod tests {
             (vec![], Disruption::None),
             (vec!["none"], Disruption::None),
             (vec!["none", "drains", "none"], Disruption::Drains),
-            (vec!["rebinds", "drains"], Disruption::Rebinds),
+            (vec!["drains", "readvertises"], Disruption::Readvertises),
+            (vec!["rebinds", "readvertises", "drains"], Disruption::Rebinds),
         ];
         for (steps, expected) in rows {
             let steps: Vec<Value> = steps.iter().map(|word| json!({ "disruption": word })).collect();

@@ -128,3 +128,20 @@ fn a_port_that_needs_a_right() {
     assert!(run.err.contains(&format!("listener web can't stand on {listen}: Permission denied")), "{run:?}");
     assert!(run.err.contains("ports below 1024 need root or CAP_NET_BIND_SERVICE"), "{run:?}");
 }
+
+#[test]
+fn an_address_that_is_on_another_node() {
+    let nginx = Nginx::demo("web-1", address());
+    // For documentation (RFC 5737): a machine that has it is set up wrongly.
+    let config = good("203.0.113.7:8080".parse().unwrap(), nginx.address);
+    let node = Node::prepared(BINARY, &config);
+    let run = verb(&node, &["run", "-c", "haechi.yaml"]);
+    assert!(run.code == 1 && run.err.contains("can't stand on 203.0.113.7:8080"), "{run:?}");
+    assert!(run.err.contains("one that a virtual router moves must stand in its `addresses`"), "{run:?}");
+
+    let router = "{ id: 51, interface: eth0, addresses: 203.0.113.7/24, priority: 150 }";
+    let node = Node::start(BINARY, &format!("{config}virtualRouters: {{ edge: {router} }}\n"));
+    let warning = "warning: this build does not run virtual routers yet: 1 with 1 address(es) are left to other nodes\n";
+    assert!(node.log().contains(warning), "{}", node.log());
+    assert_eq!(node.status()["generation"], 1, "it serves as soon as the address comes");
+}

@@ -111,6 +111,56 @@ async fn files_that_are_no_config_are_refused_with_a_reason() {
     }
 }
 
+const SPREAD: &str = "\
+node: { name: lb2 }
+virtualRouters:
+  edge:
+    spread: { nodes: [lb1, lb2], firstId: 51 }
+    interface: eth0
+    addresses: [192.0.2.100/24, 192.0.2.101/24]
+    transport: udp
+    source: \"192.0.2.2:7112\"
+    peers: { lb1: \"192.0.2.1:7112\" }
+    keys: keys.yaml
+  own: { id: 60, interface: eth0, addresses: [192.0.2.7/24, 192.0.2.8/24], priority: 255 }
+";
+
+const SECRET: &str = "00112233445566778899aabbccddeeff";
+
+#[tokio::test]
+async fn virtual_routers_are_explained_and_their_keys_are_looked_at() {
+    let folder = Folder::new("files-vrrp");
+    std::fs::create_dir(folder.path().join("etc")).unwrap();
+    write(&folder, "etc/haechi.yaml", format!("{SPREAD}{GOOD}").replace("127.0.0.1:8080", ":8080"));
+    let check = async || run_in(folder.path(), &["check", "-c", "etc/haechi.yaml"]).await;
+    let as_json = async || run_in(folder.path(), &["check", "-c", "etc/haechi.yaml", "-o", "json"]).await;
+
+    let ran = check().await;
+    let routers = "\
+virtual router edge-1: 192.0.2.100/24 on eth0, id 51, priority 190 here
+virtual router edge-2: 192.0.2.101/24 on eth0, id 52, priority 200 here
+virtual router own: 2 addresses on eth0, id 60, priority 255 here, their owner
+etc/haechi.yaml: 2 listeners, 3 pools, 4 endpoints, 2 routes, 3 virtual routers: ";
+    assert_eq!(
+        ran.out,
+        format!(
+            "warning: can't read the keys file etc/keys.yaml: there is no such file\n\n{routers}ok, 1 warning\n"
+        )
+    );
+    assert_eq!(ran.code, 0, "where a config is checked, its secrets need not be");
+    let json = as_json().await.json();
+    assert_eq!((&json["valid"], &json["content"]["virtualRouters"]), (&true.into(), &3.into()));
+    assert_eq!(json["keysFiles"][0]["unreadable"], "there is no such file");
+
+    write(&folder, "etc/keys.yaml", format!("sign: 1\nkeys: {{ 1: {SECRET} }}\n"));
+    assert_eq!(check().await.out, format!("{routers}ok\n"));
+    write(&folder, "etc/keys.yaml", format!("sign: 1\nkeys:\n  1: {SECRET}x\n"));
+    let (ran, json) = (check().await, as_json().await);
+    assert_eq!((ran.code, json.code, &json.json()["valid"]), (1, 1, &false.into()));
+    assert!(ran.out.starts_with("error[HCH0318]") && ran.out.ends_with(": 1 error\n"), "{}", ran.out);
+    assert!(!format!("{}{}", ran.out, json.out).contains(&SECRET[..8]), "{}{}", ran.out, json.out);
+}
+
 #[tokio::test]
 async fn a_name_cannot_write_to_the_terminal() {
     let folder = Folder::new("files-name");
