@@ -1,0 +1,129 @@
+//! Runs the virtual routers of a node: what `haechi-vrrp` decides is sent, claimed and announced here, and what
+//! comes of it goes back as an input.
+//!
+//! ```text
+//!  advertisements ─► ports ─┐                          ┌─► ports ─► advertisements
+//!  links, addresses ─► view ┼─► node ─► units ─► Group ┼─► mover ─► addresses, ARP, NA
+//!  commands, tracks ────────┘     (poll(2) loop)       └─► told ──► events, status
+//! ```
+//!
+//! One plain thread, real-time where that is allowed, so that load on the data plane delays no advertisement.
+//! It waits in poll(2) and nowhere else. It decides nothing: who is active is `haechi-vrrp`'s to say, and what is
+//! tracked comes from whoever tracks it.
+
+mod counters;
+mod mailbox;
+mod member;
+mod mover;
+mod node;
+mod ports;
+mod status;
+mod unit;
+mod view;
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
+use haechi_vrrp::{AlarmKind, Effect, Reason, State};
+
+pub use counters::Drops;
+use mailbox::{Command, Mailbox};
+pub use status::{AlarmStatus, RouterStatus};
+
+/// A running node of virtual routers. Dropping it leaves every virtual router cleanly.
+#[derive(Debug)]
+pub struct Ha {
+    mailbox: Mailbox,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread shows to others.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    routers: Mutex<Vec<RouterStatus>>,
+    scheduling: Mutex<String>,
+}
+
+/// Something that people should hear of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// A virtual router's state, or the reason of it, changed.
+    State {
+        /// Until now.
+        from: State,
+        /// From now on.
+        to: State,
+        /// Why.
+        reason: Reason,
+    },
+    /// Something is wrong that people must mend.
+    Alarm {
+        /// What.
+        kind: AlarmKind,
+        /// For people.
+        text: Box<str>,
+    },
+    /// It is not so any more.
+    AlarmOver {
+        /// What.
+        kind: AlarmKind,
+    },
+    /// The addresses are on this node and announced.
+    Claimed,
+}
+
+/// Hears what happens: which virtual router, when, and what. Called on the node's thread, so it must not wait.
+pub type Listener = Box<dyn Fn(&VirtualRouterName, Moment, Told) + Send>;
+
+impl Ha {
+    /// Starts the thread with these virtual routers.
+    ///
+    /// # Errors
+    /// The system refuses a thread, a subscription to changes of the network, or a descriptor.
+    pub fn start(routers: Vec<VirtualRouter>, listener: Listener) -> io::Result<Self> {
+        let (mailbox, inbox) = mailbox::open()?;
+        let shared = Arc::new(Shared::default());
+        let node = node::Node::new(inbox, Arc::clone(&shared), listener)?;
+        let thread = std::thread::Builder::new().name("ha".to_owned()).spawn(move || node.run(routers))?;
+        Ok(Self { mailbox, shared, thread: Some(thread) })
+    }
+
+    /// Puts another list of virtual routers in force. What stays keeps its state.
+    pub fn configure(&self, routers: Vec<VirtualRouter>) {
+        self.mailbox.send(Command::Configure(routers));
+    }
+
+    /// Says how something that `router` tracks is; `name` as people know it (`pool web`).
+    pub fn track(&self, router: VirtualRouterName, name: &str, effect: Effect, text: &str) {
+        self.mailbox.send(Command::Track { router, name: name.into(), effect, text: text.into() });
+    }
+
+    /// Lets another node take over, if this one is active: `to`, if possible.
+    pub fn hand_over(&self, router: VirtualRouterName, to: Option<IpAddr>) {
+        self.mailbox.send(Command::HandOver { router, to });
+    }
+
+    /// Where each virtual router stands, in the order of the config.
+    pub fn status(&self) -> Vec<RouterStatus> {
+        self.shared.routers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the thread is real-time, and if not, why: for people.
+    pub fn scheduling(&self) -> String {
+        self.shared.scheduling.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Ha {
+    fn drop(&mut self) {
+        self.mailbox.send(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            // Its own panic was printed; the addresses went with the thread's end or not at all.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Commands for the node's thread: a queue, and a descriptor that poll(2) sees.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use haechi_model::{VirtualRouter, VirtualRouterName};
+use haechi_vrrp::Effect;
+use rustix::event::{EventfdFlags, eventfd};
+
+/// What the thread is asked for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// These virtual routers, and no others.
+    Configure(Vec<VirtualRouter>),
+    /// Something tracked is so.
+    Track { router: VirtualRouterName, name: Box<str>, effect: Effect, text: Box<str> },
+    /// Somebody else should be active.
+    HandOver { router: VirtualRouterName, to: Option<IpAddr> },
+    /// Leave all cleanly and end.
+    Stop,
+}
+
+/// The end that commands go in at.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    commands: Sender<Command>,
+    bell: Arc<OwnedFd>,
+}
+
+/// The end that they come out at.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    commands: Receiver<Command>,
+    bell: Arc<OwnedFd>,
+}
+
+/// Both ends.
+pub(crate) fn open() -> io::Result<(Mailbox, Inbox)> {
+    let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    let (sender, receiver) = channel();
+    Ok((Mailbox { commands: sender, bell: Arc::clone(&bell) }, Inbox { commands: receiver, bell }))
+}
+
+impl Mailbox {
+    pub(crate) fn send(&self, command: Command) {
+        // A thread that ended has nobody to hear it; its end is told elsewhere. A bell that is full rings anyway.
+        if self.commands.send(command).is_ok() {
+            let _ = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
+        }
+    }
+}
+
+impl Inbox {
+    /// Silences the bell, and gives what came before.
+    pub(crate) fn take(&self) -> impl Iterator<Item = Command> + '_ {
+        let _ = rustix::io::read(&*self.bell, &mut [0; 8]);
+        self.commands.try_iter()
+    }
+}
+
+impl AsFd for Inbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}

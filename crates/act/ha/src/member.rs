@@ -1,0 +1,186 @@
+//! One virtual router with everything outside that belongs to it: where it is heard, where it sends from, and who
+//! moves its addresses.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use haechi_model::{Checksum, Mover as MoverKind, Transport, VirtualRouter};
+use haechi_sys::Family;
+use haechi_sys::raw::group;
+use haechi_vrrp::packet::{Advertisement, ChecksumForm, Cover, Version};
+use haechi_vrrp::{Router, Settings};
+
+use crate::mover::Mover;
+use crate::ports::{Heard, Key, Ports};
+use crate::view::View;
+
+/// A virtual router's outside.
+pub(crate) struct Member {
+    pub(crate) config: VirtualRouter,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) mover: Mover,
+    pub(crate) link_up: bool,
+    pub(crate) sent: u64,
+    pub(crate) heard: u64,
+    pub(crate) send_failures: u64,
+    /// The form of checksum that others send.
+    form: Option<ChecksumForm>,
+    source: Option<IpAddr>,
+    bytes: Vec<u8>,
+}
+
+impl Member {
+    pub(crate) fn new(config: VirtualRouter) -> Self {
+        Self {
+            addresses: config.addresses.iter().map(|it| it.address).collect(),
+            config,
+            mover: Mover::default(),
+            link_up: true,
+            sent: 0,
+            heard: 0,
+            send_failures: 0,
+            form: None,
+            source: None,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// What the machine needs to know of it now.
+    pub(crate) fn settings(&self) -> Settings {
+        let unknown = match self.family() {
+            Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        Settings::of(&self.config, self.source.unwrap_or(unknown))
+    }
+
+    fn family(&self) -> Family {
+        self.addresses.first().map_or(Family::V4, |address| Family::of(*address))
+    }
+
+    fn peers(&self) -> &[haechi_model::Peer<IpAddr>] {
+        match &self.config.transport {
+            Transport::Vrrp { peers, .. } => peers,
+            Transport::Udp { .. } => &[],
+        }
+    }
+
+    /// Its port; `None` where no socket for VRRP is wanted.
+    pub(crate) fn port(&self) -> Option<Key> {
+        let Transport::Vrrp { peers, .. } = &self.config.transport else { return None };
+        let interface = self.config.interface.clone();
+        Some(Key { interface, v6: self.family() == Family::V6, unicast: !peers.is_empty() })
+    }
+
+    /// Looks where its advertisements come from now. Says whether that changed.
+    pub(crate) fn look(&mut self, view: &View) -> bool {
+        let configured = match &self.config.transport {
+            Transport::Vrrp { source, .. } => *source,
+            Transport::Udp { bind, .. } => Some(bind.ip()),
+        };
+        let found = configured.or_else(|| {
+            let index = view.interface(&self.config.interface)?.index;
+            view.source(index, self.family(), &self.addresses)
+        });
+        // An interface that loses its address for a moment keeps its name in the election.
+        let source = found.or(self.source);
+        std::mem::replace(&mut self.source, source) != source
+    }
+
+    /// Whether it can speak at all.
+    pub(crate) fn can_speak(&self, view: &View, ports: &Ports) -> bool {
+        view.is_usable(&self.config.interface)
+            && self.source.is_some()
+            && self.port().is_some_and(|key| ports.is_open(&key))
+    }
+
+    /// Whether this advertisement is for this virtual router, and from whom it may come.
+    pub(crate) fn judge(&self, heard: &Heard) -> Judgement {
+        if heard.advertisement.id != self.config.id.get() {
+            return Judgement::AnotherId;
+        }
+        if !self.peers().is_empty() && !self.peers().iter().any(|peer| peer.address == heard.source) {
+            return Judgement::Stranger;
+        }
+        let wanted = match &self.config.transport {
+            Transport::Vrrp { checksum: Checksum::Plain, .. } => Some(ChecksumForm::Plain),
+            Transport::Vrrp { checksum: Checksum::PseudoHeader, .. } => Some(ChecksumForm::PseudoHeader),
+            Transport::Vrrp { checksum: Checksum::Auto, .. } | Transport::Udp { .. } => None,
+        };
+        let old = heard.advertisement.version == Version::V2;
+        if wanted.is_some_and(|wanted| wanted != heard.form) && heard.source.is_ipv4() && !old {
+            return Judgement::OtherChecksum;
+        }
+        Judgement::Ours
+    }
+
+    /// Notes what was heard.
+    pub(crate) fn note(&mut self, heard: &Heard) {
+        self.heard += 1;
+        if heard.advertisement.version == Version::V3 {
+            self.form = Some(heard.form);
+        }
+    }
+
+    /// Sends one advertisement to everybody who should hear it.
+    pub(crate) fn advertise(&mut self, router: &Router, priority: u8, ports: &Ports) {
+        let (Some(key), Some(source)) = (self.port(), self.source) else { return };
+        let settings = router.settings();
+        let message = Advertisement {
+            version: Version::V3,
+            id: settings.id.get(),
+            priority,
+            interval: settings.interval,
+            addresses: self.addresses.clone(),
+        };
+        let peers = self.peers();
+        let everybody = [group(key.family())];
+        let to: Vec<IpAddr> =
+            if peers.is_empty() { everybody.into() } else { peers.iter().map(|peer| peer.address).collect() };
+        for destination in to {
+            let cover = self.cover(source, destination);
+            if let Err(error) = message.encode(cover, &mut self.bytes) {
+                tracing::error!(router = %self.config.name, %error, "no advertisement can be made");
+                return;
+            }
+            match ports.send(&key, &self.bytes, source, destination) {
+                Ok(()) => self.sent += 1,
+                Err(error) => {
+                    self.send_failures += 1;
+                    tracing::debug!(router = %self.config.name, %destination, %error, "advertisement not sent");
+                }
+            }
+        }
+    }
+
+    /// Over IPv6 there is one form; over IPv4 the configured one, or that of the others.
+    fn cover(&self, source: IpAddr, destination: IpAddr) -> Cover {
+        let checksum = match &self.config.transport {
+            Transport::Vrrp { checksum, .. } => *checksum,
+            Transport::Udp { .. } => Checksum::Plain,
+        };
+        let plain = match checksum {
+            Checksum::Plain => true,
+            Checksum::PseudoHeader => false,
+            Checksum::Auto => self.form == Some(ChecksumForm::Plain),
+        };
+        if plain && source.is_ipv4() { Cover::Message } else { Cover::PseudoHeader { source, destination } }
+    }
+
+    /// Whether the kernel's addresses are this virtual router's to move.
+    pub(crate) fn moves_kernel_addresses(&self) -> bool {
+        self.config.mover == MoverKind::Netlink
+    }
+}
+
+/// Whose an advertisement is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Judgement {
+    /// This virtual router's, from somebody who may speak.
+    Ours,
+    /// Of another virtual router.
+    AnotherId,
+    /// From somebody who is no peer.
+    Stranger,
+    /// Its checksum is of the form that the config does not want.
+    OtherChecksum,
+}

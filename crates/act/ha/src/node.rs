@@ -1,0 +1,283 @@
+//! The thread: waits for whatever comes first, and hands it to the virtual routers that it concerns.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use haechi_model::{GroupName, Moment, VirtualRouter, VirtualRouterName};
+use haechi_sys::clock::now;
+use haechi_sys::scheduling::realtime;
+use haechi_vrrp::Input;
+use haechi_vrrp::packet::DecodeError;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::mailbox::{Command, Inbox};
+use crate::member::Judgement;
+use crate::ports::{Heard, Key, Ports};
+use crate::unit::{Unit, World};
+use crate::view::View;
+use crate::{Drops, Listener, Shared};
+
+/// Real-time priority of the thread: above everything ordinary, below the kernel's interrupt threads.
+const PRIORITY: u8 = 20;
+
+/// Longest wait when nothing is due: the kernel's addresses are looked at this often even if it says nothing.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Most descriptors of one wait: the inbox, the view and two ports for each of 64 interfaces.
+const DESCRIPTORS: usize = 2 + 128;
+
+/// All virtual routers of this host.
+pub(crate) struct Node {
+    inbox: Inbox,
+    shared: Arc<Shared>,
+    listener: Listener,
+    view: View,
+    ports: Ports,
+    units: Vec<Unit>,
+    drops: BTreeMap<Key, Drops>,
+    stopping: bool,
+}
+
+impl Node {
+    pub(crate) fn new(inbox: Inbox, shared: Arc<Shared>, listener: Listener) -> io::Result<Self> {
+        Ok(Self {
+            inbox,
+            shared,
+            listener,
+            view: View::open()?,
+            ports: Ports::default(),
+            units: Vec::new(),
+            drops: BTreeMap::new(),
+            stopping: false,
+        })
+    }
+
+    pub(crate) fn run(mut self, routers: Vec<VirtualRouter>) {
+        let scheduling = realtime(PRIORITY).to_string();
+        *self.shared.scheduling.lock().unwrap_or_else(PoisonError::into_inner) = scheduling;
+        self.configure(routers);
+        while !self.stopping {
+            self.publish();
+            let ready = self.wait();
+            self.tick();
+            self.take(&ready);
+        }
+        self.publish();
+    }
+
+    /// Waits for a descriptor or a deadline. Gives the ports that have something.
+    fn wait(&self) -> Vec<Key> {
+        let at = now();
+        let deadline = self.units.iter().filter_map(Unit::deadline).min().unwrap_or(at + LOOK);
+        let timeout = deadline.since(at).min(LOOK);
+        let mut keys = Vec::new();
+        let mut descriptors =
+            vec![PollFd::new(&self.inbox, PollFlags::IN), PollFd::new(&self.view, PollFlags::IN)];
+        for (key, descriptor) in self.ports.descriptors().take(DESCRIPTORS) {
+            keys.push(key.clone());
+            descriptors.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
+        }
+        let timeout = Timespec {
+            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        // Interrupted or out of memory: what is due is done, and it waits again.
+        if poll(&mut descriptors, Some(&timeout)).is_err() {
+            return Vec::new();
+        }
+        let ready = descriptors.iter().skip(2).map(|descriptor| !descriptor.revents().is_empty());
+        keys.into_iter().zip(ready).filter(|(_, ready)| *ready).map(|(key, _)| key).collect()
+    }
+
+    /// What is due comes first: a node that was not running must let go before it listens or speaks.
+    fn tick(&mut self) {
+        let at = now();
+        for number in 0..self.units.len() {
+            if self.units[number].deadline().is_some_and(|deadline| deadline <= at) {
+                self.feed(number, 0, Input::Timer);
+            }
+        }
+    }
+
+    fn take(&mut self, ready: &[Key]) {
+        for key in ready {
+            self.receive(key);
+        }
+        if self.view.changed() {
+            self.look();
+        }
+        let commands: Vec<Command> = self.inbox.take().collect();
+        for command in commands {
+            self.obey(command);
+        }
+    }
+
+    fn receive(&mut self, key: &Key) {
+        let mut came: Vec<Result<Heard, DecodeError>> = Vec::new();
+        self.ports.receive(key, |it| came.push(it));
+        for it in came {
+            match it {
+                Ok(heard) => self.hear(key, heard),
+                Err(error) => self.drops.entry(key.clone()).or_default().broken(error),
+            }
+        }
+    }
+
+    fn hear(&mut self, key: &Key, heard: Heard) {
+        let mut verdict = Judgement::AnotherId;
+        for number in 0..self.units.len() {
+            for at in 0..self.units[number].members.len() {
+                let member = &mut self.units[number].members[at];
+                if member.port().as_ref() != Some(key) {
+                    continue;
+                }
+                match member.judge(&heard) {
+                    Judgement::AnotherId => {}
+                    Judgement::Ours => {
+                        member.note(&heard);
+                        let Heard { source, advertisement, .. } = heard;
+                        self.feed(number, at, Input::Advertisement { source, advertisement });
+                        return;
+                    }
+                    other => verdict = other,
+                }
+            }
+        }
+        let drops = self.drops.entry(key.clone()).or_default();
+        match verdict {
+            Judgement::Stranger => drops.unknown_peer(),
+            Judgement::OtherChecksum => drops.other_checksum(),
+            Judgement::AnotherId | Judgement::Ours => drops.unknown_id(),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Configure(routers) => self.configure(routers),
+            Command::Track { router, name, effect, text } => {
+                self.feed_named(&router, Input::Track { name, effect, text });
+            }
+            Command::HandOver { router, to } => self.feed_named(&router, Input::Yield { to }),
+            Command::Stop => {
+                for number in 0..self.units.len() {
+                    self.feed(number, 0, Input::Stop);
+                }
+                self.stopping = true;
+            }
+        }
+    }
+
+    fn feed_named(&mut self, router: &VirtualRouterName, input: Input) {
+        let place =
+            self.units.iter().enumerate().find_map(|(number, unit)| {
+                unit.names().position(|name| name == router).map(|at| (number, at))
+            });
+        if let Some((number, at)) = place {
+            self.feed(number, at, input);
+        }
+    }
+
+    fn feed(&mut self, number: usize, at: usize, input: Input) {
+        let mut world = World { view: &mut self.view, ports: &self.ports, listener: &self.listener };
+        self.units[number].feed(now(), at, input, &mut world);
+    }
+
+    /// Looks at the network anew, and at what follows for each virtual router.
+    fn look(&mut self) {
+        self.view.list();
+        self.open_ports();
+        for unit in &mut self.units {
+            let mut world = World { view: &mut self.view, ports: &self.ports, listener: &self.listener };
+            unit.reconcile(now(), &mut world);
+        }
+    }
+
+    fn open_ports(&mut self) {
+        let members = self.units.iter().flat_map(|unit| &unit.members);
+        let wanted = members.filter_map(|member| {
+            let key = member.port()?;
+            let index = self.view.interface(&key.interface)?.index;
+            Some((key, index))
+        });
+        let wanted: BTreeMap<Key, u32> = wanted.collect();
+        self.ports.want(&wanted);
+    }
+
+    /// Units that stay keep their state; others leave cleanly, and new ones begin.
+    fn configure(&mut self, routers: Vec<VirtualRouter>) {
+        let wanted = together(routers);
+        let same = |unit: &Unit, configs: &[VirtualRouter]| {
+            unit.members.len() == configs.len()
+                && unit.members.iter().zip(configs).all(|(member, config)| {
+                    member.config.name == config.name
+                        && member.config.id == config.id
+                        && member.config.interface == config.interface
+                        && member.config.mover == config.mover
+                })
+        };
+        let mut old = std::mem::take(&mut self.units);
+        let mut fresh = Vec::new();
+        let mut next: Vec<Unit> = Vec::new();
+        for configs in wanted {
+            let at = now();
+            match old.iter().position(|unit| same(unit, &configs)) {
+                Some(found) => {
+                    let mut unit = old.remove(found);
+                    let mut world =
+                        World { view: &mut self.view, ports: &self.ports, listener: &self.listener };
+                    unit.configure(at, configs, &mut world);
+                    next.push(unit);
+                }
+                None => {
+                    fresh.push(next.len());
+                    next.push(Unit::new(configs, at));
+                }
+            }
+        }
+        for mut unit in old {
+            let mut world = World { view: &mut self.view, ports: &self.ports, listener: &self.listener };
+            unit.feed(now(), 0, Input::Stop, &mut world);
+        }
+        self.units = next;
+        self.look();
+        for number in fresh {
+            self.feed(number, 0, Input::Start);
+        }
+    }
+
+    fn publish(&self) {
+        let at: Moment = now();
+        let none = Drops::default();
+        let status = self.units.iter().flat_map(|unit| {
+            let key = unit.members.first().and_then(crate::member::Member::port);
+            let drops = key.and_then(|key| self.drops.get(&key)).unwrap_or(&none);
+            unit.status(at, drops)
+        });
+        *self.shared.routers.lock().unwrap_or_else(PoisonError::into_inner) = status.collect();
+    }
+}
+
+/// Virtual routers by group, in the order of the config; one without a group is a group of its own.
+fn together(routers: Vec<VirtualRouter>) -> Vec<Vec<VirtualRouter>> {
+    let mut groups: Vec<Vec<VirtualRouter>> = Vec::new();
+    let mut places: BTreeMap<GroupName, usize> = BTreeMap::new();
+    let mut names = BTreeSet::new();
+    for router in routers {
+        if !names.insert(router.name.clone()) {
+            continue;
+        }
+        match router.group.clone() {
+            None => groups.push(vec![router]),
+            Some(group) => {
+                let place = *places.entry(group).or_insert(groups.len());
+                if place == groups.len() {
+                    groups.push(Vec::new());
+                }
+                groups[place].push(router);
+            }
+        }
+    }
+    groups
+}

@@ -1,0 +1,192 @@
+//! Virtual routers that move together (a group of one, mostly): feeds their machine, and executes what it asks for,
+//! to the end and in its order.
+
+use std::collections::VecDeque;
+
+use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
+use haechi_vrrp::{Group, Input, Output};
+
+use crate::member::Member;
+use crate::mover::Mover;
+use crate::ports::Ports;
+use crate::status::{AlarmStatus, RouterStatus};
+use crate::view::View;
+use crate::{Drops, Listener, Told};
+
+/// A group with its outside.
+pub(crate) struct Unit {
+    machine: Group,
+    pub(crate) members: Vec<Member>,
+    outputs: Vec<(usize, Output)>,
+}
+
+/// What executing needs.
+pub(crate) struct World<'a> {
+    pub(crate) view: &'a mut View,
+    pub(crate) ports: &'a Ports,
+    pub(crate) listener: &'a Listener,
+}
+
+impl Unit {
+    pub(crate) fn new(configs: Vec<VirtualRouter>, now: Moment) -> Self {
+        let members: Vec<Member> = configs.into_iter().map(Member::new).collect();
+        let machine = Group::new(members.iter().map(Member::settings), now);
+        Self { machine, members, outputs: Vec::new() }
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &VirtualRouterName> {
+        self.members.iter().map(|member| &member.config.name)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        self.machine.deadline()
+    }
+
+    /// Something happened to one member.
+    pub(crate) fn feed(&mut self, now: Moment, at: usize, input: Input, world: &mut World<'_>) {
+        let mut inputs = VecDeque::from([(at, input)]);
+        // Results come back as inputs, and each may ask for more; the machine bounds that by its states.
+        while let Some((at, input)) = inputs.pop_front() {
+            self.machine.handle(now, at, &input, &mut self.outputs);
+            let mut outputs = std::mem::take(&mut self.outputs);
+            for (at, output) in outputs.drain(..) {
+                if let Some(result) = self.execute(now, at, output, world) {
+                    inputs.push_back((at, result));
+                }
+            }
+            self.outputs = outputs;
+        }
+    }
+
+    fn execute(&mut self, now: Moment, at: usize, output: Output, world: &mut World<'_>) -> Option<Input> {
+        let router = self.machine.members().get(at)?;
+        let member = self.members.get_mut(at)?;
+        let name = &member.config.name;
+        match output {
+            Output::Advertise { priority } => member.advertise(router, priority, world.ports),
+            Output::Claim => return Some(claim(now, member, world)),
+            Output::Announce => announce(member, world),
+            Output::Demote { .. } if member.moves_kernel_addresses() => {
+                member.mover.demote(world.view, &member.config.interface, &member.config.addresses);
+            }
+            Output::Release => {
+                if member.moves_kernel_addresses() {
+                    member.mover.release(world.view, &member.config.interface, &member.config.addresses);
+                }
+                return Some(Input::Released);
+            }
+            Output::Demote { .. } | Output::Chain { .. } => {}
+            Output::StateChanged { from, to, reason } => {
+                (world.listener)(name, now, Told::State { from, to, reason });
+            }
+            Output::Alarm { kind, text } => (world.listener)(name, now, Told::Alarm { kind, text }),
+            Output::AlarmOver { kind } => (world.listener)(name, now, Told::AlarmOver { kind }),
+        }
+        None
+    }
+
+    /// Compares what the kernel has with what this node should have.
+    pub(crate) fn reconcile(&mut self, now: Moment, world: &mut World<'_>) {
+        for at in 0..self.members.len() {
+            if self.members[at].look(world.view) {
+                let settings = Box::new(self.members[at].settings());
+                self.feed(now, at, Input::Configure(settings), world);
+            }
+            let up = self.members[at].can_speak(world.view, world.ports);
+            if up != self.members[at].link_up {
+                self.members[at].link_up = up;
+                self.feed(now, at, if up { Input::LinkUp } else { Input::LinkDown }, world);
+            }
+            self.reconcile_addresses(now, at, world);
+        }
+    }
+
+    fn reconcile_addresses(&mut self, now: Moment, at: usize, world: &mut World<'_>) {
+        let (Some(router), Some(member)) = (self.machine.members().get(at), self.members.get_mut(at)) else {
+            return;
+        };
+        if !member.moves_kernel_addresses() {
+            return;
+        }
+        let Some(index) = world.view.interface(&member.config.interface).map(|it| it.index) else { return };
+        let here = |address: &std::net::IpAddr| world.view.has(index, *address);
+        if router.holds_addresses() && !member.addresses.iter().all(here) {
+            tracing::warn!(router = %member.config.name, "somebody took its addresses away: claiming them again");
+            self.feed(now, at, Input::Released, world);
+        } else if !router.state().holds() && member.addresses.iter().any(here) {
+            // What an earlier run left, or somebody put there: two nodes must not answer for it.
+            tracing::warn!(router = %member.config.name, "takes away addresses that are not this node's now");
+            member.mover.release(world.view, &member.config.interface, &member.config.addresses);
+        }
+    }
+
+    /// Puts other configs of the same virtual routers in force.
+    pub(crate) fn configure(&mut self, now: Moment, configs: Vec<VirtualRouter>, world: &mut World<'_>) {
+        for (at, config) in configs.into_iter().enumerate() {
+            let Some(member) = self.members.get_mut(at) else { return };
+            if member.config == config {
+                continue;
+            }
+            let gone: Vec<_> =
+                member.config.addresses.iter().filter(|it| !config.addresses.contains(it)).copied().collect();
+            if member.moves_kernel_addresses() && !gone.is_empty() {
+                member.mover.release(world.view, &member.config.interface, &gone);
+            }
+            member.addresses = config.addresses.iter().map(|it| it.address).collect();
+            member.config = config;
+            member.look(world.view);
+            let settings = Box::new(member.settings());
+            self.feed(now, at, Input::Configure(settings), world);
+        }
+    }
+
+    pub(crate) fn status(&self, now: Moment, drops: &Drops) -> Vec<RouterStatus> {
+        let pairs = self.machine.members().iter().zip(&self.members);
+        pairs
+            .map(|(router, member)| RouterStatus {
+                name: member.config.name.clone(),
+                id: member.config.id.get(),
+                state: router.state(),
+                reason: router.reason().clone(),
+                since: router.since(),
+                priority: router.priority(),
+                configured_priority: member.config.priority.get(),
+                active: router.active(now),
+                source: router.settings().source,
+                addresses: member.addresses.clone(),
+                holds: router.holds_addresses(),
+                interval: router.learnt_interval(),
+                alarms: router
+                    .alarms()
+                    .map(|(kind, alarm)| AlarmStatus { kind, text: alarm.text.clone(), since: alarm.since })
+                    .collect(),
+                sent: member.sent,
+                heard: member.heard,
+                send_failures: member.send_failures,
+                drops: drops.clone(),
+            })
+            .collect()
+    }
+}
+
+fn claim(now: Moment, member: &mut Member, world: &mut World<'_>) -> Input {
+    if !member.moves_kernel_addresses() {
+        return Input::Claimed;
+    }
+    match member.mover.claim(world.view, &member.config.interface, &member.config.addresses) {
+        Ok(()) => {
+            (world.listener)(&member.config.name, now, Told::Claimed);
+            Input::Claimed
+        }
+        Err(text) => Input::ClaimFailed { text: text.into() },
+    }
+}
+
+fn announce(member: &Member, world: &World<'_>) {
+    if !member.moves_kernel_addresses() {
+        return;
+    }
+    if let Err(error) = Mover::announce(world.view, &member.config.interface, &member.addresses) {
+        tracing::warn!(router = %member.config.name, %error, "the neighbours could not be told");
+    }
+}
