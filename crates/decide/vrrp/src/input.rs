@@ -16,7 +16,8 @@ pub enum Input {
     Start,
     /// Leave it cleanly: others need not wait.
     Stop,
-    /// A [deadline](crate::Router::deadline) is over. Early or without need it changes nothing.
+    /// A [deadline](crate::Router::deadline) is over. Early or without need it changes nothing. What has
+    /// arrived comes before it: an advertisement that waits to be read may say that there is no need.
     Timer,
     /// An advertisement was heard, and decoded without an error.
     Advertisement {

@@ -9,7 +9,7 @@
 //!  results, pauses ───┘              └──► the next deadline
 //! ```
 //!
-//! [`packet`] and `envelope` turn bytes into advertisements and back; [`Router`] decides for one virtual
+//! [`packet`] and [`envelope`] turn bytes into advertisements and back; [`Router`] decides for one virtual
 //! router, [`Group`] for several that move together; [`record`] keeps what happened so that it can be played
 //! again.
 //!
@@ -18,6 +18,7 @@
 //! what is tracked or why, nor who moves addresses and how.
 
 mod alarm;
+pub mod envelope;
 mod group;
 mod input;
 mod output;

@@ -136,7 +136,7 @@ fn an_owner_preempts_whatever_its_settings_say_and_does_not_wait() {
     let owner = Settings { preempt: false, preempt_delay: 9 * SECOND, ..settings(2, 255) };
     let mut node = Node::new(owner.clone());
     let started = words(&node.feed(&Input::Start));
-    assert_eq!(started, "say 255, claim, initialize > active (owns the addresses)");
+    assert_eq!(started, "release, say 255, claim, initialize > active (owns the addresses)");
 
     let mut node = Node::started(Settings { startup_delay: SECOND, ..owner });
     assert_eq!(node.router.state(), State::Backup);
@@ -249,13 +249,13 @@ fn a_fault_says_that_it_stops_and_coming_back_starts_over() {
 fn the_reason_of_a_fault_follows_what_is_in_the_way() {
     let mut node = Node::new(settings(2, 100));
     node.feed(&Input::LinkDown);
-    assert_eq!(words(&node.feed(&Input::Start)), "initialize > initialize (its interface is down)");
+    assert_eq!(words(&node.feed(&Input::Start)), "release, initialize > initialize (its interface is down)");
     node.feed(&track("proxy", Effect::Fault));
     assert_eq!(node.router.reason(), &Reason::LinkDown);
     assert_eq!(words(&node.feed(&Input::LinkUp)), "initialize > initialize (proxy: broken)");
     assert_eq!(words(&node.feed(&Input::Stop)), "initialize > initialize (stopped)");
     assert_eq!(words(&node.feed(&track("proxy", Effect::Clear))), "-", "nobody started it");
-    assert_eq!(words(&node.feed(&Input::Start)), "initialize > backup (takes part)");
+    assert_eq!(words(&node.feed(&Input::Start)), "release, initialize > backup (takes part)");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Every situation of a router times every kind of input: what follows, to the word, and what it waits for
 //! then. This node is 10.0.0.2 with priority 100. A row that is missing is a failure too.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy takes for more")]
+
 mod common;
 
 use haechi_vrrp::packet::Version;

@@ -158,11 +158,11 @@ pub(crate) static ANNOUNCE: Shape = Shape::new(
             .because("twenty times keepalived's default: more is a flood, not an announcement"),
         Key::new(
             "interval",
-            Kind::Duration(Duration::from_millis(1), Duration::from_secs(10)),
+            Kind::Duration(Duration::from_millis(1), Duration::from_secs(1)),
             "From one of them to the next.",
         )
         .default("100ms")
-        .because("the last of several must not come minutes after the move"),
+        .because("five of them a second apart are over before `again`"),
         Key::new(
             "again",
             Kind::Duration(Duration::ZERO, Duration::from_secs(3600)),

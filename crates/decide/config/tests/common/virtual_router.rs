@@ -120,7 +120,7 @@ fn transport(own: String, v4: bool, index: u8) -> impl Strategy<Value = Transpor
 }
 
 fn announce() -> impl Strategy<Value = Announcing> {
-    (1..=100_u8, 1..=10_000_u64, up_to_an_hour(), up_to_an_hour()).prop_map(
+    (1..=100_u8, 1..=1000_u64, up_to_an_hour(), up_to_an_hour()).prop_map(
         |(repeat, interval, again, refresh)| Announcing {
             repeat,
             interval: Duration::from_millis(interval),

@@ -88,15 +88,20 @@ impl Election {
         let until = now + active_down(own.priority, interval);
         let rival = Rival { source, priority: said.priority, version: said.version, interval, heard: now };
         let other = self.rival.as_ref().filter(|known| known.source != source && !known.is_silent(now, own));
-        // Two at once: any of them keeps a backup quiet (RFC 9568 §6.4.2), and the better one is followed.
-        self.lost_at = if other.is_some() { before.max(until) } else { until };
+        let alone = other.is_none();
         if other.is_none_or(|known| known.rank() < rival.rank()) {
             self.spared = self.spared.filter(|spared| *spared == source);
-            self.learnt = interval;
             self.rival = Some(rival);
         }
         self.resigned = None;
         self.judge_from(now, before, own);
+        if alone && self.preempt_at.is_none() {
+            self.learnt = interval;
+            self.lost_at = until;
+        } else {
+            // Of two at once, any keeps a backup quiet; and a worse one teaches nothing (RFC 9568 §6.4.2).
+            self.lost_at = before.max(until);
+        }
     }
 
     /// Somebody said that it stops being active. Believed of whom is followed only: anybody else's word would
@@ -105,8 +110,10 @@ impl Election {
         if self.rival.as_ref().is_some_and(|known| known.source != by && !known.is_silent(now, own)) {
             return;
         }
-        // Said again and again by one that hands over, and no reason to wait longer.
-        self.lost_at = self.lost_at.min(now + skew(own.priority, self.learnt));
+        // One that hands over says it again and again, and that is no reason to wait again and again.
+        if self.resigned.is_none() {
+            self.lost_at = now + skew(own.priority, self.learnt);
+        }
         self.resigned = Some(Resigned { by, at: now });
         self.rival = None;
         self.preempt_at = None;

@@ -10,6 +10,10 @@ impl Router {
         if !self.started {
             self.started = true;
             self.not_before = now + self.settings.startup_delay;
+            // A former self that was killed may have left them here, and then two nodes answer for them.
+            if self.addresses == Addresses::Away {
+                out.push(Output::Release);
+            }
             self.settle(now, out);
         }
     }

@@ -56,7 +56,7 @@ fn vrrp(object: &Object<'_, '_>, node: &str, addresses: &[Placed], report: &mut 
         }
     }
     moving_source(object, &source, addresses, report);
-    itself(source.ok(), &placed, report);
+    itself(source.ok().as_ref(), &placed, report);
     let checksum = checksum(object, report);
     if checksum != Checksum::Auto && family == Some(false) {
         idle(object, "checksum", "in IPv6 the pseudo-header is always covered", report);
@@ -112,7 +112,7 @@ fn udp(object: &Object<'_, '_>, node: &str, report: &mut Report) -> Transport {
                 .help("source and peers are all IPv4 or all IPv6, whatever the family of the addresses that move");
         }
     }
-    itself(source.ok(), &placed, report);
+    itself(source.ok().as_ref(), &placed, report);
     let keys = object.parsed("keys", "a file name", report, |text, _| value::text(text));
     Transport::Udp {
         bind: source.or(NOWHERE),
@@ -160,11 +160,11 @@ fn peers<A: Copy + PartialEq + std::fmt::Display>(
 }
 
 fn itself<A: PartialEq + std::fmt::Display>(
-    source: Option<A>,
+    source: Option<&A>,
     peers: &[(Peer<A>, Span)],
     report: &mut Report,
 ) {
-    for (peer, span) in peers.iter().filter(|(peer, _)| Some(&peer.address) == source.as_ref()) {
+    for (peer, span) in peers.iter().filter(|(peer, _)| Some(&peer.address) == source) {
         report
             .add(Code::Contradiction, *span, format!("{} is this node's own address", peer.address))
             .label("`source` says so")
