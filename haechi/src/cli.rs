@@ -45,6 +45,8 @@ pub(crate) enum Verb {
     Events(EventsArgs),
     #[command(subcommand)]
     Endpoint(EndpointVerb),
+    #[command(subcommand)]
+    Ha(HaVerb),
     Test(TestArgs),
     Lab(lab::LabArgs),
     Explain(ExplainArgs),
@@ -292,6 +294,44 @@ pub(crate) struct EndpointArgs {
 pub(crate) struct EndpointPath {
     pub(crate) pool: String,
     pub(crate) endpoint: String,
+}
+
+/// Look at virtual routers, or hand one over to another node
+#[derive(Debug, Subcommand)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:\n  haechi ha status\n  haechi ha handover edge --to lb2 --wait"
+)]
+pub(crate) enum HaVerb {
+    /// Show who is active, why, and what is wrong
+    Status(HaStatusArgs),
+    /// Let another node take over; open connections stay
+    Handover(HandoverArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HaStatusArgs {
+    #[command(flatten)]
+    pub(crate) admin: AdminSocket,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HandoverArgs {
+    /// Which virtual router, as `haechi ha status` names them; not needed if there is one
+    #[arg(value_name = "VIRTUAL ROUTER")]
+    pub(crate) router: Option<String>,
+
+    /// Who should follow: the name of a peer, or its address. VRRP elects the best backup that listens, so with
+    /// several of them this is a wish
+    #[arg(long, value_name = "PEER")]
+    pub(crate) to: Option<String>,
+
+    /// Wait until another node is active, at most so long (10s if no time is given)
+    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "10s", value_parser = parse::time)]
+    pub(crate) wait: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) admin: AdminSocket,
 }
 
 /// Send real requests and say who answered, how quickly, and what failed

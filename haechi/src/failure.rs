@@ -55,7 +55,7 @@ impl From<ClientError> for Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         match problem {
-            Problem::NotFound(error) => Self::new(error),
+            Problem::NotFound(error) | Problem::Conflict(error) => Self::new(error),
             Problem::Refused { message, rendered, diagnostics } => {
                 Self(ErrorBody { error: message, rendered, diagnostics })
             }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haechi_admin::api::{Applied, EndpointChanged, Events, Status};
+use haechi_admin::api::{Applied, EndpointChanged, Events, HaStatus, Status, VirtualRouterStatus};
 use haechi_admin::{Control as Api, Problem};
 use haechi_model::{AdminState, EndpointId};
 use haechi_proxy::LiveEndpoint;
@@ -18,6 +18,14 @@ pub(crate) struct Handle(pub(crate) Arc<Control>);
 impl Api for Handle {
     fn status(&self) -> Status {
         self.0.status()
+    }
+
+    fn ha(&self) -> HaStatus {
+        self.0.ha_status()
+    }
+
+    async fn hand_over(&self, router: &str, to: Option<&str>) -> Result<VirtualRouterStatus, Problem> {
+        self.0.hand_over(router, to)
     }
 
     fn events(&self, after: u64, limit: usize) -> Events {
@@ -85,24 +93,28 @@ impl Control {
 
 /// What to say to a name that is not there: what is.
 fn unknown(live: &haechi_proxy::Live, id: &EndpointId) -> String {
-    const SHOWN: usize = 10;
-    let near = |names: Vec<&str>, wanted: &str| {
-        // One slip for every three letters, as the config's diagnostics allow.
-        let most = 1.max(wanted.chars().count() / 3);
-        let best = names.iter().map(|name| (strsim::osa_distance(name, wanted), *name)).min();
-        match best {
-            Some((slips, name)) if slips <= most => format!("; did you mean {name}?"),
-            _ => format!("; there is {}", names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ")),
-        }
-    };
     match live.pool(&id.pool) {
         None => {
-            let names = live.pools.iter().map(|pool| pool.config.name.as_str()).collect();
-            format!("no pool {}{}", id.pool, near(names, id.pool.as_str()))
+            let names: Vec<&str> = live.pools.iter().map(|pool| pool.config.name.as_str()).collect();
+            format!("no pool {}{}", id.pool, near(&names, id.pool.as_str()))
         }
         Some(pool) => {
-            let names = pool.endpoints.iter().map(|endpoint| endpoint.id.endpoint.as_str()).collect();
-            format!("no endpoint {} in pool {}{}", id.endpoint, id.pool, near(names, id.endpoint.as_str()))
+            let names: Vec<&str> =
+                pool.endpoints.iter().map(|endpoint| endpoint.id.endpoint.as_str()).collect();
+            format!("no endpoint {} in pool {}{}", id.endpoint, id.pool, near(&names, id.endpoint.as_str()))
         }
+    }
+}
+
+/// What might have been meant by a name that is not there, or what there is.
+pub(super) fn near(names: &[&str], wanted: &str) -> String {
+    const SHOWN: usize = 10;
+    // One slip for every three letters, as the config's diagnostics allow.
+    let most = 1.max(wanted.chars().count() / 3);
+    let best = names.iter().map(|name| (strsim::osa_distance(name, wanted), *name)).min();
+    match best {
+        Some((slips, name)) if slips <= most => format!("; did you mean {name}?"),
+        Some(_) => format!("; there is {}", names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ")),
+        None => "; there is none".to_owned(),
     }
 }

@@ -6,6 +6,7 @@
 
 mod admin;
 mod events;
+mod ha;
 mod health;
 mod keys;
 mod reload;
@@ -27,6 +28,7 @@ use tokio::task::AbortHandle;
 
 pub(crate) use self::admin::Handle;
 use self::events::Log;
+use self::ha::VirtualRouters;
 pub(crate) use self::keys::{Found, KeysFile, keys_files};
 pub(crate) use self::source::{Compiled, Source, read};
 use self::status::ConfigState;
@@ -48,6 +50,7 @@ pub(crate) struct Control {
     cuts: Mutex<HashMap<EndpointId, AbortHandle>>,
     /// Endpoints that warm up: their share grows every second.
     warming: Mutex<Vec<EndpointId>>,
+    virtual_routers: Mutex<VirtualRouters>,
     /// One change of config at a time.
     changing: tokio::sync::Mutex<()>,
     started_at_ms: u64,
@@ -78,6 +81,7 @@ impl Control {
             limits: Limits::default(),
         };
         let (prober, verdicts) = Prober::start(options);
+        let (virtual_routers, stories) = VirtualRouters::new();
         let control = Arc::new(Self {
             proxy,
             prober,
@@ -87,6 +91,7 @@ impl Control {
             overrides: Mutex::default(),
             cuts: Mutex::default(),
             warming: Mutex::default(),
+            virtual_routers: Mutex::new(virtual_routers),
             changing: tokio::sync::Mutex::default(),
             started_at_ms: wall_ms(),
         });
@@ -94,6 +99,8 @@ impl Control {
         tokio::spawn(health::follow_verdicts(Arc::clone(&control), verdicts));
         tokio::spawn(health::follow_signals(Arc::clone(&control), signals));
         tokio::spawn(health::warm_up(Arc::clone(&control)));
+        tokio::spawn(ha::follow_stories(Arc::clone(&control), stories));
+        tokio::spawn(ha::follow_tracks(Arc::clone(&control)));
         control.events.add(event::STARTED, "node", format!("serving with {workers} workers"));
         Ok(control)
     }
@@ -106,6 +113,8 @@ impl Control {
             "node",
             format!("finishing what runs, for at most {} s", grace.as_secs()),
         );
+        // Peers take over while what runs here comes to its end.
+        lock(&self.virtual_routers).stop();
         self.proxy.stop(grace).await
     }
 }

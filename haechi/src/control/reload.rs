@@ -77,6 +77,8 @@ impl Control {
             self.proxy.apply(Arc::clone(&snapshot), bound, &initial).await
         };
         self.refresh_states(&live);
+        let configured = lock(&self.virtual_routers).configure(&snapshot);
+        configured.map_err(|error| refused(format!("the system refuses to run virtual routers: {error}")))?;
         let mut config = lock(&self.config);
         config.applied_at_ms = wall_ms();
         config.refused = None;
@@ -85,7 +87,7 @@ impl Control {
 
     fn note_refusal(&self, problem: &Problem) {
         let (message, rendered) = match problem {
-            Problem::NotFound(message) => (message.clone(), String::new()),
+            Problem::NotFound(message) | Problem::Conflict(message) => (message.clone(), String::new()),
             Problem::Refused { message, rendered, .. } => (message.clone(), rendered.clone()),
         };
         let generation = self.proxy.live().generation;

@@ -9,8 +9,6 @@ use haechi_admin::Problem;
 use haechi_config::{Diagnostic, MAX_BYTES, Severity, compile, render};
 use haechi_model::Snapshot;
 
-use crate::output::{Paint, Tone};
-
 /// Where the config comes from.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
@@ -55,10 +53,7 @@ impl Source {
             rendered.push_str(&format!("… and {} more\n", outcome.omitted));
         }
         match outcome.snapshot {
-            Some(snapshot) => {
-                rendered.push_str(&not_run(&snapshot, colour));
-                Ok(Compiled { snapshot: Arc::new(snapshot), warnings: rendered })
-            }
+            Some(snapshot) => Ok(Compiled { snapshot: Arc::new(snapshot), warnings: rendered }),
             None => Err(Problem::Refused {
                 message: summary(&name, &outcome.diagnostics, outcome.omitted),
                 rendered,
@@ -66,20 +61,6 @@ impl Source {
             }),
         }
     }
-}
-
-/// What of a good config this build leaves undone.
-fn not_run(snapshot: &Snapshot, colour: bool) -> String {
-    let routers = snapshot.virtual_routers.len();
-    if routers == 0 {
-        return String::new();
-    }
-    let head = Paint::new(colour).text(Tone::Doubtful, "warning:");
-    let addresses: usize = snapshot.virtual_routers.iter().map(|router| router.addresses.len()).sum();
-    format!(
-        "{head} this build does not run virtual routers yet: {routers} with {addresses} address(es) are left to other \
-         nodes\n"
-    )
 }
 
 /// A refusal that has no place in a file.

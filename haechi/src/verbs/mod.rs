@@ -6,6 +6,7 @@ mod endpoint;
 mod events;
 mod explain;
 mod flags;
+mod ha;
 mod lab;
 pub(crate) mod parse;
 mod reload;
@@ -45,6 +46,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode, (Format, Failure)> {
         Verb::Top(args) => top::top(&args, format),
         Verb::Events(args) => events::events(&args, format),
         Verb::Endpoint(verb) => endpoint::set(verb, format),
+        Verb::Ha(verb) => ha::ha(verb, format),
         Verb::Test(args) => test::test(args, format),
         Verb::Lab(args) => lab::lab(args, format),
         Verb::Explain(args) => explain::explain(&args, format),

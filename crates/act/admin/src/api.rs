@@ -2,7 +2,7 @@
 //! seconds or milliseconds by their name where they are spans.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use haechi_model::{AdminOrigin, AdminState, Health};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,78 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// In the order of the config.
     pub pools: Vec<PoolStatus>,
+}
+
+/// `GET /v1/ha`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HaStatus {
+    /// The node's name.
+    pub node: String,
+    /// Whether advertisements are sent with real-time priority, and if not, why.
+    pub scheduling: String,
+    /// In the order of the config; empty if it has none.
+    pub virtual_routers: Vec<VirtualRouterStatus>,
+}
+
+/// A virtual router on this node.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VirtualRouterStatus {
+    /// Its key in the config.
+    pub name: String,
+    /// Its number on the network (VRID).
+    pub id: u8,
+    /// `initialize`, `backup`, `active` or `yielding`.
+    pub state: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since_ms: u64,
+    /// As in force: what is tracked and not well lowers it.
+    pub priority: u8,
+    /// As configured.
+    pub configured_priority: u8,
+    /// Who is active as far as this node knows.
+    pub active: Option<IpAddr>,
+    /// Where this node's advertisements come from.
+    pub source: IpAddr,
+    /// What moves.
+    pub addresses: Vec<IpAddr>,
+    /// Whether they are on this node.
+    pub holds_addresses: bool,
+    /// The interval that this node reckons with.
+    pub interval_ms: u64,
+    /// What is wrong now.
+    pub alarms: Vec<AlarmStatus>,
+    /// Advertisements sent.
+    pub sent: u64,
+    /// Advertisements of others.
+    pub heard: u64,
+    /// Advertisements that the kernel did not take.
+    pub send_failures: u64,
+    /// Advertisements thrown away on its interface, by reason.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+/// Something that people must mend.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlarmStatus {
+    /// Which.
+    pub kind: String,
+    /// For people.
+    pub text: String,
+    /// Since when.
+    pub since_ms: u64,
+}
+
+/// `POST /v1/ha/ROUTER/handover`
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandOver {
+    /// Who should follow: an address, or the name of a peer. The best one that listens if not given.
+    pub to: Option<String>,
 }
 
 /// The config in force and the one that was refused.

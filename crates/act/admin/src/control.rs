@@ -5,7 +5,7 @@ use std::future::Future;
 
 use haechi_model::{AdminState, EndpointId};
 
-use crate::api::{Applied, EndpointChanged, Events, Status};
+use crate::api::{Applied, EndpointChanged, Events, HaStatus, Status, VirtualRouterStatus};
 
 /// The running haechi, as the API sees it. Implemented by the binary, which knows all rooms.
 pub trait Control: Send + Sync + 'static {
@@ -14,6 +14,20 @@ pub trait Control: Send + Sync + 'static {
 
     /// Events with a sequence number above `after`, at most `limit` of the newest.
     fn events(&self, after: u64, limit: usize) -> Events;
+
+    /// The virtual routers at this moment.
+    fn ha(&self) -> HaStatus;
+
+    /// Lets another node take over a virtual router: `to` is its address or a peer's name. Returns at once; the
+    /// state tells what comes of it.
+    ///
+    /// # Errors
+    /// There is no such virtual router or peer, or this node is not active.
+    fn hand_over(
+        &self,
+        router: &str,
+        to: Option<&str>,
+    ) -> impl Future<Output = Result<VirtualRouterStatus, Problem>> + Send;
 
     /// Waits until there is an event above `after`, or the process ends.
     fn next_event(&self, after: u64) -> impl Future<Output = ()> + Send;
@@ -40,6 +54,8 @@ pub trait Control: Send + Sync + 'static {
 pub enum Problem {
     /// There is no such thing; the text says what there is, and may suggest a name.
     NotFound(String),
+    /// It is there, but not in the state for it; the text says what to do instead.
+    Conflict(String),
     /// The new config is refused.
     Refused {
         /// One sentence.
@@ -54,7 +70,9 @@ pub enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound(message) | Self::Refused { message, .. } => f.write_str(message),
+            Self::NotFound(message) | Self::Conflict(message) | Self::Refused { message, .. } => {
+                f.write_str(message)
+            }
         }
     }
 }

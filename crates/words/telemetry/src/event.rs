@@ -16,6 +16,10 @@ pub const EJECTION_CHANGED: &str = "ejectionChanged";
 pub const ADMIN_CHANGED: &str = "adminChanged";
 /// A pool has no endpoint that can serve, or has one again.
 pub const POOL_CHANGED: &str = "poolChanged";
+/// A virtual router's state, or the reason of it, changed on this node.
+pub const VIRTUAL_ROUTER_CHANGED: &str = "virtualRouterChanged";
+/// Something is wrong with a virtual router that people must mend, or is mended.
+pub const VIRTUAL_ROUTER_ALARM: &str = "virtualRouterAlarm";
 
 /// All of them.
 pub const ALL: &[&str] = &[
@@ -27,4 +31,6 @@ pub const ALL: &[&str] = &[
     EJECTION_CHANGED,
     ADMIN_CHANGED,
     POOL_CHANGED,
+    VIRTUAL_ROUTER_CHANGED,
+    VIRTUAL_ROUTER_ALARM,
 ];

@@ -20,7 +20,10 @@ use tokio::time::timeout;
 
 pub use error::ClientError;
 
-use crate::api::{Applied, EndpointChanged, ErrorBody, Events, SetAdminState, Status};
+use crate::api::{
+    Applied, EndpointChanged, ErrorBody, Events, HaStatus, HandOver, SetAdminState, Status,
+    VirtualRouterStatus,
+};
 
 /// Largest answer taken, in bytes: ten times what the status of 10,000 endpoints has.
 const MAX_ANSWER: usize = 128 << 20;
@@ -74,6 +77,23 @@ impl Client {
     /// See [`ClientError`].
     pub async fn reload(&self, dry_run: bool) -> Result<Applied, ClientError> {
         self.call(Method::POST, &format!("/v1/reload?dryRun={dry_run}"), None).await
+    }
+
+    /// The virtual routers.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn ha(&self) -> Result<HaStatus, ClientError> {
+        self.call(Method::GET, "/v1/ha", None).await
+    }
+
+    /// Lets another node take over a virtual router; see [`HandOver`].
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn hand_over(&self, router: &str, wish: &HandOver) -> Result<VirtualRouterStatus, ClientError> {
+        let body = serde_json::to_vec(wish).map_err(|error| self.broken(error))?;
+        self.call(Method::POST, &format!("/v1/ha/{}/handover", segment(router)), Some(body)).await
     }
 
     /// Sets what the operator wants of an endpoint.

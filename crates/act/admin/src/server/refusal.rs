@@ -31,6 +31,7 @@ impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         match problem {
             Problem::NotFound(text) => Self::new(StatusCode::NOT_FOUND, text),
+            Problem::Conflict(text) => Self::new(StatusCode::CONFLICT, text),
             Problem::Refused { message, rendered, diagnostics } => Self {
                 status: StatusCode::UNPROCESSABLE_ENTITY,
                 body: ErrorBody { error: message, rendered, diagnostics },

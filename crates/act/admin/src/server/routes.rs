@@ -20,7 +20,9 @@ use tokio::time::timeout;
 
 use super::body;
 use super::refusal::Refusal;
-use crate::api::{Applied, EndpointChanged, Events, SetAdminState, Status};
+use crate::api::{
+    Applied, EndpointChanged, Events, HaStatus, HandOver, SetAdminState, Status, VirtualRouterStatus,
+};
 use crate::{Control, Problem, metrics};
 
 /// Most events in one answer.
@@ -33,8 +35,9 @@ pub const MAX_WAIT: Duration = Duration::from_secs(60);
 const REQUEST_TIME: Duration = Duration::from_secs(90);
 
 /// What there is, for those who ask for something else.
-const PATHS: &str = "there are: GET /v1/status, GET /v1/events?after=N&limit=N&wait=30s, GET /metrics, GET /healthz, \
-                     POST /v1/reload?dryRun=true, POST /v1/endpoints/POOL/ENDPOINT/admin with {\"state\":\"draining\"}";
+const PATHS: &str = "there are: GET /v1/status, GET /v1/ha, GET /v1/events?after=N&limit=N&wait=30s, GET /metrics, GET /healthz, \
+                     POST /v1/reload?dryRun=true, POST /v1/endpoints/POOL/ENDPOINT/admin with {\"state\":\"draining\"}, \
+                     POST /v1/ha/ROUTER/handover with {\"to\":\"PEER\"}";
 
 type Answer<T> = Result<Json<T>, Refusal>;
 
@@ -42,6 +45,8 @@ type Answer<T> = Result<Json<T>, Refusal>;
 pub(super) fn all<C: Control>(control: Arc<C>) -> Router {
     Router::new()
         .route("/v1/status", get(status::<C>))
+        .route("/v1/ha", get(ha::<C>))
+        .route("/v1/ha/{router}/handover", post(hand_over::<C>))
         .route("/v1/events", get(events::<C>))
         .route("/v1/reload", post(reload::<C>))
         .route("/v1/endpoints/{pool}/{endpoint}/admin", post(set_admin_state::<C>))
@@ -68,6 +73,20 @@ async fn bound(request: Request, next: Next) -> Response {
 
 async fn status<C: Control>(State(control): State<Arc<C>>) -> Json<Status> {
     Json(control.status())
+}
+
+async fn ha<C: Control>(State(control): State<Arc<C>>) -> Json<HaStatus> {
+    Json(control.ha())
+}
+
+async fn hand_over<C: Control>(
+    State(control): State<Arc<C>>,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Answer<VirtualRouterStatus> {
+    let Path(router) = path.map_err(|error| Refusal::bad(error.body_text()))?;
+    let HandOver { to } = body::read(request.into_body()).await?;
+    finish(async move { control.hand_over(&router, to.as_deref()).await }).await
 }
 
 async fn scrape<C: Control>(State(control): State<Arc<C>>) -> impl IntoResponse {

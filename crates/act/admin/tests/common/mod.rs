@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haechi_admin::api::{
-    Applied, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events, ListenerStatus, PoolStatus,
-    RefusedConfig, Status,
+    Applied, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events, HaStatus, ListenerStatus,
+    PoolStatus, RefusedConfig, Status, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health};
@@ -107,6 +107,18 @@ impl Control for Fake {
             })],
             warnings: String::new(),
         })
+    }
+
+    fn ha(&self) -> HaStatus {
+        HaStatus {
+            node: "lb1".into(),
+            scheduling: "real-time priority 20".into(),
+            virtual_routers: Vec::new(),
+        }
+    }
+
+    async fn hand_over(&self, router: &str, to: Option<&str>) -> Result<VirtualRouterStatus, Problem> {
+        Err(Problem::Conflict(format!("nothing to hand over for {router} to {to:?}")))
     }
 
     async fn set_admin_state(&self, id: &EndpointId, state: AdminState) -> Result<EndpointChanged, Problem> {

@@ -1,0 +1,225 @@
+//! Virtual routers: starts their node, tells it what is tracked, and tells people what it does.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use haechi_admin::Problem;
+use haechi_admin::api::{AlarmStatus, HaStatus, VirtualRouterStatus};
+use haechi_ha::{Ha, RouterStatus, Told};
+use haechi_model::{
+    AdminState, EndpointState, Moment, Snapshot, TrackEffect, Transport, VirtualRouter, VirtualRouterName,
+};
+use haechi_proxy::Live;
+use haechi_telemetry::event;
+use haechi_vrrp::{Effect, State};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::admin::near;
+use super::{Control, lock};
+
+/// How often what is tracked is looked at: a third of the shortest time in which a default pair notices a dead
+/// node, so that a node that can't serve is left no later than one that is gone.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What the node told, on its way to the event log.
+pub(super) type Story = (VirtualRouterName, Told);
+
+/// The virtual routers, once there are any.
+pub(super) struct VirtualRouters {
+    node: Option<Ha>,
+    told: UnboundedSender<Story>,
+}
+
+impl VirtualRouters {
+    pub(super) fn new() -> (Self, UnboundedReceiver<Story>) {
+        let (told, stories) = unbounded_channel();
+        (Self { node: None, told }, stories)
+    }
+
+    /// Puts the virtual routers of a snapshot in force.
+    ///
+    /// # Errors
+    /// The system refuses a thread or a descriptor.
+    pub(super) fn configure(&mut self, snapshot: &Snapshot) -> std::io::Result<()> {
+        let routers = snapshot.virtual_routers.clone();
+        match &self.node {
+            Some(node) => node.configure(routers),
+            None if routers.is_empty() => {}
+            None => {
+                let told = self.told.clone();
+                // Nobody hears it only when the process is on its way out.
+                let listener = move |name: &VirtualRouterName, _at: Moment, what: Told| {
+                    let _ = told.send((name.clone(), what));
+                };
+                self.node = Some(Ha::start(routers, Box::new(listener))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves all of them cleanly: peers are told, and need not wait.
+    pub(super) fn stop(&mut self) {
+        self.node = None;
+    }
+}
+
+/// Writes down what the node told.
+pub(super) async fn follow_stories(control: Arc<Control>, mut stories: UnboundedReceiver<Story>) {
+    while let Some((name, told)) = stories.recv().await {
+        let subject = format!("virtual router {name}");
+        let (kind, text) = match told {
+            Told::State { from, to, reason } if from == to => {
+                (event::VIRTUAL_ROUTER_CHANGED, format!("{} still: {reason}", to.name()))
+            }
+            Told::State { from, to, reason } => {
+                (event::VIRTUAL_ROUTER_CHANGED, format!("{} to {}: {reason}", from.name(), to.name()))
+            }
+            Told::Claimed => {
+                (event::VIRTUAL_ROUTER_CHANGED, "its addresses are on this node and announced".to_owned())
+            }
+            Told::Alarm { kind, text } => (event::VIRTUAL_ROUTER_ALARM, format!("{}: {text}", kind.name())),
+            Told::AlarmOver { kind } => (event::VIRTUAL_ROUTER_ALARM, format!("{}: over", kind.name())),
+        };
+        control.events.add(kind, subject, text);
+    }
+}
+
+/// Looks at what is tracked, and tells the node.
+pub(super) async fn follow_tracks(control: Arc<Control>) {
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let routers = lock(&control.virtual_routers);
+        let Some(node) = &routers.node else { continue };
+        let live = control.proxy.live();
+        for router in &live.snapshot.virtual_routers {
+            for track in &router.track.pools {
+                let (well, text) = pool_share(&live, track.pool.index(), track.healthy_share);
+                let name =
+                    live.pools.get(track.pool.index()).map(|pool| format!("pool {}", pool.config.name));
+                let effect = if well { Effect::Clear } else { effect(track.effect) };
+                node.track(router.name.clone(), &name.unwrap_or_default(), effect, &text);
+            }
+        }
+    }
+}
+
+/// Whether a pool's share of endpoints that can serve is enough, in words too.
+fn pool_share(live: &Live, index: usize, wanted: u8) -> (bool, String) {
+    let Some(pool) = live.pools.get(index) else { return (true, String::new()) };
+    let all = pool.endpoints.len();
+    let serving = pool.endpoints.iter().filter(|endpoint| can_serve(endpoint.state())).count();
+    let well = serving * 100 >= usize::from(wanted) * all;
+    (well, format!("{serving} of {all} endpoints can serve, {wanted} % are wanted"))
+}
+
+fn can_serve(state: EndpointState) -> bool {
+    state.admin == AdminState::Enabled && state.serving && !state.ejected
+}
+
+const fn effect(effect: TrackEffect) -> Effect {
+    match effect {
+        TrackEffect::Lower(by) => Effect::Lower(by),
+        TrackEffect::Fault => Effect::Fault,
+    }
+}
+
+impl Control {
+    pub(super) fn ha_status(&self) -> HaStatus {
+        let routers = lock(&self.virtual_routers);
+        let (scheduling, status) = match &routers.node {
+            Some(node) => (node.scheduling(), node.status()),
+            None => ("no virtual router runs".to_owned(), Vec::new()),
+        };
+        HaStatus {
+            node: self.proxy.live().snapshot.node.name.to_string(),
+            scheduling,
+            virtual_routers: status.iter().map(router_status).collect(),
+        }
+    }
+
+    pub(super) fn hand_over(&self, name: &str, to: Option<&str>) -> Result<VirtualRouterStatus, Problem> {
+        let routers = lock(&self.virtual_routers);
+        let live = self.proxy.live();
+        let config = live.snapshot.virtual_routers.iter().find(|router| router.name.as_str() == name);
+        let (Some(config), Some(node)) = (config, &routers.node) else {
+            let routers = live.snapshot.virtual_routers.iter();
+            let names: Vec<&str> = routers.map(|router| router.name.as_str()).collect();
+            return Err(Problem::NotFound(format!("no virtual router {name}{}", near(&names, name))));
+        };
+        let status = node.status();
+        let Some(found) = status.iter().find(|status| status.name == config.name) else {
+            return Err(Problem::NotFound(format!("virtual router {name} does not run yet")));
+        };
+        if found.state != State::Active {
+            let active = found.active.map_or("nobody that it hears".to_owned(), |active| active.to_string());
+            return Err(Problem::Conflict(format!(
+                "this node is {} for {name} and has nothing to hand over; active is {active}: ask there",
+                found.state.name()
+            )));
+        }
+        let to = to.map(|wish| peer(config, wish)).transpose()?;
+        node.hand_over(config.name.clone(), to);
+        Ok(router_status(found))
+    }
+}
+
+/// An address, or the name of a peer.
+fn peer(config: &VirtualRouter, wish: &str) -> Result<IpAddr, Problem> {
+    if let Ok(address) = wish.parse() {
+        return Ok(address);
+    }
+    let named: Vec<(&str, IpAddr)> = match &config.transport {
+        Transport::Vrrp { peers, .. } => {
+            peers.iter().map(|peer| (peer.name.as_str(), peer.address)).collect()
+        }
+        Transport::Udp { peers, .. } => {
+            peers.iter().map(|peer| (peer.name.as_str(), peer.address.ip())).collect()
+        }
+    };
+    let found = named.iter().find(|(name, _)| *name == wish).map(|(_, address)| *address);
+    found.ok_or_else(|| {
+        let help = if named.is_empty() {
+            "; it has no `peers`, so give an address".to_owned()
+        } else {
+            near(&named.iter().map(|(name, _)| *name).collect::<Vec<_>>(), wish)
+        };
+        Problem::NotFound(format!("virtual router {} has no peer {wish}{help}", config.name))
+    })
+}
+
+fn router_status(status: &RouterStatus) -> VirtualRouterStatus {
+    VirtualRouterStatus {
+        name: status.name.to_string(),
+        id: status.id,
+        state: status.state.name().to_owned(),
+        reason: status.reason.to_string(),
+        since_ms: wall_of(status.since),
+        priority: status.priority,
+        configured_priority: status.configured_priority,
+        active: status.active,
+        source: status.source,
+        addresses: status.addresses.clone(),
+        holds_addresses: status.holds,
+        interval_ms: u64::try_from(status.interval.as_millis()).unwrap_or(u64::MAX),
+        alarms: (status.alarms.iter())
+            .map(|alarm| AlarmStatus {
+                kind: alarm.kind.name().to_owned(),
+                text: alarm.text.to_string(),
+                since_ms: wall_of(alarm.since),
+            })
+            .collect(),
+        sent: status.sent,
+        heard: status.heard,
+        send_failures: status.send_failures,
+        dropped: status.drops.iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
+    }
+}
+
+/// A moment as milliseconds since 1970.
+fn wall_of(moment: Moment) -> u64 {
+    let at = haechi_sys::clock::wall() - haechi_sys::clock::now().since(moment);
+    u64::try_from(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
