@@ -118,6 +118,29 @@ fn all_who_have_an_address_are_found() {
 }
 
 #[test]
+fn who_says_it_again_and_again_counts_once() {
+    if !can_make_namespaces() {
+        return;
+    }
+    let (one, two) = (Namespace::new("a"), Namespace::new("b"));
+    cable(&one, "eth0", &two, "eth0");
+    let mac = one.mac("eth0");
+    let address = ip("10.77.0.100");
+    let [ours, theirs] = [&one, &two].map(|host| host.run(|| Announcer::open(&"eth0".into()).unwrap()));
+    let within = Duration::from_millis(500);
+    let answers = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| one.run(|| who_has(&"eth0".into(), mac, None, address, within).unwrap()));
+        while !asked.is_finished() {
+            theirs.announce(two.mac("eth0"), &[address], false).unwrap();
+            // What the asking host says itself it does not hear.
+            ours.announce(mac, &[address], false).unwrap();
+        }
+        asked.join().unwrap()
+    });
+    assert_eq!(answers.iter().map(|answer| answer.mac).collect::<Vec<_>>(), [two.mac("eth0")]);
+}
+
+#[test]
 fn a_probe_leaves_no_trace() {
     if !can_make_namespaces() {
         return;
