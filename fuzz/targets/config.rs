@@ -3,9 +3,7 @@
 
 #![no_main]
 
-use haechi_config::{
-    Severity, compile, compile_keys, conceal, diff, render, to_yaml, to_yaml_with_defaults,
-};
+use haechi_config::{Severity, compile, compile_keys, conceal, diff, render, to_yaml, to_yaml_with_defaults};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -2,7 +2,7 @@
 //!
 //! A node that takes an address back sends packets of flows that it does not know to the node that had it
 //! meanwhile. Those that it still serves itself must not go there, so somebody has to know them. The kernel
-//! looks them up by local address, so a host with a million other sockets hands over only these.
+//! walks all its sockets, but hands over only those with that local address.
 //!
 //! Needs no right: a socket's addresses are no secret inside its network namespace.
 
@@ -83,7 +83,7 @@ pub fn on(address: IpAddr) -> Result<Vec<Flow>, Refused> {
     for family in families {
         let request = |flags| question(*family, address, flags);
         match kernel.list(doing(), request, read) {
-            Ok(found) => flows.extend(found.into_iter().filter(|flow| flow.local.ip() == address)),
+            Ok(found) => flows.extend(found),
             // A kernel without IPv6 has no such sockets.
             Err(refused) if flows_of_the_other_family(*family, address, &refused) => {}
             Err(refused) => return Err(refused),

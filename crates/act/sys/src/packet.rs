@@ -8,14 +8,11 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 
 use crate::interface::index_of;
-use crate::options;
 
 /// `ETH_P_ARP`.
 pub(crate) const ARP: u16 = 0x0806;
 /// `ETH_P_IPV6`.
 pub(crate) const IPV6: u16 = 0x86dd;
-/// `PACKET_IGNORE_OUTGOING`: what this host sends is not heard (Linux 4.20).
-const IGNORE_OUTGOING: libc::c_int = 23;
 
 /// A non-blocking socket for frames through one interface.
 #[derive(Debug)]
@@ -27,7 +24,8 @@ impl Frames {
         Self::open(interface, 0)
     }
 
-    /// To send, and to hear what others send of one Ethernet type. Needs `CAP_NET_RAW`.
+    /// To send, and to hear what others send of one Ethernet type; what this host sends is heard by sockets for
+    /// all types only. Needs `CAP_NET_RAW`.
     pub(crate) fn of(interface: &InterfaceName, ethertype: u16) -> io::Result<Self> {
         Self::open(interface, ethertype)
     }
@@ -36,8 +34,6 @@ impl Frames {
         // With protocol 0 it hears nothing until it is bound to one, and then of this interface only.
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), None)?;
         let index = index_of(&socket, interface)?;
-        // Old kernels let it hear its own frames too; readers pass over those anyway.
-        let _ = options::set(&socket, libc::SOL_PACKET, IGNORE_OUTGOING, 1);
         socket.bind(&address(index, ethertype))?;
         Ok(Self(socket))
     }

@@ -126,7 +126,8 @@ impl Advertisements {
     }
 
     /// Sends one advertisement. Both addresses must be of the socket's family, and `source` one of this host's,
-    /// though not necessarily of this interface. Needs no right any more.
+    /// though not necessarily of this interface, unless it is link-local: a macvlan sends from its parent's IPv4
+    /// address, but needs an IPv6 one of its own. Needs no right any more.
     ///
     /// # Errors
     /// `ENETUNREACH` with IPv4, `EINVAL` with IPv6: the source is no address of this host (yet). `ENETUNREACH`,

@@ -42,6 +42,13 @@ impl Secret {
     }
 }
 
+/// So that `haechi_vrrp::envelope::Keys` takes [`Keys::all`] as it is.
+impl AsRef<[u8]> for Secret {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({} bytes)", self.0.len())

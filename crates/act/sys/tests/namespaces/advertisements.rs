@@ -61,9 +61,9 @@ fn is_silent(socket: &Advertisements) -> bool {
 fn two_hosts() -> (Namespace, Namespace) {
     let (one, two) = (Namespace::new("a"), Namespace::new("b"));
     cable(&one, "eth0", &two, "eth0");
-    one.ip("addr add 10.77.0.1/24 dev eth0");
-    one.ip("addr add 10.77.0.11/24 dev eth0");
-    two.ip("addr add 10.77.0.2/24 dev eth0");
+    one.give("eth0", "10.77.0.1/24");
+    one.give("eth0", "10.77.0.11/24");
+    two.give("eth0", "10.77.0.2/24");
     (one, two)
 }
 
@@ -194,8 +194,8 @@ fn another_interface_is_not_heard() {
     }
     let (one, two) = two_hosts();
     cable(&one, "eth1", &two, "eth1");
-    one.ip("addr add 10.78.0.1/24 dev eth1");
-    two.ip("addr add 10.78.0.2/24 dev eth1");
+    one.give("eth1", "10.78.0.1/24");
+    two.give("eth1", "10.78.0.2/24");
     for family in [V4, V6] {
         let [near, far] = ["eth0", "eth1"].map(|name| open(&two, family, name, Hears::Group));
         let [here, there] = ["eth0", "eth1"].map(|name| open(&one, family, name, Hears::Group));
@@ -232,8 +232,8 @@ fn udp_can_be_marked_as_control_too() {
         return;
     }
     let (one, two) = two_hosts();
-    two.ip("addr add 2001:db8:77::2/64 dev eth0");
-    one.ip("addr add 2001:db8:77::1/64 dev eth0");
+    two.give("eth0", "2001:db8:77::2/64");
+    one.give("eth0", "2001:db8:77::1/64");
     let capture = Capture::start(&two);
     for (family, from, to) in
         [(V4, "10.77.0.1:7112", "10.77.0.2:7112"), (V6, "[2001:db8:77::1]:7112", "[2001:db8:77::2]:7112")]

@@ -25,8 +25,8 @@ fn announcements_arrive_as_they_should_and_move_the_address() {
     }
     let (one, two) = (Namespace::new("a"), Namespace::new("b"));
     cable(&one, "eth0", &two, "eth0");
-    two.ip("addr add 10.77.0.2/24 dev eth0");
-    two.ip("addr add 2001:db8:77::2/64 dev eth0");
+    two.give("eth0", "10.77.0.2/24");
+    two.give("eth0", "2001:db8:77::2/64");
     // The other host knows a former active.
     for address in ["10.77.0.100", "2001:db8:77::100"] {
         two.ip(&format!("neigh add {address} lladdr 02:00:00:00:00:99 nud stale dev eth0"));
@@ -87,12 +87,12 @@ fn all_who_have_an_address_are_found() {
     let hosts = ["a", "b", "c"].map(Namespace::new);
     let [asking, one, two] = &hosts;
     let _switch = switch(&[asking, one, two]);
-    asking.ip("addr add 10.77.0.1/24 dev eth0");
+    asking.give("eth0", "10.77.0.1/24");
     for (number, host) in [one, two].into_iter().enumerate() {
         host.ip(&format!("addr add 10.77.0.{}/24 dev eth0", number + 2));
         // Two owners: what a doctor must notice.
-        host.ip("addr add 10.77.0.100/24 dev eth0");
-        host.ip("addr add 2001:db8:77::100/64 dev eth0 nodad");
+        host.give("eth0", "10.77.0.100/24");
+        host.give("eth0", "2001:db8:77::100/64");
     }
     let mac = asking.mac("eth0");
     let link_local: IpAddr = asking.link_local("eth0").into();
@@ -118,14 +118,37 @@ fn all_who_have_an_address_are_found() {
 }
 
 #[test]
+fn who_says_it_again_and_again_counts_once() {
+    if !can_make_namespaces() {
+        return;
+    }
+    let (one, two) = (Namespace::new("a"), Namespace::new("b"));
+    cable(&one, "eth0", &two, "eth0");
+    let mac = one.mac("eth0");
+    let address = ip("10.77.0.100");
+    let [ours, theirs] = [&one, &two].map(|host| host.run(|| Announcer::open(&"eth0".into()).unwrap()));
+    let within = Duration::from_millis(500);
+    let answers = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| one.run(|| who_has(&"eth0".into(), mac, None, address, within).unwrap()));
+        while !asked.is_finished() {
+            theirs.announce(two.mac("eth0"), &[address], false).unwrap();
+            // What the asking host says itself it does not hear.
+            ours.announce(mac, &[address], false).unwrap();
+        }
+        asked.join().unwrap()
+    });
+    assert_eq!(answers.iter().map(|answer| answer.mac).collect::<Vec<_>>(), [two.mac("eth0")]);
+}
+
+#[test]
 fn a_probe_leaves_no_trace() {
     if !can_make_namespaces() {
         return;
     }
     let (one, two) = (Namespace::new("a"), Namespace::new("b"));
     cable(&one, "eth0", &two, "eth0");
-    one.ip("addr add 10.77.0.1/24 dev eth0");
-    two.ip("addr add 10.77.0.2/24 dev eth0");
+    one.give("eth0", "10.77.0.1/24");
+    two.give("eth0", "10.77.0.2/24");
     let mac = one.mac("eth0");
     let answers =
         one.run(|| who_has(&"eth0".into(), mac, None, ip("10.77.0.2"), Duration::from_millis(500)).unwrap());

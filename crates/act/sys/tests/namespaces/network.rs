@@ -65,9 +65,9 @@ fn an_address_is_there_at_once_and_gone_at_once() {
     let (one, two) = two_hosts();
     // Address detection stays on where the address goes to.
     one.set("ipv6/conf/all/accept_dad", "1");
-    one.ip("addr add 10.77.0.1/24 dev eth0");
-    two.ip("addr add 10.77.0.2/24 dev eth0");
-    two.ip("addr add 2001:db8:77::2/64 dev eth0");
+    one.give("eth0", "10.77.0.1/24");
+    two.give("eth0", "10.77.0.2/24");
+    two.give("eth0", "2001:db8:77::2/64");
     let mut kernel = network(&one);
     let index = interface(&mut kernel, "eth0").index;
     for (address, prefix, told) in
@@ -104,8 +104,8 @@ fn own_connections_do_not_come_from_an_address_that_moves() {
         ("10.77.0.1", "10.77.0.100", "10.77.0.2", 24),
         ("2001:db8:77::1", "2001:db8:77::100", "2001:db8:77::2", 64),
     ] {
-        one.ip(&format!("addr add {own}/{prefix} dev eth0"));
-        two.ip(&format!("addr add {other}/{prefix} dev eth0"));
+        one.give("eth0", &format!("{own}/{prefix}"));
+        two.give("eth0", &format!("{other}/{prefix}"));
         let mut kernel = network(&one);
         let index = interface(&mut kernel, "eth0").index;
         kernel.add_address(index, ip(virtual_one), prefix).unwrap();
@@ -125,7 +125,7 @@ fn an_address_goes_whatever_its_prefix() {
     let mut kernel = network(&one);
     let index = interface(&mut kernel, "eth0").index;
     for (address, prefix, other) in [("10.77.0.100", 24, 32), ("2001:db8:77::100", 64, 128)] {
-        one.ip(&format!("addr add {address}/{prefix} dev eth0"));
+        one.give("eth0", &format!("{address}/{prefix}"));
         assert_eq!(kernel.remove_address(index, ip(address), other).unwrap(), Outcome::Changed);
         assert!(!one.ip("-o addr show dev eth0").contains(address));
     }
@@ -160,8 +160,8 @@ fn routes_and_rules_are_those_that_ip_shows() {
         return;
     }
     let (one, _two) = two_hosts();
-    one.ip("addr add 10.77.0.1/24 dev eth0");
-    one.ip("addr add 2001:db8:77::1/64 dev eth0");
+    one.give("eth0", "10.77.0.1/24");
+    one.give("eth0", "2001:db8:77::1/64");
     let mut kernel = network(&one);
     let interface = interface(&mut kernel, "eth0").index;
     for (family, destination, prefix, gateway, flag) in [
@@ -207,7 +207,7 @@ fn a_refusal_has_the_words_of_the_kernel() {
         return;
     }
     let (one, _two) = two_hosts();
-    one.ip("addr add 10.77.0.1/24 dev eth0");
+    one.give("eth0", "10.77.0.1/24");
     let mut kernel = network(&one);
     let interface = interface(&mut kernel, "eth0").index;
     let gateway = Some(ip("192.0.2.1"));
@@ -232,11 +232,11 @@ fn a_mark_leads_past_the_own_address() {
         (Family::V4, "10.77.0.1", "10.77.0.2", "10.77.0.100", 24),
         (Family::V6, "2001:db8:77::1", "2001:db8:77::2", "2001:db8:77::100", 64),
     ] {
-        one.ip(&format!("addr add {ours}/{prefix} dev eth0"));
-        two.ip(&format!("addr add {theirs}/{prefix} dev eth0"));
+        one.give("eth0", &format!("{ours}/{prefix}"));
+        two.give("eth0", &format!("{theirs}/{prefix}"));
         // Both have it; the other node serves what it still has, quietly.
-        one.ip(&format!("addr add {shared} dev lo"));
-        two.ip(&format!("addr add {shared} dev lo"));
+        one.give("lo", shared);
+        two.give("lo", shared);
         let mut kernel = network(one);
         let interface = interface(&mut kernel, "eth0").index;
         let full = if family == Family::V4 { 32 } else { 128 };

@@ -13,8 +13,8 @@ use crate::rig::{Namespace, cable, can_make_namespaces};
 fn host_with_macvlan(name: &str, mac: Mac) -> (Namespace, Namespace, Network) {
     let (one, two) = (Namespace::new("a"), Namespace::new("b"));
     cable(&one, "eth0", &two, "eth0");
-    one.ip("addr add 10.77.0.1/24 dev eth0");
-    two.ip("addr add 10.77.0.2/24 dev eth0");
+    one.give("eth0", "10.77.0.1/24");
+    two.give("eth0", "10.77.0.2/24");
     let mut kernel = network(&one);
     let parent = interface(&mut kernel, "eth0").index;
     let name = name.into();

@@ -3,6 +3,8 @@
 use haechi_sys::clock;
 use haechi_sys::netlink::{Event, Watch};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{AddressFamily, SendFlags, SocketType};
 
 use crate::rig::{Namespace, SOON, cable, can_make_namespaces, switch};
 
@@ -90,6 +92,31 @@ fn a_port_that_leaves_its_bridge_is_not_gone() {
         _ => false,
     });
     assert!(matches!(event, Event::Interface(_)), "{event:?}");
+}
+
+/// Any process with `CAP_NET_ADMIN` may write to a netlink socket of another (CVE-2012-6689 and its like).
+#[test]
+fn only_the_kernel_is_believed() {
+    if !can_make_namespaces() {
+        return;
+    }
+    let host = Namespace::new("a");
+    let mut watch = watch(&host);
+    let Ok(place) = SocketAddrNetlink::try_from(rustix::net::getsockname(&watch).unwrap()) else {
+        panic!("no netlink socket");
+    };
+    // "Interface 1, called lo, is gone."
+    let mut forged = vec![44, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    forged.extend_from_slice(&[0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    forged.extend_from_slice(&[7, 0, 3, 0, b'l', b'o', 0, 0, 4, 0, 0, 0]);
+    let sent = host.run(|| {
+        let socket = rustix::net::socket(AddressFamily::NETLINK, SocketType::RAW, None).unwrap();
+        rustix::net::sendto(&socket, &forged, SendFlags::empty(), &place).unwrap()
+    });
+    assert_eq!(sent, forged.len(), "it is there");
+    host.ip("addr add 10.77.0.1/32 dev lo");
+    let first = next(&mut watch, "anything", |_| true);
+    assert!(matches!(first, Event::Address(_)), "{first:?}");
 }
 
 #[test]

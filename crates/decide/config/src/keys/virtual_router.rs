@@ -74,7 +74,7 @@ pub(crate) static VIRTUAL_ROUTER: Shape = Shape::new(
         Key::new(
             "peers",
             Kind::Named(&Kind::Text(Text::Peer)),
-            "The other nodes. Advertisements go to them alone, and only they are heard; multicast if left out. \
+            "The other nodes, by their names. Advertisements go to them alone, and only they are heard; multicast if left out. \
              Required with `udp`, where each has a port.",
         ),
         Key::new(

@@ -17,6 +17,7 @@ fn keys_are_read_in_order() {
     let ids: Vec<u8> = keys.all.iter().map(|(id, _)| *id).collect();
     assert_eq!(ids, [7, 0]);
     assert_eq!(keys.all[0].1.bytes()[..4], [0x00, 0x11, 0x22, 0x33]);
+    assert_eq!(keys.all[0].1.as_ref(), keys.all[0].1.bytes());
     assert_eq!(keys.all[1].1.bytes()[..4], [0xff, 0xee, 0xdd, 0xcc]);
     assert_eq!(format!("{keys:?}"), "Keys { sign: 7, all: [(7, Secret(16 bytes)), (0, Secret(32 bytes))] }");
 }

@@ -33,7 +33,7 @@ pub(crate) fn can_make_namespaces() -> bool {
     root
 }
 
-/// A network namespace with its loopback up and no address detection.
+/// A network namespace with its loopback up and without address detection, which takes a second for each address.
 #[derive(Debug)]
 pub(crate) struct Namespace {
     name: String,
@@ -47,7 +47,6 @@ impl Namespace {
         let namespace = Self { name: format!("haechi-{}-{label}{number}", process::id()) };
         ip(&["netns", "add", &namespace.name]);
         namespace.ip("link set lo up");
-        // A link-local address that is still being asked about can't be sent from.
         for which in ["all", "default"] {
             namespace.set(&format!("ipv6/conf/{which}/accept_dad"), "0");
         }
@@ -100,8 +99,15 @@ impl Namespace {
         told.split_once("link/ether ").unwrap().1.split(' ').next().unwrap().parse().unwrap()
     }
 
-    /// The link-local address of an interface, as `ip` tells it.
+    /// Gives an interface an address, and waits until it can be used.
+    pub(crate) fn give(&self, interface: &str, address: &str) {
+        self.ip(&format!("addr add {address} dev {interface}"));
+        self.wait_until("no tentative address", || self.ip("-6 addr show tentative").is_empty());
+    }
+
+    /// The link-local address of an interface, as `ip` tells it, when it can be used.
     pub(crate) fn link_local(&self, interface: &str) -> std::net::Ipv6Addr {
+        self.wait_until("no tentative address", || self.ip("-6 addr show tentative").is_empty());
         let told = self.ip(&format!("-o -6 addr show dev {interface} scope link"));
         told.split_once("inet6 ").unwrap().1.split('/').next().unwrap().parse().unwrap()
     }
