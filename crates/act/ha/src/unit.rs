@@ -55,6 +55,9 @@ impl Unit {
                 }
             }
             self.outputs = outputs;
+            if input == Input::Claimed {
+                self.tell_claimed(now, at, world);
+            }
         }
     }
 
@@ -64,7 +67,7 @@ impl Unit {
         let name = &member.config.name;
         match output {
             Output::Advertise { priority } => member.advertise(router, priority, world.ports),
-            Output::Claim => return Some(claim(now, member, world)),
+            Output::Claim => return Some(claim(member, world)),
             Output::Announce => announce(member, world),
             Output::Demote { .. } if member.moves_kernel_addresses() => {
                 member.mover.demote(world.view, &member.config.interface, &member.config.addresses);
@@ -83,6 +86,15 @@ impl Unit {
             Output::AlarmOver { kind } => (world.listener)(name, now, Told::AlarmOver { kind }),
         }
         None
+    }
+
+    fn tell_claimed(&self, now: Moment, at: usize, world: &World<'_>) {
+        let pair = self.machine.members().get(at).zip(self.members.get(at));
+        if let Some((router, member)) = pair
+            && router.holds_addresses()
+        {
+            (world.listener)(&member.config.name, now, Told::Claimed);
+        }
     }
 
     /// Compares what the kernel has with what this node should have.
@@ -169,15 +181,12 @@ impl Unit {
     }
 }
 
-fn claim(now: Moment, member: &mut Member, world: &mut World<'_>) -> Input {
+fn claim(member: &mut Member, world: &mut World<'_>) -> Input {
     if !member.moves_kernel_addresses() {
         return Input::Claimed;
     }
     match member.mover.claim(world.view, &member.config.interface, &member.config.addresses) {
-        Ok(()) => {
-            (world.listener)(&member.config.name, now, Told::Claimed);
-            Input::Claimed
-        }
+        Ok(()) => Input::Claimed,
         Err(text) => Input::ClaimFailed { text: text.into() },
     }
 }

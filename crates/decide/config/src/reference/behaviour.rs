@@ -190,8 +190,8 @@ A request is tried again only where that can do no harm:
 const VIRTUAL_ADDRESSES: &str = "
 ## Virtual addresses
 
-A virtual router (VRRPv3, RFC 9568) moves its addresses between nodes. This version checks, explains and compares
-virtual routers and does not run them yet; `haechi run` says so.
+A virtual router (VRRPv3, RFC 9568) moves its addresses between nodes. `haechi ha status` shows where they are and
+why, and `haechi ha handover` moves them.
 
 - The active node advertises itself every `advertisementInterval`. Backups that miss three of them take over, the one
   with the greatest `priority` first. Two nodes of one priority have no order, so give each its own.
