@@ -30,7 +30,8 @@ pub enum Output {
     /// neighbour advertisement.
     Announce,
     /// A living peer took over: stop answering ARP and neighbour solicitations, and accepting new
-    /// connections, but go on serving open flows until [`Release`](Self::Release).
+    /// connections, but go on serving open flows until [`Release`](Self::Release). If the addresses are not
+    /// here yet, keep them from coming.
     Demote {
         /// That peer.
         to: IpAddr,

@@ -34,7 +34,7 @@ use haechi_model::Moment;
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::Alarms;
-use crate::packet::CENTISECOND;
+use crate::packet::{Advertisement, CENTISECOND, Version};
 use crate::timing::{lease, sendable};
 use crate::{Alarm, AlarmKind, Input, Output, Reason, Settings, State};
 use announcer::Announcer;
@@ -167,9 +167,21 @@ impl Router {
         self.since
     }
 
-    /// As in force; an advertisement says them.
+    /// As in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What [`Output::Advertise`] is to say. Only its priority changes from one to the next, until
+    /// [`Input::Configure`]: who keeps it need not make it anew.
+    pub fn advertisement(&self, priority: u8) -> Advertisement {
+        Advertisement {
+            version: Version::V3,
+            id: self.settings.id.get(),
+            priority,
+            interval: self.settings.interval,
+            addresses: self.settings.addresses.clone(),
+        }
     }
 
     /// The priority in force: as configured, less what is tracked and not well.

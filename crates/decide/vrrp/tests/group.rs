@@ -177,6 +177,16 @@ fn nobody_comes_for_the_other_so_it_goes_alone_and_they_stay_together() {
 }
 
 #[test]
+fn who_once_waited_in_vain_still_goes_gently() {
+    let mut pair = Pair::active(100);
+    pair.feed(0, &Input::Yield { to: None });
+    pair.run(Duration::from_secs(2));
+    assert_eq!(pair.states(), [State::Active; 2], "taken back");
+    pair.hear(0, 9, 200);
+    assert_eq!(pair.states(), [State::Backup, State::Yielding]);
+}
+
+#[test]
 fn a_link_that_is_down_takes_all_out_until_it_is_back() {
     let mut pair = Pair::active(100);
     assert_eq!(

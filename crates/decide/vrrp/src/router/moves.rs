@@ -101,10 +101,11 @@ impl Router {
     }
 
     /// Another one of its group is not active any more: this one follows as gently as it can. If it did so
-    /// already and nobody came, it goes without.
+    /// and just now gave up waiting for a successor, it goes without.
     pub(crate) fn follow_down(&mut self, now: Moment, text: &str, out: &mut Vec<Output>) {
         let reason = Reason::Group { text: text.into() };
-        if self.reason == Reason::SuccessorMissing {
+        let nobody_came = self.reason == Reason::SuccessorMissing && self.since == now;
+        if nobody_came {
             self.let_go(now, true, State::Backup, reason, out);
         } else {
             self.yield_for(now, reason, out);

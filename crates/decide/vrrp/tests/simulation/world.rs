@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use haechi_model::{Announcing, Moment};
-use haechi_vrrp::packet::{Advertisement, Version};
 use haechi_vrrp::{Input, Output, Reason, Settings, State};
 
 use crate::chance::Chance;
@@ -21,6 +20,8 @@ pub(crate) enum Event {
     Arrive(usize, Input),
     /// The kernel answers a claim.
     ClaimDone(usize, bool),
+    /// And says that it took the addresses away.
+    Released(usize),
     Mischief(Mischief),
     Thaw(usize),
 }
@@ -149,6 +150,10 @@ impl World {
             }
             Event::Arrive(at, input) => self.nodes[at].inbox.push_back(input),
             Event::ClaimDone(at, good) => self.claim_done(at, good),
+            Event::Released(at) if self.nodes[at].is_running() => {
+                self.feed(at, Input::Released);
+            }
+            Event::Released(at) => self.nodes[at].inbox.push_back(Input::Released),
             Event::Mischief(mischief) => self.mischief(mischief),
             Event::Thaw(at) => self.thaw(at),
         }
@@ -222,17 +227,9 @@ impl World {
                 if *priority > 0 {
                     self.promises.somebody_said();
                 }
-                let settings = &self.nodes[at].settings;
-                let input = Input::Advertisement {
-                    source: settings.source,
-                    advertisement: Advertisement {
-                        version: Version::V3,
-                        id: settings.id.get(),
-                        priority: *priority,
-                        interval: settings.interval,
-                        addresses: settings.addresses.clone(),
-                    },
-                };
+                let router = self.nodes[at].router.as_ref().unwrap();
+                let source = router.settings().source;
+                let input = Input::Advertisement { source, advertisement: router.advertisement(*priority) };
                 for other in (0..self.nodes.len()).filter(|other| *other != at) {
                     for arrival in self.network.carry(self.now, at, other, &mut self.chance) {
                         let later = arrival.since(self.now);
@@ -245,6 +242,7 @@ impl World {
                 let later = self.chance.time(Duration::from_millis(3));
                 self.after(later, Event::ClaimDone(at, good));
             }
+            Output::Release => self.after(Duration::ZERO, Event::Released(at)),
             Output::Announce => assert_eq!(self.nodes[at].kernel, Kernel::On, "announced, but not there"),
             Output::StateChanged { to: State::Active, reason, .. } if *reason != Reason::SuccessorMissing => {
                 self.takeovers += 1;
