@@ -10,8 +10,10 @@ use haechi_sys::clock::now;
 use haechi_sys::scheduling::realtime;
 use haechi_vrrp::Input;
 use haechi_vrrp::packet::DecodeError;
+use haechi_vrrp::timing::lease;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::keeper::{Hold, Holdings, Keeper};
 use crate::mailbox::{Command, Inbox};
 use crate::member::Judgement;
 use crate::ports::{Heard, Key, Ports};
@@ -33,6 +35,7 @@ pub(crate) struct Node {
     inbox: Inbox,
     shared: Arc<Shared>,
     listener: Listener,
+    keeper: Keeper,
     view: View,
     ports: Ports,
     units: Vec<Unit>,
@@ -41,11 +44,17 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(inbox: Inbox, shared: Arc<Shared>, listener: Listener) -> io::Result<Self> {
+    pub(crate) fn new(
+        inbox: Inbox,
+        shared: Arc<Shared>,
+        keeper: Keeper,
+        listener: Listener,
+    ) -> io::Result<Self> {
         Ok(Self {
             inbox,
             shared,
             listener,
+            keeper,
             view: View::open()?,
             ports: Ports::default(),
             units: Vec::new(),
@@ -60,6 +69,7 @@ impl Node {
         self.configure(routers);
         while !self.stopping {
             self.publish();
+            self.keep();
             let ready = self.wait();
             self.tick();
             self.take(&ready);
@@ -245,6 +255,14 @@ impl Node {
         for number in fresh {
             self.feed(number, 0, Input::Start);
         }
+    }
+
+    /// Tells the keeper what this node holds, and that it runs.
+    fn keep(&mut self) {
+        let holds: Vec<Hold> = self.units.iter().flat_map(Unit::holds).collect();
+        let interval = self.units.iter().filter_map(Unit::shortest_interval).min().unwrap_or(LOOK);
+        let lease_ms = u64::try_from(lease(interval).as_millis()).unwrap_or(u64::MAX);
+        self.keeper.tell(Holdings { lease_ms, holds });
     }
 
     fn publish(&self) {
