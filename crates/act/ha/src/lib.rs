@@ -19,6 +19,7 @@ mod mover;
 mod node;
 mod ports;
 mod status;
+mod tracks;
 mod unit;
 mod view;
 
@@ -29,13 +30,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
-use haechi_vrrp::{AlarmKind, Effect, Reason, State};
+use haechi_vrrp::{AlarmKind, Reason, State};
 
 pub use counters::Drops;
 use keeper::Keeper;
 pub use keeper::keep;
 use mailbox::{Command, Mailbox};
 pub use status::{AlarmStatus, RouterStatus};
+pub use tracks::Tracked;
 
 /// A running node of virtual routers. Dropping it leaves every virtual router cleanly.
 #[derive(Debug)]
@@ -102,9 +104,10 @@ impl Ha {
         self.mailbox.send(Command::Configure(routers));
     }
 
-    /// Says how something that `router` tracks is; `name` as people know it (`pool web`).
-    pub fn track(&self, router: VirtualRouterName, name: &str, effect: Effect, text: &str) {
-        self.mailbox.send(Command::Track { router, name: name.into(), effect, text: text.into() });
+    /// Says how all is that `router` tracks, the interfaces aside: those the node sees itself. What was said before
+    /// and is not said now is not tracked any more.
+    pub fn track(&self, router: VirtualRouterName, tracked: Vec<Tracked>) {
+        self.mailbox.send(Command::Track { router, tracked });
     }
 
     /// Lets another node take over, if this one is active: `to`, if possible.
