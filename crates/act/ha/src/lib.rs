@@ -12,26 +12,32 @@
 //! tracked comes from whoever tracks it.
 
 mod counters;
+mod keeper;
 mod mailbox;
 mod member;
 mod mover;
 mod node;
 mod ports;
 mod status;
+mod tracks;
 mod unit;
 mod view;
 
+use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
-use haechi_vrrp::{AlarmKind, Effect, Reason, State};
+use haechi_vrrp::{AlarmKind, Reason, State};
 
 pub use counters::Drops;
+use keeper::Keeper;
+pub use keeper::keep;
 use mailbox::{Command, Mailbox};
 pub use status::{AlarmStatus, RouterStatus};
+pub use tracks::Tracked;
 
 /// A running node of virtual routers. Dropping it leaves every virtual router cleanly.
 #[derive(Debug)]
@@ -80,14 +86,15 @@ pub enum Told {
 pub type Listener = Box<dyn Fn(&VirtualRouterName, Moment, Told) + Send>;
 
 impl Ha {
-    /// Starts the thread with these virtual routers.
+    /// Starts the thread with these virtual routers. `keeper` is the command of a process that calls [`keep`] with
+    /// its standard input: it lets go of the addresses when this process dies or stands still.
     ///
     /// # Errors
     /// The system refuses a thread, a subscription to changes of the network, or a descriptor.
-    pub fn start(routers: Vec<VirtualRouter>, listener: Listener) -> io::Result<Self> {
+    pub fn start(routers: Vec<VirtualRouter>, keeper: Vec<OsString>, listener: Listener) -> io::Result<Self> {
         let (mailbox, inbox) = mailbox::open()?;
         let shared = Arc::new(Shared::default());
-        let node = node::Node::new(inbox, Arc::clone(&shared), listener)?;
+        let node = node::Node::new(inbox, Arc::clone(&shared), Keeper::new(keeper), listener)?;
         let thread = std::thread::Builder::new().name("ha".to_owned()).spawn(move || node.run(routers))?;
         Ok(Self { mailbox, shared, thread: Some(thread) })
     }
@@ -97,9 +104,10 @@ impl Ha {
         self.mailbox.send(Command::Configure(routers));
     }
 
-    /// Says how something that `router` tracks is; `name` as people know it (`pool web`).
-    pub fn track(&self, router: VirtualRouterName, name: &str, effect: Effect, text: &str) {
-        self.mailbox.send(Command::Track { router, name: name.into(), effect, text: text.into() });
+    /// Says how all is that `router` tracks, the interfaces aside: those the node sees itself. What was said before
+    /// and is not said now is not tracked any more.
+    pub fn track(&self, router: VirtualRouterName, tracked: Vec<Tracked>) {
+        self.mailbox.send(Command::Track { router, tracked });
     }
 
     /// Lets another node take over, if this one is active: `to`, if possible.

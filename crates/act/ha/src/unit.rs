@@ -2,14 +2,17 @@
 //! to the end and in its order.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
 use haechi_vrrp::{Group, Input, Output};
 
+use crate::keeper::Hold;
 use crate::member::Member;
 use crate::mover::Mover;
 use crate::ports::Ports;
 use crate::status::{AlarmStatus, RouterStatus};
+use crate::tracks::Tracks;
 use crate::view::View;
 use crate::{Drops, Listener, Told};
 
@@ -152,7 +155,21 @@ impl Unit {
         }
     }
 
-    pub(crate) fn status(&self, now: Moment, drops: &Drops) -> Vec<RouterStatus> {
+    /// What is on this node now, for the keeper.
+    pub(crate) fn holds(&self) -> impl Iterator<Item = Hold> + '_ {
+        let pairs = self.machine.members().iter().zip(&self.members);
+        pairs
+            .filter(|(router, member)| router.holds_addresses() && member.moves_kernel_addresses())
+            .map(|(router, member)| member.hold(router))
+    }
+
+    /// The shortest time between advertisements of those that hold something.
+    pub(crate) fn shortest_interval(&self) -> Option<Duration> {
+        let holding = self.machine.members().iter().filter(|router| router.holds_addresses());
+        holding.map(|router| router.settings().interval).min()
+    }
+
+    pub(crate) fn status(&self, now: Moment, drops: &Drops, tracks: &Tracks) -> Vec<RouterStatus> {
         let pairs = self.machine.members().iter().zip(&self.members);
         pairs
             .map(|(router, member)| RouterStatus {
@@ -168,6 +185,7 @@ impl Unit {
                 addresses: member.addresses.clone(),
                 holds: router.holds_addresses(),
                 interval: router.learnt_interval(),
+                tracked: tracks.of(&member.config.name),
                 alarms: router
                     .alarms()
                     .map(|(kind, alarm)| AlarmStatus { kind, text: alarm.text.clone(), since: alarm.since })
