@@ -35,6 +35,8 @@ const BODY: &str = "here\n";
 pub(crate) enum Blow {
     /// Everything on it is killed at once; it is started again after the move.
     Kill,
+    /// The programs that were started are killed; what they started may still do its duty.
+    KillPrograms,
     /// Its cable is pulled, and put back after the move.
     Unplug,
     /// Everything on it stands still, and goes on a second after the move.
@@ -46,11 +48,13 @@ pub(crate) enum Blow {
 }
 
 impl Blow {
-    pub(crate) const ALL: [Self; 5] = [Self::Kill, Self::Unplug, Self::Freeze, Self::Stop, Self::HandOver];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Kill, Self::KillPrograms, Self::Unplug, Self::Freeze, Self::Stop, Self::HandOver];
 
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Kill => "kill -9 of everything on the active node",
+            Self::KillPrograms => "kill -9 of haechi, or of keepalived and HAProxy, but not of their helpers",
             Self::Unplug => "the active node's cable is pulled, later put back",
             Self::Freeze => "the active node stands still (SIGSTOP), and goes on 1 s after the move",
             Self::Stop => "clean stop of the active node (SIGTERM)",
@@ -175,6 +179,7 @@ fn strike(
     let at = now();
     match blow {
         Blow::Kill => active.signal(Signal::KILL)?,
+        Blow::KillPrograms => active.kill_programs()?,
         Blow::Unplug => network.unplug(active.name),
         Blow::Freeze => active.signal(Signal::STOP)?,
         Blow::Stop => active.ask_to_end()?,
@@ -183,7 +188,8 @@ fn strike(
     until("the other node takes over", || other.has_address())?;
     content(client, now())?;
     match blow {
-        Blow::Kill | Blow::Stop => {
+        Blow::Kill | Blow::KillPrograms | Blow::Stop => {
+            active.signal(Signal::KILL)?;
             active.wait_end()?;
             active.start()?;
         }
@@ -195,7 +201,7 @@ fn strike(
         Blow::HandOver => {}
     }
     // What comes back may disturb too, and then it is part of what the client saw.
-    until("only one node has the address", || !active.has_address())?;
+    until("only one node has the address", || active.has_address() != other.has_address())?;
     pause(Duration::from_millis(300));
     content(client, now())?;
     attempts.extend(client.take());

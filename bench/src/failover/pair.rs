@@ -120,6 +120,10 @@ impl<'a> Node<'a> {
                 ),
             ],
         };
+        // keepalived takes a killed child that nobody has reaped for one that runs.
+        for file in ["keepalived.pid", "vrrp.pid"] {
+            let _absent = fs::remove_file(self.folder.join(file));
+        }
         let log = File::create(self.log()).while_doing(|| self.name.to_owned())?;
         for (program, arguments) in programs {
             let mut command = self.namespace.command("setpriv");
@@ -156,6 +160,11 @@ impl<'a> Node<'a> {
             kill_process(pid, Signal::TERM).while_doing(|| self.name.to_owned())?;
         }
         Ok(())
+    }
+
+    /// Kills the programs that were started, and nothing that they started.
+    pub(crate) fn kill_programs(&mut self) -> Outcome<()> {
+        self.running.iter_mut().try_for_each(|child| child.kill().while_doing(|| self.name.to_owned()))
     }
 
     /// Waits until nothing of it runs any more.
