@@ -1,6 +1,7 @@
 //! Virtual routers: starts their node, tells it what is tracked, and tells people what it does.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -53,7 +54,7 @@ impl VirtualRouters {
                 let listener = move |name: &VirtualRouterName, _at: Moment, what: Told| {
                     let _ = told.send((name.clone(), what));
                 };
-                self.node = Some(Ha::start(setup, Box::new(listener), binder(control))?);
+                self.node = Some(Ha::start(setup, keeper(), Box::new(listener), binder(control))?);
             }
         }
         Ok(())
@@ -74,6 +75,11 @@ fn binder(control: &Arc<Control>) -> Binder {
         let followed = runtime.block_on(control.proxy.follow(addresses, deed == Deed::Claim));
         followed.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     })
+}
+
+/// This very binary, even if another one stands in its place by now.
+fn keeper() -> Vec<OsString> {
+    ["/proc/self/exe", "ha", "keeper"].map(OsString::from).into()
 }
 
 /// Writes down what the node told.

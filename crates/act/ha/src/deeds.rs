@@ -114,6 +114,7 @@ impl Helper {
 
     /// Asks for nothing more; the thread ends when all is done.
     pub(crate) fn retire(self) -> JoinHandle<()> {
+        drop(self.jobs);
         self.thread
     }
 }
@@ -215,4 +216,87 @@ fn judge(
     let said: String = said.trim().chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
     let said = if said.is_empty() { said } else { format!(": {said}") };
     Err(format!("{program} {}: {what}{said}", deed.word()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU8;
+
+    use haechi_model::{Announcing, Checksum, Track, Transport};
+
+    use super::*;
+
+    fn router(name: &str) -> VirtualRouter {
+        VirtualRouter {
+            name: name.into(),
+            id: NonZeroU8::MIN,
+            interface: "eth0".into(),
+            addresses: Vec::new(),
+            priority: NonZeroU8::MIN,
+            advertisement_interval: Duration::from_millis(100),
+            preempt: true,
+            preempt_delay: Duration::ZERO,
+            startup_delay: Duration::ZERO,
+            transport: Transport::Vrrp { source: None, peers: Vec::new(), checksum: Checksum::Auto },
+            mover: Mover::Netlink,
+            virtual_mac: false,
+            announce: Announcing::default(),
+            track: Track::default(),
+            group: None,
+            drain: Duration::ZERO,
+        }
+    }
+
+    fn outcome(script: &str, deed: Deed, longest: Duration) -> Result<(), String> {
+        let command = ["/bin/sh", "-c", script, "mover", "eth7"].map(Box::from);
+        let addresses = ["10.0.0.100".parse().unwrap(), "10.0.0.101".parse().unwrap()];
+        run(&command, &router("edge"), deed, &addresses, longest)
+    }
+
+    #[test]
+    fn a_program_learns_what_to_do_and_its_complaint_is_the_reason() {
+        let second = Duration::from_secs(5);
+        let arguments =
+            "test \"$*\" = 'eth7 claim 10.0.0.100 10.0.0.101' && test $HAECHI_VIRTUAL_ROUTER = edge";
+        assert_eq!(outcome(arguments, Deed::Claim, second), Ok(()));
+        let refused = outcome("echo no such ENI >&2; exit 3", Deed::Release, second).unwrap_err();
+        assert_eq!(refused, "/bin/sh release: exit status: 3: no such ENI");
+        let slow =
+            outcome("sleep 60 & echo waits >&2; wait", Deed::Demote, Duration::from_millis(300)).unwrap_err();
+        assert_eq!(slow, "/bin/sh demote: it did not end in time and was killed: waits");
+        assert!(
+            run(&["/no/such".into()], &router("edge"), Deed::Claim, &[], second)
+                .unwrap_err()
+                .contains("can't run")
+        );
+    }
+
+    #[test]
+    fn deeds_are_done_in_their_order_and_the_newest_result_counts() {
+        let (mailbox, inbox) = crate::mailbox::open().unwrap();
+        let (seen, done) = channel();
+        let binder: Binder = Arc::new(move |deed, addresses| {
+            seen.send((deed, addresses.to_vec())).unwrap();
+            if deed == Deed::Claim { Err("taken".to_owned()) } else { Ok(()) }
+        });
+        let config = VirtualRouter { mover: Mover::Bind, ..router("edge") };
+        let mut helper = Helper::start(&config, &Helpers { mailbox, binder }).unwrap();
+        for deed in [Deed::Claim, Deed::Demote, Deed::Release] {
+            helper.ask(deed, vec!["10.0.0.100".parse().unwrap()]);
+        }
+        assert!(!helper.is_newest(1) && helper.is_newest(3));
+        helper.retire().join().unwrap();
+        assert_eq!(
+            done.try_iter().map(|(deed, _)| deed).collect::<Vec<_>>(),
+            [Deed::Claim, Deed::Demote, Deed::Release]
+        );
+        let results: Vec<(u64, Input)> = inbox
+            .take()
+            .filter_map(|message| match message {
+                Message::Done { number, result, .. } => Some((number, result)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(results, [(1, Input::ClaimFailed { text: "taken".into() }), (3, Input::Released)]);
+    }
 }

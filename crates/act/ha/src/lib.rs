@@ -13,6 +13,7 @@
 
 mod counters;
 mod deeds;
+mod keeper;
 mod mailbox;
 mod member;
 mod mover;
@@ -25,6 +26,7 @@ mod unit;
 mod view;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +39,8 @@ use haechi_vrrp::{AlarmKind, Reason, State};
 pub use counters::Drops;
 use deeds::Helpers;
 pub use deeds::{Binder, Deed};
+use keeper::Keeper;
+pub use keeper::keep;
 use mailbox::{Command, Mailbox};
 pub use status::{AlarmStatus, RouterStatus};
 pub use tracks::Tracked;
@@ -100,14 +104,21 @@ pub type Listener = Box<dyn Fn(&VirtualRouterName, Moment, Told) + Send>;
 
 impl Ha {
     /// Starts the thread with these virtual routers. `binder` serves those with `mover: bind`.
+    /// `keeper` is the command of a process that calls [`keep`] with its standard input: it lets go of the addresses when
+    /// this process dies or stands still.
     ///
     /// # Errors
     /// The system refuses a thread, a subscription to changes of the network, or a descriptor.
-    pub fn start(setup: Setup, listener: Listener, binder: Binder) -> io::Result<Self> {
+    pub fn start(
+        setup: Setup,
+        keeper: Vec<OsString>,
+        listener: Listener,
+        binder: Binder,
+    ) -> io::Result<Self> {
         let (mailbox, inbox) = mailbox::open()?;
         let shared = Arc::new(Shared::default());
         let helpers = Helpers { mailbox: mailbox.clone(), binder };
-        let node = node::Node::new(inbox, Arc::clone(&shared), listener, helpers)?;
+        let node = node::Node::new(inbox, Arc::clone(&shared), Keeper::new(keeper), listener, helpers)?;
         let thread = std::thread::Builder::new().name("ha".to_owned()).spawn(move || node.run(setup))?;
         Ok(Self { mailbox, shared, thread: Some(thread) })
     }

@@ -12,6 +12,7 @@ use haechi_vrrp::packet::{Advertisement, ChecksumForm, Cover, Version};
 use haechi_vrrp::{Router, Settings};
 
 use crate::deeds::{Deed, Helper, Helpers};
+use crate::keeper::{Farewell, Hold};
 use crate::mover::Mover;
 use crate::ports::{Heard, Key, Ports};
 use crate::view::View;
@@ -140,23 +141,53 @@ impl Member {
         }
     }
 
-    /// Sends one advertisement to everybody who should hear it.
-    pub(crate) fn advertise(&mut self, router: &Router, priority: u8, ports: &Ports) {
-        let Some(source) = self.source else { return };
+    /// What it says with this priority.
+    fn message(&self, router: &Router, priority: u8) -> Advertisement {
         let settings = router.settings();
-        let message = Advertisement {
+        Advertisement {
             version: Version::V3,
             id: settings.id.get(),
             priority,
             interval: settings.interval,
             addresses: self.addresses.clone(),
-        };
-        let to: Vec<SocketAddr> = match &self.config.transport {
+        }
+    }
+
+    /// Everybody who should hear it.
+    fn audience(&self) -> Vec<SocketAddr> {
+        match &self.config.transport {
             Transport::Vrrp { peers, .. } if peers.is_empty() => vec![(group(self.family()), 0).into()],
             Transport::Vrrp { peers, .. } => peers.iter().map(|peer| (peer.address, 0).into()).collect(),
             Transport::Udp { peers, .. } => peers.iter().map(|peer| peer.address).collect(),
-        };
-        for destination in to {
+        }
+    }
+
+    /// What the keeper has to know of it. It has no keys, so it takes addresses away and says nothing where words are
+    /// sealed.
+    pub(crate) fn hold(&self, router: &Router) -> Hold {
+        let message = self.message(router, 0);
+        let source = self.source.filter(|_| self.keys().is_none());
+        let farewells = source.into_iter().flat_map(|source| {
+            let message = &message;
+            self.audience().into_iter().filter_map(move |to| {
+                let destination = to.ip();
+                let mut bytes = Vec::new();
+                message.encode(self.cover(source, destination), &mut bytes).ok()?;
+                Some(Farewell { source, destination, bytes })
+            })
+        });
+        Hold {
+            interface: self.config.interface.to_string(),
+            addresses: self.config.addresses.iter().map(|it| (it.address, it.prefix)).collect(),
+            farewells: farewells.collect(),
+        }
+    }
+
+    /// Sends one advertisement to everybody who should hear it.
+    pub(crate) fn advertise(&mut self, router: &Router, priority: u8, ports: &Ports) {
+        let Some(source) = self.source else { return };
+        let message = self.message(router, priority);
+        for destination in self.audience() {
             let cover = self.cover(source, destination.ip());
             if let Err(error) = message.encode(cover, &mut self.bytes) {
                 tracing::error!(router = %self.config.name, %error, "no advertisement can be made");

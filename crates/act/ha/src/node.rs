@@ -9,11 +9,13 @@ use std::time::Duration;
 use haechi_model::{GroupName, Moment, TrackedInterface, VirtualRouter, VirtualRouterName};
 use haechi_sys::clock::now;
 use haechi_sys::scheduling::realtime;
+use haechi_vrrp::timing::lease;
 use haechi_vrrp::{Effect, Input};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::counters::Dropped;
 use crate::deeds::Helpers;
+use crate::keeper::{Hold, Holdings, Keeper};
 use crate::mailbox::{Command, Inbox};
 use crate::member::{Judgement, Member};
 use crate::ports::{Heard, Key, Ports, Wanted};
@@ -36,6 +38,7 @@ pub(crate) struct Node {
     inbox: Inbox,
     shared: Arc<Shared>,
     listener: Listener,
+    keeper: Keeper,
     helpers: Helpers,
     /// Threads of movers that end when all is done.
     retired: Vec<JoinHandle<()>>,
@@ -51,6 +54,7 @@ impl Node {
     pub(crate) fn new(
         inbox: Inbox,
         shared: Arc<Shared>,
+        keeper: Keeper,
         listener: Listener,
         helpers: Helpers,
     ) -> io::Result<Self> {
@@ -58,6 +62,7 @@ impl Node {
             inbox,
             shared,
             listener,
+            keeper,
             helpers,
             retired: Vec::new(),
             view: View::open()?,
@@ -75,6 +80,7 @@ impl Node {
         self.configure(setup);
         while !self.stopping {
             self.publish();
+            self.keep();
             let ready = self.wait();
             self.tick();
             self.take(&ready);
@@ -329,6 +335,14 @@ impl Node {
             }
             self.feed(number, 0, Input::Start);
         }
+    }
+
+    /// Tells the keeper what this node holds, and that it runs.
+    fn keep(&mut self) {
+        let holds: Vec<Hold> = self.units.iter().flat_map(Unit::holds).collect();
+        let interval = self.units.iter().filter_map(Unit::shortest_interval).min().unwrap_or(LOOK);
+        let lease_ms = u64::try_from(lease(interval).as_millis()).unwrap_or(u64::MAX);
+        self.keeper.tell(Holdings { lease_ms, holds });
     }
 
     fn publish(&self) {

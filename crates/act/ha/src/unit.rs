@@ -2,11 +2,13 @@
 //! to the end and in its order.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
 use haechi_vrrp::{Group, Input, Output};
 
 use crate::deeds::{Deed, Helpers};
+use crate::keeper::Hold;
 use crate::member::Member;
 use crate::mover::Mover;
 use crate::ports::Ports;
@@ -156,6 +158,20 @@ impl Unit {
             let settings = Box::new(member.settings());
             self.feed(now, at, Input::Configure(settings), world);
         }
+    }
+
+    /// What is on this node now, for the keeper.
+    pub(crate) fn holds(&self) -> impl Iterator<Item = Hold> + '_ {
+        let pairs = self.machine.members().iter().zip(&self.members);
+        pairs
+            .filter(|(router, member)| router.holds_addresses() && member.moves_kernel_addresses())
+            .map(|(router, member)| member.hold(router))
+    }
+
+    /// The shortest time between advertisements of those that hold something.
+    pub(crate) fn shortest_interval(&self) -> Option<Duration> {
+        let holding = self.machine.members().iter().filter(|router| router.holds_addresses());
+        holding.map(|router| router.settings().interval).min()
     }
 
     pub(crate) fn status(&self, now: Moment, drops: &Drops, tracks: &Tracks) -> Vec<RouterStatus> {
