@@ -82,8 +82,12 @@ impl Node {
             self.publish();
             self.keep();
             let ready = self.wait();
+            // What has arrived comes before what is due: an advertisement that waited to be read is no silence.
+            for key in &ready {
+                self.receive(key);
+            }
             self.tick();
-            self.take(&ready);
+            self.take();
         }
         self.publish();
         let threads = self.units.iter_mut().flat_map(|unit| &mut unit.members).filter_map(Member::retire);
@@ -117,7 +121,6 @@ impl Node {
         keys.into_iter().zip(ready).filter(|(_, ready)| *ready).map(|(key, _)| key).collect()
     }
 
-    /// What is due comes first: a node that was not running must let go before it listens or speaks.
     fn tick(&mut self) {
         let at = now();
         for number in 0..self.units.len() {
@@ -127,10 +130,7 @@ impl Node {
         }
     }
 
-    fn take(&mut self, ready: &[Key]) {
-        for key in ready {
-            self.receive(key);
-        }
+    fn take(&mut self) {
         if self.view.changed() {
             self.look();
         }
