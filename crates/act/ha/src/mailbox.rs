@@ -6,26 +6,29 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use haechi_model::{VirtualRouter, VirtualRouterName};
+use haechi_model::VirtualRouterName;
+use haechi_vrrp::Input;
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::Tracked;
+use crate::{Setup, Tracked};
 
 /// What the thread is asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// These virtual routers, and no others.
-    Configure(Vec<VirtualRouter>),
+    Configure(Setup),
     /// This is all that others track for a virtual router, and how it is.
     Track { router: VirtualRouterName, tracked: Vec<Tracked> },
     /// Somebody else should be active.
     HandOver { router: VirtualRouterName, to: Option<IpAddr> },
+    /// What came of a deed that took its time.
+    Done { router: VirtualRouterName, number: u64, result: Input },
     /// Leave all cleanly and end.
     Stop,
 }
 
 /// The end that commands go in at.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mailbox {
     commands: Sender<Command>,
     bell: Arc<OwnedFd>,
