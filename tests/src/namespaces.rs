@@ -163,6 +163,14 @@ impl Namespace {
         self.ip("-o addr show").split_whitespace().any(|word| word.split('/').next() == Some(address))
     }
 
+    /// Whether an interface on the network has this address: one that is kept on the loopback, for open flows, does
+    /// not count.
+    pub fn has_on_network(&self, address: &str) -> bool {
+        self.ip("-o addr show dev eth0")
+            .split_whitespace()
+            .any(|word| word.split('/').next() == Some(address))
+    }
+
     fn file(&self) -> File {
         File::open(Path::new("/run/netns").join(&self.name)).unwrap()
     }

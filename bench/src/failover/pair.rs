@@ -137,7 +137,7 @@ impl<'a> Node<'a> {
 
     /// Whether it has the address.
     pub(crate) fn has_address(&self) -> bool {
-        self.namespace.has(VIRTUAL)
+        self.namespace.has_on_network(VIRTUAL)
     }
 
     /// Sends a signal to everything that runs in its namespace, children first: as if the node did.
