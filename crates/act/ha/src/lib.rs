@@ -4,7 +4,8 @@
 //! ```text
 //!  advertisements ─► ports ─┐                          ┌─► ports ─► advertisements
 //!  links, addresses ─► view ┼─► node ─► units ─► Group ┼─► mover ─► addresses, ARP, NA
-//!  commands, tracks ────────┘     (poll(2) loop)       └─► told ──► events, status
+//!  commands, tracks ────────┘     (poll(2) loop)       ├─► hands ─► nftables: flows go on to who has them
+//!                                                      └─► told ──► events, status
 //! ```
 //!
 //! One plain thread, real-time where that is allowed, so that load on the data plane delays no advertisement.
@@ -12,9 +13,13 @@
 //! tracked comes from whoever tracks it.
 
 mod counters;
+mod hands;
+mod handover;
+mod held;
 mod mailbox;
 mod member;
 mod mover;
+mod nft;
 mod node;
 mod ports;
 mod status;
@@ -25,6 +30,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
 use haechi_vrrp::{AlarmKind, Effect, Reason, State};
@@ -74,6 +80,23 @@ pub enum Told {
     },
     /// The addresses are on this node and announced.
     Claimed,
+    /// Packets of open flows go on to the node that has them.
+    Chained {
+        /// That node.
+        previous: IpAddr,
+        /// For so long at most.
+        longest: Duration,
+    },
+    /// Open flows of the previous active will be reset.
+    NotChained {
+        /// Why.
+        text: Box<str>,
+    },
+    /// No packet is passed on any more.
+    Unchained {
+        /// To this node they were.
+        previous: IpAddr,
+    },
 }
 
 /// Hears what happens: which virtual router, when, and what. Called on the node's thread, so it must not wait.
@@ -87,7 +110,8 @@ impl Ha {
     pub fn start(routers: Vec<VirtualRouter>, listener: Listener) -> io::Result<Self> {
         let (mailbox, inbox) = mailbox::open()?;
         let shared = Arc::new(Shared::default());
-        let node = node::Node::new(inbox, Arc::clone(&shared), listener)?;
+        let hands = hands::Hands::start(mailbox.clone())?;
+        let node = node::Node::new(inbox, Arc::clone(&shared), listener, hands)?;
         let thread = std::thread::Builder::new().name("ha".to_owned()).spawn(move || node.run(routers))?;
         Ok(Self { mailbox, shared, thread: Some(thread) })
     }
@@ -105,6 +129,12 @@ impl Ha {
     /// Lets another node take over, if this one is active: `to`, if possible.
     pub fn hand_over(&self, router: VirtualRouterName, to: Option<IpAddr>) {
         self.mailbox.send(Command::HandOver { router, to });
+    }
+
+    /// Lets other nodes take over where this one is active, and takes no part any more, but goes on serving
+    /// what is open: before a stop. Where nobody comes it stays active.
+    pub fn leave(&self) {
+        self.mailbox.send(Command::Leave);
     }
 
     /// Where each virtual router stands, in the order of the config.

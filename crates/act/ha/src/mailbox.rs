@@ -19,12 +19,16 @@ pub(crate) enum Command {
     Track { router: VirtualRouterName, name: Box<str>, effect: Effect, text: Box<str> },
     /// Somebody else should be active.
     HandOver { router: VirtualRouterName, to: Option<IpAddr> },
+    /// Packets of unknown flows are passed on, or why not.
+    Chained { ticket: u64, result: Result<(), String> },
+    /// Let others take over, and take no part any more.
+    Leave,
     /// Leave all cleanly and end.
     Stop,
 }
 
 /// The end that commands go in at.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mailbox {
     commands: Sender<Command>,
     bell: Arc<OwnedFd>,

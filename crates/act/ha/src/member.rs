@@ -2,13 +2,15 @@
 //! moves its addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
-use haechi_model::{Checksum, Mover as MoverKind, Transport, VirtualRouter};
+use haechi_model::{Checksum, Moment, Mover as MoverKind, Transport, VirtualRouter};
 use haechi_sys::Family;
 use haechi_sys::raw::group;
 use haechi_vrrp::packet::{Advertisement, ChecksumForm, Cover, Version};
 use haechi_vrrp::{Router, Settings};
 
+use crate::handover::Chain;
 use crate::mover::Mover;
 use crate::ports::{Heard, Key, Ports};
 use crate::view::View;
@@ -19,6 +21,8 @@ pub(crate) struct Member {
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) mover: Mover,
     pub(crate) link_up: bool,
+    /// To whom packets of unknown flows go, and until when.
+    pub(crate) passing: Option<(IpAddr, Moment)>,
     pub(crate) sent: u64,
     pub(crate) heard: u64,
     pub(crate) send_failures: u64,
@@ -35,6 +39,7 @@ impl Member {
             config,
             mover: Mover::default(),
             link_up: true,
+            passing: None,
             sent: 0,
             heard: 0,
             send_failures: 0,
@@ -164,6 +169,21 @@ impl Member {
             Checksum::Auto => self.form == Some(ChecksumForm::Plain),
         };
         if plain && source.is_ipv4() { Cover::Message } else { Cover::PseudoHeader { source, destination } }
+    }
+
+    /// How packets of flows that `previous` has get there, if that is wanted. It serves them for no longer than
+    /// `drain`, which is the same on all nodes.
+    pub(crate) fn pass_to(&mut self, now: Moment, previous: IpAddr) -> Option<Chain> {
+        let wanted = self.moves_kernel_addresses()
+            && self.config.drain > Duration::ZERO
+            && Family::of(previous) == self.family();
+        self.passing = wanted.then(|| (previous, now + self.config.drain));
+        wanted.then(|| Chain {
+            router: self.config.name.clone(),
+            interface: self.config.interface.clone(),
+            addresses: self.addresses.clone(),
+            previous,
+        })
     }
 
     /// Whether the kernel's addresses are this virtual router's to move.

@@ -12,6 +12,7 @@ use haechi_vrrp::Input;
 use haechi_vrrp::packet::DecodeError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::hands::Hands;
 use crate::mailbox::{Command, Inbox};
 use crate::member::Judgement;
 use crate::ports::{Heard, Key, Ports};
@@ -36,12 +37,18 @@ pub(crate) struct Node {
     view: View,
     ports: Ports,
     units: Vec<Unit>,
+    hands: Hands,
     drops: BTreeMap<Key, Drops>,
     stopping: bool,
 }
 
 impl Node {
-    pub(crate) fn new(inbox: Inbox, shared: Arc<Shared>, listener: Listener) -> io::Result<Self> {
+    pub(crate) fn new(
+        inbox: Inbox,
+        shared: Arc<Shared>,
+        listener: Listener,
+        hands: Hands,
+    ) -> io::Result<Self> {
         Ok(Self {
             inbox,
             shared,
@@ -49,6 +56,7 @@ impl Node {
             view: View::open()?,
             ports: Ports::default(),
             units: Vec::new(),
+            hands,
             drops: BTreeMap::new(),
             stopping: false,
         })
@@ -96,7 +104,13 @@ impl Node {
         let at = now();
         for number in 0..self.units.len() {
             if self.units[number].deadline().is_some_and(|deadline| deadline <= at) {
-                self.feed(number, 0, Input::Timer);
+                let mut world = World {
+                    view: &mut self.view,
+                    ports: &self.ports,
+                    listener: &self.listener,
+                    hands: &mut self.hands,
+                };
+                self.units[number].tick(at, &mut world);
             }
         }
     }
@@ -160,6 +174,28 @@ impl Node {
                 self.feed_named(&router, Input::Track { name, effect, text });
             }
             Command::HandOver { router, to } => self.feed_named(&router, Input::Yield { to }),
+            Command::Chained { ticket, result } => {
+                for number in 0..self.units.len() {
+                    let mut world = World {
+                        view: &mut self.view,
+                        ports: &self.ports,
+                        listener: &self.listener,
+                        hands: &mut self.hands,
+                    };
+                    self.units[number].chained(now(), ticket, &result, &mut world);
+                }
+            }
+            Command::Leave => {
+                for number in 0..self.units.len() {
+                    let mut world = World {
+                        view: &mut self.view,
+                        ports: &self.ports,
+                        listener: &self.listener,
+                        hands: &mut self.hands,
+                    };
+                    self.units[number].leave(now(), &mut world);
+                }
+            }
             Command::Stop => {
                 for number in 0..self.units.len() {
                     self.feed(number, 0, Input::Stop);
@@ -180,7 +216,12 @@ impl Node {
     }
 
     fn feed(&mut self, number: usize, at: usize, input: Input) {
-        let mut world = World { view: &mut self.view, ports: &self.ports, listener: &self.listener };
+        let mut world = World {
+                view: &mut self.view,
+                ports: &self.ports,
+                listener: &self.listener,
+                hands: &mut self.hands,
+            };
         self.units[number].feed(now(), at, input, &mut world);
     }
 
@@ -189,7 +230,12 @@ impl Node {
         self.view.list();
         self.open_ports();
         for unit in &mut self.units {
-            let mut world = World { view: &mut self.view, ports: &self.ports, listener: &self.listener };
+            let mut world = World {
+                view: &mut self.view,
+                ports: &self.ports,
+                listener: &self.listener,
+                hands: &mut self.hands,
+            };
             unit.reconcile(now(), &mut world);
         }
     }
@@ -226,7 +272,12 @@ impl Node {
                 Some(found) => {
                     let mut unit = old.remove(found);
                     let mut world =
-                        World { view: &mut self.view, ports: &self.ports, listener: &self.listener };
+                        World {
+                view: &mut self.view,
+                ports: &self.ports,
+                listener: &self.listener,
+                hands: &mut self.hands,
+            };
                     unit.configure(at, configs, &mut world);
                     next.push(unit);
                 }
@@ -237,7 +288,12 @@ impl Node {
             }
         }
         for mut unit in old {
-            let mut world = World { view: &mut self.view, ports: &self.ports, listener: &self.listener };
+            let mut world = World {
+                view: &mut self.view,
+                ports: &self.ports,
+                listener: &self.listener,
+                hands: &mut self.hands,
+            };
             unit.feed(now(), 0, Input::Stop, &mut world);
         }
         self.units = next;

@@ -2,10 +2,13 @@
 //! to the end and in its order.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
-use haechi_vrrp::{Group, Input, Output};
+use haechi_vrrp::{Effect, Group, Input, Output, State};
 
+use crate::hands::Hands;
+use crate::held::Held;
 use crate::member::Member;
 use crate::mover::Mover;
 use crate::ports::Ports;
@@ -13,9 +16,21 @@ use crate::status::{AlarmStatus, RouterStatus};
 use crate::view::View;
 use crate::{Drops, Listener, Told};
 
+/// How long a claim waits for the way to the previous active: fifty times what laying it takes, and clients whose
+/// packet went astray meanwhile come back after a second.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long after a target of ours became active packets for it can still come here: until it is done with its
+/// own claim, and everybody has heard where the addresses are.
+const SETTLED: Duration = Duration::from_secs(2);
+
+const LEAVING: &str = "this node is stopping";
+
 /// A group with its outside.
 pub(crate) struct Unit {
     machine: Group,
+    held: Held,
+    leaving: bool,
     pub(crate) members: Vec<Member>,
     outputs: Vec<(usize, Output)>,
 }
@@ -25,40 +40,145 @@ pub(crate) struct World<'a> {
     pub(crate) view: &'a mut View,
     pub(crate) ports: &'a Ports,
     pub(crate) listener: &'a Listener,
+    pub(crate) hands: &'a mut Hands,
 }
 
 impl Unit {
     pub(crate) fn new(configs: Vec<VirtualRouter>, now: Moment) -> Self {
         let members: Vec<Member> = configs.into_iter().map(Member::new).collect();
         let machine = Group::new(members.iter().map(Member::settings), now);
-        Self { machine, members, outputs: Vec::new() }
+        Self { machine, held: Held::default(), leaving: false, members, outputs: Vec::new() }
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &VirtualRouterName> {
         self.members.iter().map(|member| &member.config.name)
     }
 
+    /// When [`tick`](Self::tick) is due.
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        self.machine.deadline()
+        let passing = self.members.iter().filter_map(|member| member.passing).map(|(_, until)| until);
+        self.machine.deadline().into_iter().chain(self.held.deadline()).chain(passing).min()
+    }
+
+    /// A deadline is there.
+    pub(crate) fn tick(&mut self, now: Moment, world: &mut World<'_>) {
+        self.feed(now, 0, Input::Timer, world);
+        if self.held.deadline().is_some_and(|until| until <= now) {
+            self.go_on(now, Err(format!("it was not ready within {PATIENCE:?}")), world);
+        }
+        for member in &mut self.members {
+            if member.passing.is_some_and(|(_, until)| until <= now) {
+                unchain(now, member, world);
+            }
+        }
+    }
+
+    /// The hands are done with what this unit may wait for.
+    pub(crate) fn chained(
+        &mut self,
+        now: Moment,
+        ticket: u64,
+        result: &Result<(), String>,
+        world: &mut World<'_>,
+    ) {
+        if self.held.waits_for(ticket) {
+            self.go_on(now, result.clone(), world);
+        }
+    }
+
+    /// Others are to take over, and this unit takes no part any more.
+    pub(crate) fn leave(&mut self, now: Moment, world: &mut World<'_>) {
+        self.leaving = true;
+        for at in 0..self.members.len() {
+            self.feed(now, at, Input::Yield { to: None }, world);
+        }
     }
 
     /// Something happened to one member.
     pub(crate) fn feed(&mut self, now: Moment, at: usize, input: Input, world: &mut World<'_>) {
-        let mut inputs = VecDeque::from([(at, input)]);
-        // Results come back as inputs, and each may ask for more; the machine bounds that by its states.
+        self.feed_all(now, VecDeque::from([(at, input)]), world);
+        let handed_over = self.machine.members().iter().all(|router| router.state() == State::Backup);
+        if self.leaving && handed_over {
+            // It serves what is open, but must not take over again: nothing listens here any more.
+            let track = Input::Track { name: "stop".into(), effect: Effect::Fault, text: LEAVING.into() };
+            let tracks = (0..self.members.len()).map(|at| (at, track.clone()));
+            self.feed_all(now, tracks.collect(), world);
+        }
+    }
+
+    /// Results come back as inputs, and each may ask for more; the machine bounds that by its states.
+    fn feed_all(&mut self, now: Moment, mut inputs: VecDeque<(usize, Input)>, world: &mut World<'_>) {
         while let Some((at, input)) = inputs.pop_front() {
             self.machine.handle(now, at, &input, &mut self.outputs);
-            let mut outputs = std::mem::take(&mut self.outputs);
-            for (at, output) in outputs.drain(..) {
-                if let Some(result) = self.execute(now, at, output, world) {
-                    inputs.push_back((at, result));
-                }
-            }
-            self.outputs = outputs;
+            let outputs = std::mem::take(&mut self.outputs);
+            self.run(now, outputs.into(), &mut inputs, world);
             if input == Input::Claimed {
                 self.tell_claimed(now, at, world);
             }
         }
+        for (router, member) in self.machine.members().iter().zip(&mut self.members) {
+            // Its target answers for the addresses itself: soon only what nobody knows would come here.
+            if let Some((previous, until)) = &mut member.passing
+                && router.state() == State::Backup
+                && router.active(now) == Some(*previous)
+            {
+                *until = (*until).min(now + SETTLED);
+            }
+        }
+    }
+
+    /// Executes outputs, or lets them wait behind a way that is being laid.
+    fn run(
+        &mut self,
+        now: Moment,
+        mut outputs: VecDeque<(usize, Output)>,
+        inputs: &mut VecDeque<(usize, Input)>,
+        world: &mut World<'_>,
+    ) {
+        while let Some((at, output)) = outputs.pop_front() {
+            match output {
+                Output::Chain { .. } if !self.held.is_waiting() => {
+                    outputs.push_front((at, output));
+                    self.chain(now, &mut outputs, world);
+                }
+                output if self.held.keeps(at, &output) => self.held.push(at, output),
+                output => {
+                    if let Some(result) = self.execute(now, at, output, world) {
+                        inputs.push_back((at, result));
+                    }
+                }
+            }
+        }
+    }
+
+    /// All members of a group in one go: what is laid is laid whole.
+    fn chain(&mut self, now: Moment, outputs: &mut VecDeque<(usize, Output)>, world: &mut World<'_>) {
+        let mut chains = Vec::new();
+        for (at, output) in outputs.iter() {
+            if let (Output::Chain { previous }, Some(member)) = (output, self.members.get_mut(*at)) {
+                chains.extend(member.pass_to(now, *previous));
+            }
+        }
+        outputs.retain(|(_, output)| !matches!(output, Output::Chain { .. }));
+        if !chains.is_empty() {
+            self.held.wait(world.hands.chain(chains), now + PATIENCE);
+        }
+    }
+
+    /// The way is laid or not: what waited for it is done.
+    fn go_on(&mut self, now: Moment, result: Result<(), String>, world: &mut World<'_>) {
+        for member in &mut self.members {
+            let Some((previous, until)) = member.passing else { continue };
+            let told = match &result {
+                Ok(()) => Told::Chained { previous, longest: until.since(now) },
+                Err(text) => Told::NotChained { text: text.as_str().into() },
+            };
+            (world.listener)(&member.config.name, now, told);
+        }
+        let mut inputs = VecDeque::new();
+        let outputs = self.held.take();
+        self.run(now, outputs, &mut inputs, world);
+        self.feed_all(now, inputs, world);
     }
 
     fn execute(&mut self, now: Moment, at: usize, output: Output, world: &mut World<'_>) -> Option<Input> {
@@ -76,6 +196,7 @@ impl Unit {
                 if member.moves_kernel_addresses() {
                     member.mover.release(world.view, &member.config.interface, &member.config.addresses);
                 }
+                unchain(now, member, world);
                 return Some(Input::Released);
             }
             Output::Demote { .. } | Output::Chain { .. } => {}
@@ -188,6 +309,13 @@ fn claim(member: &mut Member, world: &mut World<'_>) -> Input {
     match member.mover.claim(world.view, &member.config.interface, &member.config.addresses) {
         Ok(()) => Input::Claimed,
         Err(text) => Input::ClaimFailed { text: text.into() },
+    }
+}
+
+fn unchain(now: Moment, member: &mut Member, world: &World<'_>) {
+    if let Some((previous, _)) = member.passing.take() {
+        world.hands.unchain(member.config.name.clone());
+        (world.listener)(&member.config.name, now, Told::Unchained { previous });
     }
 }
 
