@@ -12,6 +12,9 @@ pub const TIGHT: HttpLimits = HttpLimits { request_line: 48, head: 160, fields: 
 /// No limits that matter: for reading what was written on, which has a few lines more than what came.
 pub const WIDE: HttpLimits = HttpLimits { request_line: u32::MAX, head: u32::MAX, fields: u16::MAX };
 
+/// The listener's own name: where a request without a host is meant to go.
+pub const AUTHORITY: &[u8] = b"me.example";
+
 /// Sizes that depend on the input only, so that a finding replays.
 #[derive(Clone, Debug)]
 pub struct Sizes(u64);
@@ -143,7 +146,10 @@ pub fn requests(wire: &[u8], limits: &HttpLimits, forwarding: &[u8]) -> (Vec<Mea
         }
         assert_eq!((framed.taken, framed.done), (unwrapped.taken, unwrapped.done));
         meaning.body = unwrapped.out;
-        head.write_upstream(rest, b"me.example", forwarding, &mut written);
+        if meaning.host.is_empty() {
+            meaning.host = AUTHORITY.to_vec();
+        }
+        head.write_upstream(rest, AUTHORITY, forwarding, &mut written);
         written.extend_from_slice(&framed.out);
         let last = !head.keep_alive || meaning.upgrade || head.version == Version::Http10;
         found.push(meaning);

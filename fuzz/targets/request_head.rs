@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use haechi_fuzz::{Meaning, Sizes, TIGHT, WIDE, pieces};
+use haechi_fuzz::{AUTHORITY, Meaning, Sizes, TIGHT, WIDE, pieces};
 use haechi_http1::{HeadError, Parsed, RequestHead, Version, head_end};
 use haechi_model::HttpLimits;
 use libfuzzer_sys::fuzz_target;
@@ -62,13 +62,13 @@ fn piecewise_agrees(data: &[u8], limits: &HttpLimits, whole: Result<Parsed, Head
 
 fn written_reads_the_same(head: &RequestHead, data: &[u8]) {
     let mut first = Vec::new();
-    head.write_upstream(data, b"me.example", FORWARDING, &mut first);
+    head.write_upstream(data, AUTHORITY, FORWARDING, &mut first);
     let mut again = RequestHead::default();
     assert_eq!(again.parse(&first, &WIDE), Ok(Parsed::Complete(first.len())), "{}", first.escape_ascii());
     let mut meant = Meaning::of(head, data);
     if head.host.is_none() {
         // HTTP/1.0 without a host: the listener's own name stands in.
-        meant.host = b"me.example".to_vec();
+        meant.host = AUTHORITY.to_vec();
     }
     assert_eq!(Meaning::of(&again, &first), meant);
     assert_eq!(again.version, Version::Http11);
@@ -82,7 +82,7 @@ fn written_reads_the_same(head: &RequestHead, data: &[u8]) {
     assert_eq!(connection, if head.upgrade { vec![&b"upgrade"[..]] } else { vec![] });
     // A second haechi on the way changes nothing more.
     let mut second = Vec::new();
-    again.write_upstream(&first, b"me.example", FORWARDING, &mut second);
+    again.write_upstream(&first, AUTHORITY, FORWARDING, &mut second);
     assert_eq!(first.escape_ascii().to_string(), second.escape_ascii().to_string());
 }
 

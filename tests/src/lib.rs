@@ -6,6 +6,7 @@
 
 mod client;
 mod load;
+mod namespaces;
 mod nginx;
 mod node;
 mod scripted;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 pub use client::{Connection, Reply, get, raw};
 pub use load::{Load, Tally};
+pub use namespaces::{Namespace, Network, can_make_namespaces};
 pub use nginx::Nginx;
 pub use node::{Node, Output, TempDir};
 pub use scripted::{Peer, Scripted};

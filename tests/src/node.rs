@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::eventually;
+use crate::{Namespace, eventually};
 
 /// A folder that is gone with its owner.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ pub struct Node {
     binary: PathBuf,
     folder: TempDir,
     child: Option<Child>,
+    /// The namespace that it runs in, when not in that of the test.
+    inside: Option<String>,
 }
 
 impl Node {
@@ -74,8 +76,20 @@ impl Node {
     /// # Panics
     /// When the config can't be written.
     pub fn prepared(binary: &str, config: &str) -> Self {
-        let node = Self { binary: binary.into(), folder: TempDir::new("node"), child: None };
+        let folder = TempDir::new("node");
+        let node = Self { binary: binary.into(), folder, child: None, inside: None };
         node.write(config);
+        node
+    }
+
+    /// Starts it in a network namespace, where its verbs run too.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_in(namespace: &Namespace, binary: &str, config: &str) -> Self {
+        let mut node = Self::prepared(binary, config);
+        node.inside = Some(namespace.name().to_owned());
+        node.resume();
         node
     }
 
@@ -142,7 +156,15 @@ impl Node {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = match &self.inside {
+            // It keeps its process id: `ip` becomes the program.
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(&self.binary);
+                command
+            }
+            None => Command::new(&self.binary),
+        };
         command
             .args(arguments)
             .env("HAECHI_ADMIN_SOCKET", self.folder.path().join("admin.sock"))

@@ -5,12 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use haechi_admin::Problem;
-use haechi_admin::api::{AlarmStatus, HaStatus, VirtualRouterStatus};
-use haechi_ha::{Ha, RouterStatus, Told};
-use haechi_model::{
-    AdminState, EndpointState, Moment, Snapshot, TrackEffect, Transport, VirtualRouter, VirtualRouterName,
-};
-use haechi_proxy::Live;
+use haechi_admin::api::{AlarmStatus, HaStatus, TrackedStatus, VirtualRouterStatus};
+use haechi_ha::{Ha, RouterStatus, Told, Tracked};
+use haechi_model::{Moment, Snapshot, Transport, VirtualRouter, VirtualRouterName};
 use haechi_telemetry::event;
 use haechi_vrrp::{Effect, State};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -18,9 +15,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::admin::near;
 use super::{Control, lock};
 
-/// How often what is tracked is looked at: a third of the shortest time in which a default pair notices a dead
-/// node, so that a node that can't serve is left no later than one that is gone.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often it is looked whether others took over: an interval of a default pair is five looks.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Longest wait for successors: three intervals and a second are how long a node yields, and an interval is
 /// rarely more than one second.
@@ -35,7 +31,7 @@ pub(super) type Story = (VirtualRouterName, Told);
 
 /// The virtual routers, once there are any.
 pub(super) struct VirtualRouters {
-    node: Option<Ha>,
+    pub(super) node: Option<Ha>,
     told: UnboundedSender<Story>,
 }
 
@@ -124,7 +120,9 @@ pub(super) async fn follow_stories(control: Arc<Control>, mut stories: Unbounded
             ),
             Told::NotChained { text } => (
                 event::VIRTUAL_ROUTER_CHANGED,
-                format!("open flows of the former active will be reset, because packets can't go on there: {text}"),
+                format!(
+                    "open flows of the former active will be reset, because packets can't go on there: {text}"
+                ),
             ),
             Told::Unchained { previous } => {
                 (event::VIRTUAL_ROUTER_CHANGED, format!("packets go on to {previous} no more"))
@@ -133,47 +131,6 @@ pub(super) async fn follow_stories(control: Arc<Control>, mut stories: Unbounded
             Told::AlarmOver { kind } => (event::VIRTUAL_ROUTER_ALARM, format!("{}: over", kind.name())),
         };
         control.events.add(kind, subject, text);
-    }
-}
-
-/// Looks at what is tracked, and tells the node.
-pub(super) async fn follow_tracks(control: Arc<Control>) {
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        looks.tick().await;
-        let routers = lock(&control.virtual_routers);
-        let Some(node) = &routers.node else { continue };
-        let live = control.proxy.live();
-        for router in &live.snapshot.virtual_routers {
-            for track in &router.track.pools {
-                let (well, text) = pool_share(&live, track.pool.index(), track.healthy_share);
-                let name =
-                    live.pools.get(track.pool.index()).map(|pool| format!("pool {}", pool.config.name));
-                let effect = if well { Effect::Clear } else { effect(track.effect) };
-                node.track(router.name.clone(), &name.unwrap_or_default(), effect, &text);
-            }
-        }
-    }
-}
-
-/// Whether a pool's share of endpoints that can serve is enough, in words too.
-fn pool_share(live: &Live, index: usize, wanted: u8) -> (bool, String) {
-    let Some(pool) = live.pools.get(index) else { return (true, String::new()) };
-    let all = pool.endpoints.len();
-    let serving = pool.endpoints.iter().filter(|endpoint| can_serve(endpoint.state())).count();
-    let well = serving * 100 >= usize::from(wanted) * all;
-    (well, format!("{serving} of {all} endpoints can serve, {wanted} % are wanted"))
-}
-
-fn can_serve(state: EndpointState) -> bool {
-    state.admin == AdminState::Enabled && state.serving && !state.ejected
-}
-
-const fn effect(effect: TrackEffect) -> Effect {
-    match effect {
-        TrackEffect::Lower(by) => Effect::Lower(by),
-        TrackEffect::Fault => Effect::Fault,
     }
 }
 
@@ -255,6 +212,7 @@ fn router_status(status: &RouterStatus) -> VirtualRouterStatus {
         addresses: status.addresses.clone(),
         holds_addresses: status.holds,
         interval_ms: u64::try_from(status.interval.as_millis()).unwrap_or(u64::MAX),
+        tracked: status.tracked.iter().map(tracked_status).collect(),
         alarms: (status.alarms.iter())
             .map(|alarm| AlarmStatus {
                 kind: alarm.kind.name().to_owned(),
@@ -266,6 +224,20 @@ fn router_status(status: &RouterStatus) -> VirtualRouterStatus {
         heard: status.heard,
         send_failures: status.send_failures,
         dropped: status.drops.iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
+    }
+}
+
+fn tracked_status(tracked: &Tracked) -> TrackedStatus {
+    let (effect, lowered_by) = match tracked.effect {
+        Effect::Clear => ("none", 0),
+        Effect::Lower(by) => ("lower", by.get()),
+        Effect::Fault => ("fault", 0),
+    };
+    TrackedStatus {
+        name: tracked.name.to_string(),
+        effect: effect.to_owned(),
+        lowered_by,
+        text: tracked.text.to_string(),
     }
 }
 

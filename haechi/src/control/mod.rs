@@ -9,9 +9,12 @@ mod events;
 mod ha;
 mod health;
 mod keys;
+mod programs;
 mod reload;
+mod requests;
 mod source;
 mod status;
+mod tracks;
 mod watch;
 
 use std::collections::HashMap;
@@ -100,7 +103,7 @@ impl Control {
         tokio::spawn(health::follow_signals(Arc::clone(&control), signals));
         tokio::spawn(health::warm_up(Arc::clone(&control)));
         tokio::spawn(ha::follow_stories(Arc::clone(&control), stories));
-        tokio::spawn(ha::follow_tracks(Arc::clone(&control)));
+        tokio::spawn(tracks::follow(Arc::clone(&control)));
         control.events.add(event::STARTED, "node", format!("serving with {workers} workers"));
         Ok(control)
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use haechi_admin::Client;
-use haechi_admin::api::{HaStatus, HandOver, VirtualRouterStatus};
+use haechi_admin::api::{HaStatus, HandOver, TrackedStatus, VirtualRouterStatus};
 
 use super::status::now_ms;
 use super::{Outcome, screen, wait_for};
@@ -59,8 +59,28 @@ fn render(status: &HaStatus) -> String {
     ]);
     status.virtual_routers.iter().for_each(|router| table.row(row(router)));
     out.push_str(&table.render(paint));
+    let troubles = status.virtual_routers.iter().flat_map(|router| {
+        router.tracked.iter().filter_map(move |tracked| Some((router, trouble(router, tracked)?)))
+    });
+    for (router, trouble) in troubles {
+        let line = format!("{}: {}", router.name, output::clean(&trouble));
+        out.push_str(&format!("{}\n", paint.text(Tone::Doubtful, &line)));
+    }
     out.push_str(&format!("\nadvertisements: {}\n", output::clean(&status.scheduling)));
     out
+}
+
+/// What makes this node a worse one, in words.
+fn trouble(router: &VirtualRouterStatus, tracked: &TrackedStatus) -> Option<String> {
+    let TrackedStatus { name, text, lowered_by, .. } = tracked;
+    match tracked.effect.as_str() {
+        "lower" => Some(format!(
+            "priority {} is lowered by {lowered_by}: {name}: {text}",
+            router.configured_priority
+        )),
+        "fault" => Some(format!("out, at fault: {name}: {text}")),
+        _ => None,
+    }
 }
 
 fn row(router: &VirtualRouterStatus) -> Vec<Cell> {

@@ -90,8 +90,8 @@ impl Packages {
         }
         for node in items(&metadata["resolve"]["nodes"]) {
             // What a build script uses (a C compiler's driver, for one) is not linked.
-            let shipped =
-                items(&node["deps"]).filter(|dep| items(&dep["dep_kinds"]).any(|kind| kind["kind"].is_null()));
+            let shipped = items(&node["deps"])
+                .filter(|dep| items(&dep["dep_kinds"]).any(|kind| kind["kind"].is_null()));
             packages.edges.insert(text(&node["id"]), shipped.map(|dep| text(&dep["pkg"])).collect());
         }
         if packages.members.is_empty() { Err("cargo names no package".into()) } else { Ok(packages) }

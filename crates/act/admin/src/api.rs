@@ -73,6 +73,8 @@ pub struct VirtualRouterStatus {
     pub holds_addresses: bool,
     /// The interval that this node reckons with.
     pub interval_ms: u64,
+    /// What makes this node a better or a worse one, and how it is.
+    pub tracked: Vec<TrackedStatus>,
     /// What is wrong now.
     pub alarms: Vec<AlarmStatus>,
     /// Advertisements sent.
@@ -83,6 +85,20 @@ pub struct VirtualRouterStatus {
     pub send_failures: u64,
     /// Advertisements thrown away on its interface, by reason.
     pub dropped: BTreeMap<String, u64>,
+}
+
+/// Something that a virtual router tracks.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrackedStatus {
+    /// Which: `pool web`.
+    pub name: String,
+    /// What follows from it now: `none`, `lower` or `fault`.
+    pub effect: String,
+    /// By how much the priority is lower for it now.
+    pub lowered_by: u8,
+    /// How it is, in words.
+    pub text: String,
 }
 
 /// Something that people must mend.

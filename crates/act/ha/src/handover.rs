@@ -117,7 +117,8 @@ fn entrance(text: &mut String, family: Family, number: usize, chain: &Chain) {
         Family::V6 => ("ip6", "ip6 hoplimit", "icmpv6", "{ destination-unreachable, packet-too-big }"),
     };
     let addresses: Vec<String> = chain.addresses.iter().map(ToString::to_string).collect();
-    let ours = format!("iifname != \"lo\" {ip} daddr {{ {} }} {ttl} > 1 ct state invalid", addresses.join(", "));
+    let ours =
+        format!("iifname != \"lo\" {ip} daddr {{ {} }} {ttl} > 1 ct state invalid", addresses.join(", "));
     let flow = format!("{ip} saddr . tcp sport . {ip} daddr . tcp dport");
     let _ = writeln!(text, "    {ours} {flow} != @kept{number} goto pass{number}");
     // What routers say of a flow concerns the node that has it, and that may be either.
@@ -130,7 +131,8 @@ fn passed(text: &mut String, family: Family, number: usize, chain: &Chain, kept:
         Family::V4 => ("ipv4_addr", "ip ttl"),
         Family::V6 => ("ipv6_addr", "ip6 hoplimit"),
     };
-    let _ = writeln!(text, "  set kept{number} {{\n    type {address} . inet_service . {address} . inet_service");
+    let _ =
+        writeln!(text, "  set kept{number} {{\n    type {address} . inet_service . {address} . inet_service");
     let elements: Vec<String> = kept.iter().filter_map(|flow| element(family, flow)).collect();
     if !elements.is_empty() {
         let _ = writeln!(text, "    elements = {{ {} }}", elements.join(", "));
@@ -152,7 +154,10 @@ fn element(family: Family, flow: &Flow) -> Option<String> {
 
 /// Without what would end a quoted word: names come from a config, and a ruleset is run as root.
 fn plain(name: &str) -> String {
-    name.chars().filter(|letter| letter.is_ascii_graphic() && !matches!(letter, '"' | '\\')).take(64).collect()
+    name.chars()
+        .filter(|letter| letter.is_ascii_graphic() && !matches!(letter, '"' | '\\'))
+        .take(64)
+        .collect()
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@
 //! tracked comes from whoever tracks it.
 
 mod counters;
-mod hands;
 mod handover;
+mod hands;
 mod held;
 mod mailbox;
 mod member;
@@ -23,6 +23,7 @@ mod nft;
 mod node;
 mod ports;
 mod status;
+mod tracks;
 mod unit;
 mod view;
 
@@ -33,11 +34,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
-use haechi_vrrp::{AlarmKind, Effect, Reason, State};
+use haechi_vrrp::{AlarmKind, Reason, State};
 
 pub use counters::Drops;
 use mailbox::{Command, Mailbox};
 pub use status::{AlarmStatus, RouterStatus};
+pub use tracks::Tracked;
 
 /// A running node of virtual routers. Dropping it leaves every virtual router cleanly.
 #[derive(Debug)]
@@ -121,9 +123,10 @@ impl Ha {
         self.mailbox.send(Command::Configure(routers));
     }
 
-    /// Says how something that `router` tracks is; `name` as people know it (`pool web`).
-    pub fn track(&self, router: VirtualRouterName, name: &str, effect: Effect, text: &str) {
-        self.mailbox.send(Command::Track { router, name: name.into(), effect, text: text.into() });
+    /// Says how all is that `router` tracks, the interfaces aside: those the node sees itself. What was said before
+    /// and is not said now is not tracked any more.
+    pub fn track(&self, router: VirtualRouterName, tracked: Vec<Tracked>) {
+        self.mailbox.send(Command::Track { router, tracked });
     }
 
     /// Lets another node take over, if this one is active: `to`, if possible.

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use haechi_model::{VirtualRouter, VirtualRouterName};
-use haechi_vrrp::Effect;
 use rustix::event::{EventfdFlags, eventfd};
+
+use crate::Tracked;
 
 /// What the thread is asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// These virtual routers, and no others.
     Configure(Vec<VirtualRouter>),
-    /// Something tracked is so.
-    Track { router: VirtualRouterName, name: Box<str>, effect: Effect, text: Box<str> },
+    /// This is all that others track for a virtual router, and how it is.
+    Track { router: VirtualRouterName, tracked: Vec<Tracked> },
     /// Somebody else should be active.
     HandOver { router: VirtualRouterName, to: Option<IpAddr> },
     /// Packets of unknown flows are passed on, or why not.

@@ -5,20 +5,21 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use haechi_model::{GroupName, Moment, VirtualRouter, VirtualRouterName};
+use haechi_model::{GroupName, Moment, TrackedInterface, VirtualRouter, VirtualRouterName};
 use haechi_sys::clock::now;
 use haechi_sys::scheduling::realtime;
-use haechi_vrrp::Input;
 use haechi_vrrp::packet::DecodeError;
+use haechi_vrrp::{Effect, Input};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::hands::Hands;
 use crate::mailbox::{Command, Inbox};
 use crate::member::Judgement;
 use crate::ports::{Heard, Key, Ports};
+use crate::tracks::Tracks;
 use crate::unit::{Unit, World};
 use crate::view::View;
-use crate::{Drops, Listener, Shared};
+use crate::{Drops, Listener, Shared, Tracked};
 
 /// Real-time priority of the thread: above everything ordinary, below the kernel's interrupt threads.
 const PRIORITY: u8 = 20;
@@ -39,6 +40,7 @@ pub(crate) struct Node {
     units: Vec<Unit>,
     hands: Hands,
     drops: BTreeMap<Key, Drops>,
+    tracks: Tracks,
     stopping: bool,
 }
 
@@ -58,6 +60,7 @@ impl Node {
             units: Vec::new(),
             hands,
             drops: BTreeMap::new(),
+            tracks: Tracks::default(),
             stopping: false,
         })
     }
@@ -170,8 +173,10 @@ impl Node {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Configure(routers) => self.configure(routers),
-            Command::Track { router, name, effect, text } => {
-                self.feed_named(&router, Input::Track { name, effect, text });
+            Command::Track { router, tracked } => {
+                for input in self.tracks.told(&router, tracked) {
+                    self.feed_named(&router, input);
+                }
             }
             Command::HandOver { router, to } => self.feed_named(&router, Input::Yield { to }),
             Command::Chained { ticket, result } => {
@@ -217,11 +222,11 @@ impl Node {
 
     fn feed(&mut self, number: usize, at: usize, input: Input) {
         let mut world = World {
-                view: &mut self.view,
-                ports: &self.ports,
-                listener: &self.listener,
-                hands: &mut self.hands,
-            };
+            view: &mut self.view,
+            ports: &self.ports,
+            listener: &self.listener,
+            hands: &mut self.hands,
+        };
         self.units[number].feed(now(), at, input, &mut world);
     }
 
@@ -237,6 +242,23 @@ impl Node {
                 hands: &mut self.hands,
             };
             unit.reconcile(now(), &mut world);
+        }
+        self.look_at_links();
+    }
+
+    /// Interfaces that are tracked, as this host sees them.
+    fn look_at_links(&mut self) {
+        let members = self.units.iter().flat_map(|unit| &unit.members);
+        let links: Vec<_> = members
+            .filter(|member| {
+                !member.config.track.interfaces.is_empty() || self.tracks.has_links(&member.config.name)
+            })
+            .map(|member| (member.config.name.clone(), links(&member.config, &self.view)))
+            .collect();
+        for (router, links) in links {
+            for input in self.tracks.links(&router, links) {
+                self.feed_named(&router, input);
+            }
         }
     }
 
@@ -271,13 +293,12 @@ impl Node {
             match old.iter().position(|unit| same(unit, &configs)) {
                 Some(found) => {
                     let mut unit = old.remove(found);
-                    let mut world =
-                        World {
-                view: &mut self.view,
-                ports: &self.ports,
-                listener: &self.listener,
-                hands: &mut self.hands,
-            };
+                    let mut world = World {
+                        view: &mut self.view,
+                        ports: &self.ports,
+                        listener: &self.listener,
+                        hands: &mut self.hands,
+                    };
                     unit.configure(at, configs, &mut world);
                     next.push(unit);
                 }
@@ -297,8 +318,16 @@ impl Node {
             unit.feed(now(), 0, Input::Stop, &mut world);
         }
         self.units = next;
+        let names: BTreeSet<&VirtualRouterName> = self.units.iter().flat_map(Unit::names).collect();
+        self.tracks.keep_only(&names);
         self.look();
         for number in fresh {
+            // A new machine knows nothing of what was told before it began.
+            let known: Vec<_> =
+                self.units[number].names().map(|name| (name.clone(), self.tracks.inputs(name))).collect();
+            for (router, inputs) in known {
+                inputs.into_iter().for_each(|input| self.feed_named(&router, input));
+            }
             self.feed(number, 0, Input::Start);
         }
     }
@@ -309,10 +338,22 @@ impl Node {
         let status = self.units.iter().flat_map(|unit| {
             let key = unit.members.first().and_then(crate::member::Member::port);
             let drops = key.and_then(|key| self.drops.get(&key)).unwrap_or(&none);
-            unit.status(at, drops)
+            unit.status(at, drops, &self.tracks)
         });
         *self.shared.routers.lock().unwrap_or_else(PoisonError::into_inner) = status.collect();
     }
+}
+
+fn links(config: &VirtualRouter, view: &View) -> Vec<Tracked> {
+    let of = |tracked: &TrackedInterface| {
+        let up = view.is_usable(&tracked.interface);
+        Tracked {
+            name: format!("interface {}", tracked.interface).into(),
+            effect: if up { Effect::Clear } else { tracked.effect.into() },
+            text: if up { "it is up".into() } else { "it is down or not there".into() },
+        }
+    };
+    config.track.interfaces.iter().map(of).collect()
 }
 
 /// Virtual routers by group, in the order of the config; one without a group is a group of its own.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use haechi_model::{Moment, VirtualRouterName};
 use haechi_vrrp::{AlarmKind, Reason, State};
 
-use crate::Drops;
+use crate::{Drops, Tracked};
 
 /// One virtual router on this node.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +35,8 @@ pub struct RouterStatus {
     pub holds: bool,
     /// The interval that it reckons with.
     pub interval: Duration,
+    /// What makes this node a better or a worse one.
+    pub tracked: Vec<Tracked>,
     /// What is wrong.
     pub alarms: Vec<AlarmStatus>,
     /// Advertisements sent, heard, and not sent because the kernel refused.

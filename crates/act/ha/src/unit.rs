@@ -13,6 +13,7 @@ use crate::member::Member;
 use crate::mover::Mover;
 use crate::ports::Ports;
 use crate::status::{AlarmStatus, RouterStatus};
+use crate::tracks::Tracks;
 use crate::view::View;
 use crate::{Drops, Listener, Told};
 
@@ -273,7 +274,7 @@ impl Unit {
         }
     }
 
-    pub(crate) fn status(&self, now: Moment, drops: &Drops) -> Vec<RouterStatus> {
+    pub(crate) fn status(&self, now: Moment, drops: &Drops, tracks: &Tracks) -> Vec<RouterStatus> {
         let pairs = self.machine.members().iter().zip(&self.members);
         pairs
             .map(|(router, member)| RouterStatus {
@@ -289,6 +290,7 @@ impl Unit {
                 addresses: member.addresses.clone(),
                 holds: router.holds_addresses(),
                 interval: router.learnt_interval(),
+                tracked: tracks.of(&member.config.name),
                 alarms: router
                     .alarms()
                     .map(|(kind, alarm)| AlarmStatus { kind, text: alarm.text.clone(), since: alarm.since })

@@ -15,5 +15,6 @@ mod prober;
 mod target;
 
 pub use fleet::{Limits, Load};
+pub use probe::run_program;
 pub use prober::{Options, Prober};
 pub use target::{EndpointReport, Event, Target, Verdict};

@@ -35,7 +35,7 @@ impl Runner for Probes {
                 };
                 http::probe(&ask, tls.as_ref(), &self.trust, deadline).await
             }
-            Probe::Exec { command } => exec::run(command, &job.id, job.address, deadline).await,
+            Probe::Exec { command } => exec::run(command, &environment(job), deadline).await,
         };
         match result {
             Ok(text) => ProbeOutcome::success(text),
@@ -46,6 +46,30 @@ impl Runner for Probes {
     fn reloaded(&self) {
         self.trust.forget_files();
     }
+}
+
+/// Runs a program that is no probe of an endpoint by the same rules: no shell, no secret of haechi's, an end with all
+/// that it started. Gives its first line.
+///
+/// # Errors
+/// It can't be run, did not end within `timeout`, or its exit code is not 0; in words.
+pub async fn run_program(
+    command: &[Box<str>],
+    environment: &[(&str, String)],
+    timeout: std::time::Duration,
+) -> Result<String, String> {
+    let deadline = Deadline { at: Instant::now() + timeout, timeout };
+    exec::run(command, environment, deadline).await.map_err(|failed| failed.text)
+}
+
+/// What a program that probes learns of its endpoint.
+fn environment(job: &Job) -> [(&'static str, String); 4] {
+    [
+        ("HAECHI_POOL", job.id.pool.to_string()),
+        ("HAECHI_ENDPOINT", job.id.endpoint.to_string()),
+        ("HAECHI_ADDRESS", job.address.ip().to_string()),
+        ("HAECHI_PORT", job.address.port().to_string()),
+    ]
 }
 
 /// Why a probe failed.

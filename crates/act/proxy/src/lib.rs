@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use haechi_model::{EndpointId, EndpointState, Snapshot};
+use haechi_model::{EndpointId, EndpointState, Moment, Snapshot};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
@@ -40,12 +40,13 @@ pub use worker::Signal;
 
 use live::Make;
 use sockets::Sockets;
-use worker::Command;
+use worker::{Command, Pulse};
 
 /// The running data plane.
 #[derive(Debug)]
 pub struct Proxy {
     workers: Vec<UnboundedSender<Command>>,
+    pulses: Vec<Pulse>,
     live: Arc<ArcSwap<Live>>,
     sockets: Mutex<Sockets>,
     seed: u64,
@@ -59,12 +60,14 @@ impl Proxy {
     /// The system refuses a thread or an event loop.
     pub fn start(workers: u16, seed: u64) -> io::Result<(Self, UnboundedReceiver<Signal>)> {
         let (signals, heard) = unbounded_channel();
-        let workers = (0..usize::from(workers.max(1)))
+        let (workers, pulses): (Vec<_>, Vec<_>) = (0..usize::from(workers.max(1)))
             .map(|number| start_worker(number, seed, signals.clone()))
-            .collect::<io::Result<Vec<_>>>()?;
+            .collect::<io::Result<Vec<_>>>()?
+            .into_iter()
+            .unzip();
         let sockets = Mutex::new(Sockets::new(workers.len()));
         let live = Arc::new(ArcSwap::from_pointee(Live::empty()));
-        Ok((Self { workers, live, sockets, seed }, heard))
+        Ok((Self { workers, pulses, live, sockets, seed }, heard))
     }
 
     /// What is in force now.
@@ -80,6 +83,13 @@ impl Proxy {
     /// Number of workers.
     pub fn workers(&self) -> usize {
         self.workers.len()
+    }
+
+    /// For how long the worker that was silent longest has not turned its event loop, by its number, if that is
+    /// longer than a worker at work takes: it hangs, or its thread is gone.
+    pub fn stalled(&self, now: Moment) -> Option<(usize, Duration)> {
+        let silent = self.pulses.iter().map(|pulse| now.since(pulse.last())).enumerate();
+        silent.max_by_key(|(_, silent)| *silent).filter(|(_, silent)| *silent > STALL)
     }
 
     /// Opens the sockets that `snapshot` needs and that are not open yet, and changes nothing else.
@@ -203,6 +213,10 @@ fn cut(workers: &[UnboundedSender<Command>], serial: u64) {
     }
 }
 
+/// Silence of a worker that says that it hangs: fifty of its ticks, and more than a machine that is only busy keeps
+/// a runnable thread waiting.
+const STALL: Duration = Duration::from_secs(1);
+
 /// Connections served between two looks at the sockets. With tokio's 61, hundreds of busy connections cost more
 /// looks than they have news; 256 turns of about 10 µs keep a look every few milliseconds.
 const EVENT_INTERVAL: u32 = 256;
@@ -212,8 +226,10 @@ fn start_worker(
     number: usize,
     seed: u64,
     signals: UnboundedSender<Signal>,
-) -> io::Result<UnboundedSender<Command>> {
+) -> io::Result<(UnboundedSender<Command>, Pulse)> {
     let (commands, receiver) = unbounded_channel();
+    let pulse = Pulse::new(haechi_sys::clock::now());
+    let beats = pulse.clone();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let life = move || {
         // A local runtime can't change threads, so it is made where it runs.
@@ -223,12 +239,12 @@ fn start_worker(
             Ok(runtime) => {
                 // Nobody hears it only if the caller is gone; then the commands end at once.
                 let _ = ready.send(Ok(()));
-                runtime.block_on(worker::run(number, seed, signals, receiver));
+                runtime.block_on(worker::run(number, seed, signals, receiver, beats));
             }
             Err(error) => drop(ready.send(Err(error))),
         }
     };
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(life)?;
     is_ready.recv().map_err(io::Error::other)??;
-    Ok(commands)
+    Ok((commands, pulse))
 }

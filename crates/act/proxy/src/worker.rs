@@ -7,10 +7,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use haechi_http1::{Pieces, RequestHead, ResponseHead};
-use haechi_model::{EndpointId, ListenerKind, ListenerName};
+use haechi_model::{EndpointId, ListenerKind, ListenerName, Moment};
 use haechi_sys::net::Acceptor;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Notify, oneshot};
@@ -44,6 +45,24 @@ pub(crate) enum Command {
     Cut(u64),
     /// Takes nothing new and says when all is finished, or gives up after this long.
     Stop { grace: Duration, done: oneshot::Sender<usize> },
+}
+
+/// When a worker's event loop last turned, for others to see.
+#[derive(Clone, Debug)]
+pub(crate) struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    pub(crate) fn new(now: Moment) -> Self {
+        Self(Arc::new(AtomicU64::new(now.as_nanos())))
+    }
+
+    fn beat(&self, now: Moment) {
+        self.0.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn last(&self) -> Moment {
+        Moment::from_nanos(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// What a worker tells the control plane.
@@ -264,9 +283,10 @@ pub(crate) async fn run(
     seed: u64,
     signals: UnboundedSender<Signal>,
     mut commands: UnboundedReceiver<Command>,
+    pulse: Pulse,
 ) {
     let worker = Worker::new(number, seed, signals);
-    tokio::task::spawn_local(tick(Rc::clone(&worker)));
+    tokio::task::spawn_local(tick(Rc::clone(&worker), pulse));
     while let Some(command) = commands.recv().await {
         match command {
             Command::Apply { live, open, close, done } => {
@@ -285,13 +305,14 @@ pub(crate) async fn run(
     }
 }
 
-async fn tick(worker: Rc<Worker>) {
+async fn tick(worker: Rc<Worker>, pulse: Pulse) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut count = 0u32;
     loop {
         ticks.tick().await;
         let now = haechi_sys::clock::now();
+        pulse.beat(now);
         worker.timers.tick(now);
         count = count.wrapping_add(1);
         if count.is_multiple_of(TICKS_PER_SWEEP) {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
+use haechi_model::TrackEffect;
 use serde::{Deserialize, Serialize};
 
 use crate::Settings;
@@ -72,4 +73,13 @@ pub enum Effect {
     Lower(NonZeroU8),
     /// This node must not be active.
     Fault,
+}
+
+impl From<TrackEffect> for Effect {
+    fn from(effect: TrackEffect) -> Self {
+        match effect {
+            TrackEffect::Lower(by) => Self::Lower(by),
+            TrackEffect::Fault => Self::Fault,
+        }
+    }
 }

@@ -19,8 +19,7 @@ fn flow(remote: &str, local: &str) -> Flow {
 fn unknown_flows_are_passed_and_own_ones_kept() {
     let kept = vec![flow("10.0.0.9:1234", "10.0.0.100:80"), flow("10.0.0.9:1235", "10.0.0.101:443")];
     let before = Before { loose: 1, liberal: 0 };
-    let text =
-        passing(Family::V4, &[(chain(&["10.0.0.100", "10.0.0.101"], "10.0.0.1"), kept)], Some(before));
+    let text = passing(Family::V4, &[(chain(&["10.0.0.100", "10.0.0.101"], "10.0.0.1"), kept)], Some(before));
     let wanted = r#"table ip haechi {
 }
 delete table ip haechi
@@ -70,10 +69,8 @@ fn a_set_without_flows_has_no_elements() {
 
 #[test]
 fn several_do_not_get_into_each_others_way() {
-    let chains = [
-        (chain(&["10.0.0.100"], "10.0.0.1"), Vec::new()),
-        (chain(&["10.0.0.200"], "10.0.0.2"), Vec::new()),
-    ];
+    let chains =
+        [(chain(&["10.0.0.100"], "10.0.0.1"), Vec::new()), (chain(&["10.0.0.200"], "10.0.0.2"), Vec::new())];
     let text = passing(Family::V4, &chains, None);
     for wanted in ["@kept0 goto pass0", "@kept1 goto pass1", "daddr { 10.0.0.200 }", "dup to 10.0.0.2"] {
         assert!(text.contains(wanted), "{wanted} is missing in {text}");

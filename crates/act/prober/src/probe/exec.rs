@@ -5,14 +5,12 @@
 //! dies with it.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use haechi_health::FailureKind;
-use haechi_model::EndpointId;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
@@ -34,18 +32,17 @@ const LINGER: Duration = Duration::from_millis(100);
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Runs the program to its end.
-pub(super) async fn run(
+pub(crate) async fn run(
     command: &[Box<str>],
-    id: &EndpointId,
-    address: SocketAddr,
+    environment: &[(&str, String)],
     deadline: Deadline,
 ) -> Result<String, Failed> {
-    let (mut child, mut group) = spawn(command, id, address)?;
+    let (mut child, mut group) = spawn(command, environment)?;
     let (status, line) = deadline.limit("exit", finish(&mut child, &mut group)).await?;
     judge(status, &line)
 }
 
-fn spawn(command: &[Box<str>], id: &EndpointId, address: SocketAddr) -> Result<(Child, Group), Failed> {
+fn spawn(command: &[Box<str>], environment: &[(&str, String)]) -> Result<(Child, Group), Failed> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(Failed::new(FailureKind::Exec, "the check names no program"));
     };
@@ -54,10 +51,7 @@ fn spawn(command: &[Box<str>], id: &EndpointId, address: SocketAddr) -> Result<(
         .args(arguments.iter().map(|argument| &**argument))
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into()))
-        .env("HAECHI_POOL", id.pool.as_str())
-        .env("HAECHI_ENDPOINT", id.endpoint.as_str())
-        .env("HAECHI_ADDRESS", address.ip().to_string())
-        .env("HAECHI_PORT", address.port().to_string())
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
