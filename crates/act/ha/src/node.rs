@@ -104,18 +104,22 @@ impl Node {
 
     /// What is due comes first: a node that was not running must let go before it listens or speaks.
     fn tick(&mut self) {
-        let at = now();
-        for number in 0..self.units.len() {
-            if self.units[number].deadline().is_some_and(|deadline| deadline <= at) {
-                let mut world = World {
-                    view: &mut self.view,
-                    ports: &self.ports,
-                    listener: &self.listener,
-                    hands: &mut self.hands,
-                };
-                self.units[number].tick(at, &mut world);
+        self.each(|unit, world| {
+            let at = now();
+            if unit.deadline().is_some_and(|deadline| deadline <= at) {
+                unit.tick(at, world);
             }
-        }
+        });
+    }
+
+    fn each(&mut self, mut body: impl FnMut(&mut Unit, &mut World<'_>)) {
+        let mut world = World {
+            view: &mut self.view,
+            ports: &self.ports,
+            listener: &self.listener,
+            hands: &mut self.hands,
+        };
+        self.units.iter_mut().for_each(|unit| body(unit, &mut world));
     }
 
     fn take(&mut self, ready: &[Key]) {
@@ -180,27 +184,9 @@ impl Node {
             }
             Command::HandOver { router, to } => self.feed_named(&router, Input::Yield { to }),
             Command::Chained { ticket, result } => {
-                for number in 0..self.units.len() {
-                    let mut world = World {
-                        view: &mut self.view,
-                        ports: &self.ports,
-                        listener: &self.listener,
-                        hands: &mut self.hands,
-                    };
-                    self.units[number].chained(now(), ticket, &result, &mut world);
-                }
+                self.each(|unit, world| unit.chained(now(), ticket, &result, world));
             }
-            Command::Leave => {
-                for number in 0..self.units.len() {
-                    let mut world = World {
-                        view: &mut self.view,
-                        ports: &self.ports,
-                        listener: &self.listener,
-                        hands: &mut self.hands,
-                    };
-                    self.units[number].leave(now(), &mut world);
-                }
-            }
+            Command::Leave => self.each(|unit, world| unit.leave(now(), world)),
             Command::Stop => {
                 for number in 0..self.units.len() {
                     self.feed(number, 0, Input::Stop);

@@ -65,7 +65,8 @@ impl Unit {
     pub(crate) fn tick(&mut self, now: Moment, world: &mut World<'_>) {
         self.feed(now, 0, Input::Timer, world);
         if self.held.deadline().is_some_and(|until| until <= now) {
-            self.go_on(now, Err(format!("it was not ready within {PATIENCE:?}")), world);
+            let text = format!("it was not ready within {PATIENCE:?}");
+            self.go_on(now, Err(&text), world);
         }
         for member in &mut self.members {
             if member.passing.is_some_and(|(_, until)| until <= now) {
@@ -83,7 +84,7 @@ impl Unit {
         world: &mut World<'_>,
     ) {
         if self.held.waits_for(ticket) {
-            self.go_on(now, result.clone(), world);
+            self.go_on(now, result.as_ref().map(|()| ()).map_err(String::as_str), world);
         }
     }
 
@@ -167,12 +168,12 @@ impl Unit {
     }
 
     /// The way is laid or not: what waited for it is done.
-    fn go_on(&mut self, now: Moment, result: Result<(), String>, world: &mut World<'_>) {
+    fn go_on(&mut self, now: Moment, result: Result<(), &str>, world: &mut World<'_>) {
         for member in &mut self.members {
             let Some((previous, until)) = member.passing else { continue };
-            let told = match &result {
+            let told = match result {
                 Ok(()) => Told::Chained { previous, longest: until.since(now) },
-                Err(text) => Told::NotChained { text: text.as_str().into() },
+                Err(text) => Told::NotChained { text: text.into() },
             };
             (world.listener)(&member.config.name, now, told);
         }
