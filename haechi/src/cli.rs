@@ -307,6 +307,9 @@ pub(crate) enum HaVerb {
     Status(HaStatusArgs),
     /// Let another node take over; open connections stay
     Handover(HandoverArgs),
+    /// Lets go of addresses when the process that holds them dies; started by `haechi run`
+    #[command(hide = true)]
+    Keeper,
 }
 
 #[derive(Args, Debug)]

@@ -1,5 +1,6 @@
 //! Virtual routers: starts their node, tells it what is tracked, and tells people what it does.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -56,7 +57,7 @@ impl VirtualRouters {
                 let listener = move |name: &VirtualRouterName, _at: Moment, what: Told| {
                     let _ = told.send((name.clone(), what));
                 };
-                self.node = Some(Ha::start(routers, Box::new(listener))?);
+                self.node = Some(Ha::start(routers, keeper(), Box::new(listener))?);
             }
         }
         Ok(())
@@ -98,6 +99,11 @@ pub(super) async fn leave(control: &Control) {
     }
     // Heard is not claimed: connections come here until the successor has laid its way and told the neighbours.
     tokio::time::sleep(SUCCESSION).await;
+}
+
+/// This very binary, even if another one stands in its place by now.
+fn keeper() -> Vec<OsString> {
+    ["/proc/self/exe", "ha", "keeper"].map(OsString::from).into()
 }
 
 /// Writes down what the node told.

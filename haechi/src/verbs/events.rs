@@ -75,8 +75,11 @@ fn line(event: &Event, paint: output::Paint) -> String {
     let width = kinds::ALL.iter().map(|kind| kind.len()).max().unwrap_or(0);
     let Event { sequence, at_ms, kind, subject, text } = event;
     let tone = match kind.as_str() {
-        kinds::CONFIG_REFUSED => Tone::Bad,
-        kinds::HEALTH_CHANGED | kinds::EJECTION_CHANGED | kinds::POOL_CHANGED => Tone::Doubtful,
+        kinds::CONFIG_REFUSED | kinds::VIRTUAL_ROUTER_ALARM => Tone::Bad,
+        kinds::HEALTH_CHANGED
+        | kinds::EJECTION_CHANGED
+        | kinds::POOL_CHANGED
+        | kinds::VIRTUAL_ROUTER_CHANGED => Tone::Doubtful,
         _ => Tone::Plain,
     };
     let kind = paint.text(tone, &format!("{:width$}", output::clean(kind)));
@@ -100,8 +103,8 @@ mod tests {
         };
         assert_eq!(
             line(&event, Paint::new(false)),
-            "   12  2026-01-01T00:00:00.000Z  healthChanged    endpoint web/web-1: unhealthy: body was \u{fffd}[2J evil\n"
+            "   12  2026-01-01T00:00:00.000Z  healthChanged         endpoint web/web-1: unhealthy: body was \u{fffd}[2J evil\n"
         );
-        assert!(line(&event, Paint::new(true)).contains("\x1b[33mhealthChanged  \x1b[0m"));
+        assert!(line(&event, Paint::new(true)).contains("\x1b[33mhealthChanged       \x1b[0m"));
     }
 }

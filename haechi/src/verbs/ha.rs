@@ -6,6 +6,8 @@ use std::time::Duration;
 use haechi_admin::Client;
 use haechi_admin::api::{HaStatus, HandOver, TrackedStatus, VirtualRouterStatus};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::status::now_ms;
 use super::{Outcome, screen, wait_for};
 use crate::cli::{HaStatusArgs, HaVerb, HandoverArgs};
@@ -19,7 +21,22 @@ pub(super) fn ha(verb: HaVerb, format: Format) -> Outcome {
     match verb {
         HaVerb::Status(args) => status(&args, format),
         HaVerb::Handover(args) => handover(&args, format),
+        HaVerb::Keeper => keeper(),
     }
+}
+
+/// A stop is for the parent, which ends this process by ending itself: a signal to the whole group must not take the
+/// addresses away before it has handed them over.
+fn keeper() -> Outcome {
+    let ended = |error| Failure::new(format!("the keeper of virtual addresses ends: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ended)?;
+    // Only heard, and never looked at: that is what ignoring them takes.
+    let stops = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    let heard: Result<Vec<_>, _> = runtime.block_on(async { stops.into_iter().map(signal).collect() });
+    let heard = heard.map_err(ended)?;
+    haechi_ha::keep(std::io::stdin()).map_err(ended)?;
+    drop(heard);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn status(args: &HaStatusArgs, format: Format) -> Outcome {

@@ -16,6 +16,7 @@ mod counters;
 mod handover;
 mod hands;
 mod held;
+mod keeper;
 mod mailbox;
 mod member;
 mod mover;
@@ -27,6 +28,7 @@ mod tracks;
 mod unit;
 mod view;
 
+use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +39,8 @@ use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
 use haechi_vrrp::{AlarmKind, Reason, State};
 
 pub use counters::Drops;
+use keeper::Keeper;
+pub use keeper::keep;
 use mailbox::{Command, Mailbox};
 pub use status::{AlarmStatus, RouterStatus};
 pub use tracks::Tracked;
@@ -105,15 +109,16 @@ pub enum Told {
 pub type Listener = Box<dyn Fn(&VirtualRouterName, Moment, Told) + Send>;
 
 impl Ha {
-    /// Starts the thread with these virtual routers.
+    /// Starts the thread with these virtual routers. `keeper` is the command of a process that calls [`keep`] with
+    /// its standard input: it lets go of the addresses when this process dies or stands still.
     ///
     /// # Errors
     /// The system refuses a thread, a subscription to changes of the network, or a descriptor.
-    pub fn start(routers: Vec<VirtualRouter>, listener: Listener) -> io::Result<Self> {
+    pub fn start(routers: Vec<VirtualRouter>, keeper: Vec<OsString>, listener: Listener) -> io::Result<Self> {
         let (mailbox, inbox) = mailbox::open()?;
         let shared = Arc::new(Shared::default());
         let hands = hands::Hands::start(mailbox.clone())?;
-        let node = node::Node::new(inbox, Arc::clone(&shared), listener, hands)?;
+        let node = node::Node::new(inbox, Arc::clone(&shared), Keeper::new(keeper), listener, hands)?;
         let thread = std::thread::Builder::new().name("ha".to_owned()).spawn(move || node.run(routers))?;
         Ok(Self { mailbox, shared, thread: Some(thread) })
     }

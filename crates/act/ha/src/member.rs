@@ -11,6 +11,7 @@ use haechi_vrrp::packet::{Advertisement, ChecksumForm, Cover, Version};
 use haechi_vrrp::{Router, Settings};
 
 use crate::handover::Chain;
+use crate::keeper::{Farewell, Hold};
 use crate::mover::Mover;
 use crate::ports::{Heard, Key, Ports};
 use crate::view::View;
@@ -126,22 +127,49 @@ impl Member {
         }
     }
 
-    /// Sends one advertisement to everybody who should hear it.
-    pub(crate) fn advertise(&mut self, router: &Router, priority: u8, ports: &Ports) {
-        let (Some(key), Some(source)) = (self.port(), self.source) else { return };
+    /// What it says with this priority.
+    fn message(&self, router: &Router, priority: u8) -> Advertisement {
         let settings = router.settings();
-        let message = Advertisement {
+        Advertisement {
             version: Version::V3,
             id: settings.id.get(),
             priority,
             interval: settings.interval,
             addresses: self.addresses.clone(),
-        };
-        let peers = self.peers();
-        let everybody = [group(key.family())];
-        let to: Vec<IpAddr> =
-            if peers.is_empty() { everybody.into() } else { peers.iter().map(|peer| peer.address).collect() };
-        for destination in to {
+        }
+    }
+
+    /// Everybody who should hear it.
+    fn audience(&self) -> Vec<IpAddr> {
+        match self.peers() {
+            [] => vec![group(self.family())],
+            peers => peers.iter().map(|peer| peer.address).collect(),
+        }
+    }
+
+    /// What the keeper has to know of it.
+    pub(crate) fn hold(&self, router: &Router) -> Hold {
+        let message = self.message(router, 0);
+        let farewells = self.source.into_iter().flat_map(|source| {
+            let message = &message;
+            self.audience().into_iter().filter_map(move |destination| {
+                let mut bytes = Vec::new();
+                message.encode(self.cover(source, destination), &mut bytes).ok()?;
+                Some(Farewell { source, destination, bytes })
+            })
+        });
+        Hold {
+            interface: self.config.interface.to_string(),
+            addresses: self.config.addresses.iter().map(|it| (it.address, it.prefix)).collect(),
+            farewells: farewells.collect(),
+        }
+    }
+
+    /// Sends one advertisement to everybody who should hear it.
+    pub(crate) fn advertise(&mut self, router: &Router, priority: u8, ports: &Ports) {
+        let (Some(key), Some(source)) = (self.port(), self.source) else { return };
+        let message = self.message(router, priority);
+        for destination in self.audience() {
             let cover = self.cover(source, destination);
             if let Err(error) = message.encode(cover, &mut self.bytes) {
                 tracing::error!(router = %self.config.name, %error, "no advertisement can be made");

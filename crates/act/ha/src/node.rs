@@ -9,10 +9,12 @@ use haechi_model::{GroupName, Moment, TrackedInterface, VirtualRouter, VirtualRo
 use haechi_sys::clock::now;
 use haechi_sys::scheduling::realtime;
 use haechi_vrrp::packet::DecodeError;
+use haechi_vrrp::timing::lease;
 use haechi_vrrp::{Effect, Input};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::hands::Hands;
+use crate::keeper::{Hold, Holdings, Keeper};
 use crate::mailbox::{Command, Inbox};
 use crate::member::Judgement;
 use crate::ports::{Heard, Key, Ports};
@@ -35,6 +37,7 @@ pub(crate) struct Node {
     inbox: Inbox,
     shared: Arc<Shared>,
     listener: Listener,
+    keeper: Keeper,
     view: View,
     ports: Ports,
     units: Vec<Unit>,
@@ -48,6 +51,7 @@ impl Node {
     pub(crate) fn new(
         inbox: Inbox,
         shared: Arc<Shared>,
+        keeper: Keeper,
         listener: Listener,
         hands: Hands,
     ) -> io::Result<Self> {
@@ -55,6 +59,7 @@ impl Node {
             inbox,
             shared,
             listener,
+            keeper,
             view: View::open()?,
             ports: Ports::default(),
             units: Vec::new(),
@@ -71,9 +76,14 @@ impl Node {
         self.configure(routers);
         while !self.stopping {
             self.publish();
+            self.keep();
             let ready = self.wait();
+            // What has arrived comes before what is due: an advertisement that waited to be read is no silence.
+            for key in &ready {
+                self.receive(key);
+            }
             self.tick();
-            self.take(&ready);
+            self.take();
         }
         self.publish();
     }
@@ -102,7 +112,6 @@ impl Node {
         keys.into_iter().zip(ready).filter(|(_, ready)| *ready).map(|(key, _)| key).collect()
     }
 
-    /// What is due comes first: a node that was not running must let go before it listens or speaks.
     fn tick(&mut self) {
         self.each(|unit, world| {
             let at = now();
@@ -122,10 +131,7 @@ impl Node {
         self.units.iter_mut().for_each(|unit| body(unit, &mut world));
     }
 
-    fn take(&mut self, ready: &[Key]) {
-        for key in ready {
-            self.receive(key);
-        }
+    fn take(&mut self) {
         if self.view.changed() {
             self.look();
         }
@@ -184,7 +190,8 @@ impl Node {
             }
             Command::HandOver { router, to } => self.feed_named(&router, Input::Yield { to }),
             Command::Chained { ticket, result } => {
-                self.each(|unit, world| unit.chained(now(), ticket, &result, world));
+                let result = result.as_ref().copied().map_err(String::as_str);
+                self.each(|unit, world| unit.chained(now(), ticket, result, world));
             }
             Command::Leave => self.each(|unit, world| unit.leave(now(), world)),
             Command::Stop => {
@@ -316,6 +323,14 @@ impl Node {
             }
             self.feed(number, 0, Input::Start);
         }
+    }
+
+    /// Tells the keeper what this node holds, and that it runs.
+    fn keep(&mut self) {
+        let holds: Vec<Hold> = self.units.iter().flat_map(Unit::holds).collect();
+        let interval = self.units.iter().filter_map(Unit::shortest_interval).min().unwrap_or(LOOK);
+        let lease_ms = u64::try_from(lease(interval).as_millis()).unwrap_or(u64::MAX);
+        self.keeper.tell(Holdings { lease_ms, holds });
     }
 
     fn publish(&self) {

@@ -9,6 +9,7 @@ use haechi_vrrp::{Effect, Group, Input, Output, State};
 
 use crate::hands::Hands;
 use crate::held::Held;
+use crate::keeper::Hold;
 use crate::member::Member;
 use crate::mover::Mover;
 use crate::ports::Ports;
@@ -80,11 +81,11 @@ impl Unit {
         &mut self,
         now: Moment,
         ticket: u64,
-        result: &Result<(), String>,
+        result: Result<(), &str>,
         world: &mut World<'_>,
     ) {
         if self.held.waits_for(ticket) {
-            self.go_on(now, result.as_ref().map(|()| ()).map_err(String::as_str), world);
+            self.go_on(now, result, world);
         }
     }
 
@@ -273,6 +274,20 @@ impl Unit {
             let settings = Box::new(member.settings());
             self.feed(now, at, Input::Configure(settings), world);
         }
+    }
+
+    /// What is on this node now, for the keeper.
+    pub(crate) fn holds(&self) -> impl Iterator<Item = Hold> + '_ {
+        let pairs = self.machine.members().iter().zip(&self.members);
+        pairs
+            .filter(|(router, member)| router.holds_addresses() && member.moves_kernel_addresses())
+            .map(|(router, member)| member.hold(router))
+    }
+
+    /// The shortest time between advertisements of those that hold something.
+    pub(crate) fn shortest_interval(&self) -> Option<Duration> {
+        let holding = self.machine.members().iter().filter(|router| router.holds_addresses());
+        holding.map(|router| router.settings().interval).min()
     }
 
     pub(crate) fn status(&self, now: Moment, drops: &Drops, tracks: &Tracks) -> Vec<RouterStatus> {

@@ -1,0 +1,297 @@
+//! A second process that holds nothing but the way to let go: when the one that runs virtual routers dies, or does
+//! not run for longer than its lease, it takes their addresses off this host and says so to the peers.
+//!
+//! Addresses live in the kernel, which goes on answering ARP for a process that was killed or is stopped. A
+//! neighbour that asks then has two answers, and may keep the wrong one. And peers that are told need not wait for
+//! three advertisements that never come.
+//!
+//! The parent sends a line of JSON with all that it holds whenever that changes, and an empty line as a sign of life.
+//! The end of the stream is the parent's death: the kernel closes what a dead process had.
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use haechi_model::InterfaceName;
+use haechi_sys::Family;
+use haechi_sys::clock::now;
+use haechi_sys::netlink::Network;
+use haechi_sys::raw::{Advertisements, Hears};
+use haechi_sys::scheduling::realtime;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::{Deserialize, Serialize};
+
+/// Above the node's own thread: it acts when that one does not.
+const PRIORITY: u8 = 21;
+
+/// Longest line taken: 255 virtual routers with 255 IPv6 addresses each, and their advertisements in hexadecimal.
+const LONGEST: usize = 8 << 20;
+
+/// What the parent holds.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Holdings {
+    /// Silence after which the parent counts as not running, in milliseconds.
+    pub(crate) lease_ms: u64,
+    pub(crate) holds: Vec<Hold>,
+}
+
+/// One virtual router's addresses, and what to say when they go.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Hold {
+    pub(crate) interface: String,
+    pub(crate) addresses: Vec<(IpAddr, u8)>,
+    pub(crate) farewells: Vec<Farewell>,
+}
+
+/// An advertisement of priority 0, ready to be sent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Farewell {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The parent's end.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    command: Vec<OsString>,
+    child: Option<(Child, ChildStdin)>,
+    told: Holdings,
+}
+
+impl Keeper {
+    /// Nothing runs until something is held. `command` starts a process that calls [`keep`].
+    pub(crate) fn new(command: Vec<OsString>) -> Self {
+        Self { command, child: None, told: Holdings::default() }
+    }
+
+    /// Tells what is held now, and that this process runs.
+    pub(crate) fn tell(&mut self, holdings: Holdings) {
+        if holdings.holds.is_empty() && self.child.is_none() {
+            return;
+        }
+        let line = if holdings == self.told && self.child.is_some() {
+            Vec::new()
+        } else {
+            serde_json::to_vec(&holdings).unwrap_or_default()
+        };
+        if self.child.is_none() {
+            match self.start() {
+                Ok(child) => self.child = Some(child),
+                Err(error) => {
+                    tracing::warn!(%error, "no keeper: the addresses would outlive a process that is killed");
+                    return;
+                }
+            }
+        }
+        let said = self.child.as_mut().map(|(_, stdin)| write_line(stdin, &line));
+        match said {
+            Some(Ok(())) => self.told = holdings,
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the keeper is gone; another one starts with the next sign of life");
+                self.end();
+            }
+            None => {}
+        }
+    }
+
+    fn start(&self) -> io::Result<(Child, ChildStdin)> {
+        let (program, arguments) =
+            self.command.split_first().ok_or_else(|| io::Error::other("no command to start it"))?;
+        let mut child =
+            Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        let stdin = child.stdin.take().ok_or_else(|| io::Error::other("it has no standard input"))?;
+        // A keeper that does not read must not stop the node: its pipe is full, and another one starts.
+        rustix::io::ioctl_fionbio(&stdin, true)?;
+        Ok((child, stdin))
+    }
+
+    fn end(&mut self) {
+        if let Some((mut child, stdin)) = self.child.take() {
+            drop(stdin);
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        self.told = Holdings::default();
+    }
+}
+
+impl Drop for Keeper {
+    /// Everything was let go before: with nothing held, the end of the stream means nothing.
+    fn drop(&mut self) {
+        self.tell(Holdings::default());
+        if let Some((mut child, stdin)) = self.child.take() {
+            drop(stdin);
+            let _ = child.wait();
+        }
+    }
+}
+
+fn write_line(stdin: &mut ChildStdin, line: &[u8]) -> io::Result<()> {
+    stdin.write_all(line)?;
+    stdin.write_all(b"\n")
+}
+
+/// The keeper's whole life: reads from `parent` until its end. For the process that [`Keeper`] starts.
+///
+/// # Errors
+/// The stream breaks in another way than by ending, or holds what no parent sends.
+pub fn keep(parent: impl Read + AsFd) -> io::Result<()> {
+    let _ = realtime(PRIORITY);
+    let mut guard = Guard::new()?;
+    let mut lines = Lines { parent, buffer: Vec::new() };
+    loop {
+        match lines.next(guard.lease())? {
+            Next::Line(line) if line.is_empty() => {}
+            Next::Line(line) => guard.hold(serde_json::from_slice(&line).map_err(io::Error::other)?),
+            Next::Silence => guard.let_go(),
+            Next::End => {
+                guard.let_go();
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// What is held, with everything open that letting go needs.
+struct Guard {
+    network: Network,
+    holdings: Holdings,
+    ports: Vec<(String, Family, Advertisements)>,
+}
+
+impl Guard {
+    fn new() -> io::Result<Self> {
+        Ok(Self { network: Network::open()?, holdings: Holdings::default(), ports: Vec::new() })
+    }
+
+    fn lease(&self) -> Option<Duration> {
+        (!self.holdings.holds.is_empty()).then(|| Duration::from_millis(self.holdings.lease_ms))
+    }
+
+    fn hold(&mut self, holdings: Holdings) {
+        self.ports.clear();
+        for hold in &holdings.holds {
+            let Some(family) = hold.farewells.first().map(|farewell| Family::of(farewell.source)) else {
+                continue;
+            };
+            let open = self.ports.iter().any(|(name, of, _)| *name == hold.interface && *of == family);
+            let interface = InterfaceName::from(hold.interface.as_str());
+            if !open && let Ok(port) = Advertisements::open(family, &interface, Hears::Unicast) {
+                self.ports.push((hold.interface.clone(), family, port));
+            }
+        }
+        self.holdings = holdings;
+    }
+
+    /// The addresses first: a peer that hears the word claims them at once.
+    fn let_go(&mut self) {
+        let holdings = std::mem::take(&mut self.holdings);
+        for hold in &holdings.holds {
+            let interface = self.network.interface(&hold.interface.as_str().into()).ok().flatten();
+            for (address, prefix) in interface.iter().flat_map(|_| &hold.addresses) {
+                if let Some(interface) = &interface
+                    && let Err(refused) = self.network.remove_address(interface.index, *address, *prefix)
+                {
+                    tracing::error!(%refused, "{address} outlives its process");
+                }
+            }
+        }
+        for hold in &holdings.holds {
+            for farewell in &hold.farewells {
+                let family = Family::of(farewell.source);
+                let port = self.ports.iter().find(|(name, of, _)| *name == hold.interface && *of == family);
+                if let Some((_, _, port)) = port {
+                    // Who does not hear it waits as for any silent node.
+                    let _ = port.send(&farewell.bytes, farewell.source, farewell.destination);
+                }
+            }
+        }
+    }
+}
+
+enum Next {
+    Line(Vec<u8>),
+    Silence,
+    End,
+}
+
+/// The parent's lines, with a bound on the wait for each.
+struct Lines<P> {
+    parent: P,
+    buffer: Vec<u8>,
+}
+
+impl<P: Read + AsFd> Lines<P> {
+    fn next(&mut self, patience: Option<Duration>) -> io::Result<Next> {
+        let until = patience.map(|patience| now() + patience);
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
+                let rest = self.buffer.split_off(end + 1);
+                let mut line = std::mem::replace(&mut self.buffer, rest);
+                line.pop();
+                return Ok(Next::Line(line));
+            }
+            let left = until.map(|until| until.since(now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(Next::Silence);
+            }
+            if !readable(&self.parent, left)? {
+                continue;
+            }
+            let mut chunk = [0; 4096];
+            match self.parent.read(&mut chunk) {
+                Ok(0) => return Ok(Next::End),
+                Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if self.buffer.len() > LONGEST {
+                return Err(io::Error::other("a line without end"));
+            }
+        }
+    }
+}
+
+fn readable(parent: &impl AsFd, patience: Option<Duration>) -> io::Result<bool> {
+    let timeout = patience.map(|patience| Timespec {
+        tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: patience.subsec_nanos().into(),
+    });
+    match poll(&mut [PollFd::new(parent, PollFlags::IN)], timeout.as_ref()) {
+        Ok(count) => Ok(count > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn lines_silence_and_the_end_are_told_apart() {
+        let (parent, mut child) = UnixStream::pair().unwrap();
+        let mut lines = Lines { parent, buffer: Vec::new() };
+        child.write_all(b"one\n\ntw").unwrap();
+        assert!(matches!(lines.next(None).unwrap(), Next::Line(line) if line == b"one"));
+        assert!(matches!(lines.next(None).unwrap(), Next::Line(line) if line.is_empty()));
+        assert!(matches!(lines.next(Some(Duration::from_millis(1))).unwrap(), Next::Silence));
+        child.write_all(b"o\n").unwrap();
+        assert!(matches!(lines.next(None).unwrap(), Next::Line(line) if line == b"two"));
+        drop(child);
+        assert!(matches!(lines.next(Some(Duration::from_secs(60))).unwrap(), Next::End));
+    }
+
+    #[test]
+    fn what_no_parent_sends_ends_the_keeper_and_not_a_panic() {
+        let (parent, mut child) = UnixStream::pair().unwrap();
+        child.write_all(b"{\"lease_ms\": -1}\n").unwrap();
+        assert!(keep(parent).is_err());
+    }
+}

@@ -1,0 +1,87 @@
+//! A node that is killed or stands still is off its virtual addresses before its peer has them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use haechi_tests::{Network, Node, can_make_namespaces, eventually};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
+
+/// The address that moves.
+const VIRTUAL: &str = "10.0.0.100";
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// Two nodes on a switch, of which `lb1` is active.
+struct Pair {
+    network: Network,
+    better: Node,
+    worse: Node,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let network = Network::new(&[("lb1", &["10.0.0.1/24"]), ("lb2", &["10.0.0.2/24"])]);
+        let node = |host: &str, priority: u8| {
+            let config = format!(
+                "node: {{ name: {host} }}\nworkers: 1\nlisteners: {{ web: {{ bind: \"{VIRTUAL}:80\", protocol: http, routes: [{{ pool: web }}] }} }}\n\
+                 pools: {{ web: {{ endpoints: {{ e: \"127.0.0.1:1\" }} }} }}\n\
+                 virtualRouters: {{ edge: {{ id: 51, interface: eth0, addresses: {VIRTUAL}/24, priority: {priority} }} }}\n"
+            );
+            Node::start_in(network.host(host), BINARY, &config)
+        };
+        let better = node("lb1", 150);
+        eventually(SOON, "lb1 is active", || network.host("lb1").has(VIRTUAL));
+        let worse = node("lb2", 100);
+        eventually(SOON, "lb2 hears it", || state(&worse) == ("backup".into(), "takes part".into()));
+        Self { network, better, worse }
+    }
+}
+
+/// Where its virtual router stands, and why.
+fn state(node: &Node) -> (String, String) {
+    let said = node.verb(&["ha", "status", "-o", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    let router = &status["virtualRouters"][0];
+    (router["state"].as_str().unwrap().to_owned(), router["reason"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_killed_process_leaves_no_address_behind_and_its_peer_need_not_wait() {
+    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
+    let pair = Pair::new();
+    pair.better.signal("KILL");
+    eventually(SOON, "its address is gone", || !pair.network.host("lb1").has(VIRTUAL));
+    eventually(SOON, "lb2 has it", || pair.network.host("lb2").has(VIRTUAL));
+    // Told, and not silent: the farewell was heard.
+    assert_eq!(state(&pair.worse), ("active".into(), "10.0.0.1 stopped being active".into()));
+}
+
+#[test]
+fn a_process_that_stands_still_is_taken_off_its_address_and_finds_out_when_it_goes_on() {
+    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
+    let pair = Pair::new();
+    pair.better.signal("STOP");
+    eventually(SOON, "its address is gone", || !pair.network.host("lb1").has(VIRTUAL));
+    eventually(SOON, "lb2 has it", || pair.network.host("lb2").has(VIRTUAL));
+    pair.better.signal("CONT");
+    eventually(SOON, "lb1 finds out", || pair.better.log().contains("active to backup: did not run for"));
+    eventually(SOON, "the better one takes over again", || state(&pair.better).0 == "active");
+    eventually(SOON, "one node has the address", || {
+        !pair.network.host("lb2").has(VIRTUAL) || state(&pair.worse).0 == "backup"
+    });
+    assert!(pair.network.host("lb1").has(VIRTUAL));
+}
+
+#[test]
+fn a_clean_stop_needs_no_keeper_and_leaves_none() {
+    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
+    let mut pair = Pair::new();
+    pair.better.signal("TERM");
+    assert_eq!(pair.better.wait_end(SOON), 0);
+    eventually(SOON, "lb2 has it", || pair.network.host("lb2").has(VIRTUAL));
+    assert!(!pair.network.host("lb1").has(VIRTUAL));
+    let namespace = pair.network.host("lb1").name();
+    let left = std::process::Command::new("ip").args(["netns", "pids", namespace]).output();
+    assert_eq!(String::from_utf8_lossy(&left.unwrap().stdout).trim(), "", "a process is left");
+}
