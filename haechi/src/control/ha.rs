@@ -127,7 +127,7 @@ pub(super) async fn follow_stories(control: Arc<Control>, mut stories: Unbounded
             Told::NotChained { text } => (
                 event::VIRTUAL_ROUTER_CHANGED,
                 format!(
-                    "open flows of the former active will be reset, because packets can't go on there: {text}"
+                    "open flows of the former active are reset, because their packets can't go on there: {text}"
                 ),
             ),
             Told::Unchained { previous } => {

@@ -16,14 +16,30 @@ use crate::mover::Mover;
 use crate::ports::{Heard, Key, Ports};
 use crate::view::View;
 
+/// How long the previous active has to say that it still serves its flows. It says so as soon as it hears of its
+/// successor. One that died without a word leaves flows that nobody answers, and a client is told sooner by a reset.
+const WORD: Duration = Duration::from_secs(1);
+
+/// A way to the previous active.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passing {
+    pub(crate) previous: IpAddr,
+    /// It ends now.
+    pub(crate) until: Moment,
+    /// It ends then, if the previous active says that it serves its flows.
+    pub(crate) longest: Moment,
+    /// It said so.
+    pub(crate) confirmed: bool,
+}
+
 /// A virtual router's outside.
 pub(crate) struct Member {
     pub(crate) config: VirtualRouter,
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) mover: Mover,
     pub(crate) link_up: bool,
-    /// To whom packets of unknown flows go, and until when.
-    pub(crate) passing: Option<(IpAddr, Moment)>,
+    /// To whom packets of unknown flows go.
+    pub(crate) passing: Option<Passing>,
     pub(crate) sent: u64,
     pub(crate) heard: u64,
     pub(crate) send_failures: u64,
@@ -167,9 +183,13 @@ impl Member {
 
     /// Sends one advertisement to everybody who should hear it.
     pub(crate) fn advertise(&mut self, router: &Router, priority: u8, ports: &Ports) {
+        self.send(router, priority, self.audience(), ports);
+    }
+
+    fn send(&mut self, router: &Router, priority: u8, audience: Vec<IpAddr>, ports: &Ports) {
         let (Some(key), Some(source)) = (self.port(), self.source) else { return };
         let message = self.message(router, priority);
-        for destination in self.audience() {
+        for destination in audience {
             let cover = self.cover(source, destination);
             if let Err(error) = message.encode(cover, &mut self.bytes) {
                 tracing::error!(router = %self.config.name, %error, "no advertisement can be made");
@@ -199,13 +219,34 @@ impl Member {
         if plain && source.is_ipv4() { Cover::Message } else { Cover::PseudoHeader { source, destination } }
     }
 
+    /// Tells a successor that open flows are served here: priority 0 to it alone. To anybody else, and to a
+    /// successor that is no haechi, it says nothing new (RFC 9568 §6.4.3).
+    pub(crate) fn say_that_it_serves(&mut self, router: &Router, to: IpAddr, ports: &Ports) {
+        self.send(router, 0, vec![to], ports);
+    }
+
+    /// Whether this is the previous active's word that it serves its flows.
+    pub(crate) fn confirms(&mut self, heard: &Heard) -> bool {
+        match &mut self.passing {
+            Some(passing) if passing.previous == heard.source && heard.advertisement.priority == 0 => {
+                if !passing.confirmed {
+                    (passing.confirmed, passing.until) = (true, passing.longest);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// How packets of flows that `previous` has get there, if that is wanted. It serves them for no longer than
     /// `drain`, which is the same on all nodes.
     pub(crate) fn pass_to(&mut self, now: Moment, previous: IpAddr) -> Option<Chain> {
         let wanted = self.moves_kernel_addresses()
             && self.config.drain > Duration::ZERO
             && Family::of(previous) == self.family();
-        self.passing = wanted.then(|| (previous, now + self.config.drain));
+        let longest = now + self.config.drain;
+        let until = longest.min(now + WORD);
+        self.passing = wanted.then_some(Passing { previous, until, longest, confirmed: false });
         wanted.then(|| Chain {
             router: self.config.name.clone(),
             interface: self.config.interface.clone(),

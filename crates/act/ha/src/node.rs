@@ -164,6 +164,9 @@ impl Node {
                     Judgement::AnotherId => {}
                     Judgement::Ours => {
                         member.note(&heard);
+                        if member.confirms(&heard) {
+                            return;
+                        }
                         let Heard { source, advertisement, .. } = heard;
                         self.feed(number, at, Input::Advertisement { source, advertisement });
                         return;

@@ -10,7 +10,7 @@ use haechi_vrrp::{Effect, Group, Input, Output, State};
 use crate::hands::Hands;
 use crate::held::Held;
 use crate::keeper::Hold;
-use crate::member::Member;
+use crate::member::{Member, Passing};
 use crate::mover::Mover;
 use crate::ports::Ports;
 use crate::status::{AlarmStatus, RouterStatus};
@@ -58,7 +58,7 @@ impl Unit {
 
     /// When [`tick`](Self::tick) is due.
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        let passing = self.members.iter().filter_map(|member| member.passing).map(|(_, until)| until);
+        let passing = self.members.iter().filter_map(|member| member.passing).map(|it| it.until);
         self.machine.deadline().into_iter().chain(self.held.deadline()).chain(passing).min()
     }
 
@@ -70,7 +70,7 @@ impl Unit {
             self.go_on(now, Err(&text), world);
         }
         for member in &mut self.members {
-            if member.passing.is_some_and(|(_, until)| until <= now) {
+            if member.passing.is_some_and(|it| it.until <= now) {
                 unchain(now, member, world);
             }
         }
@@ -121,11 +121,11 @@ impl Unit {
         }
         for (router, member) in self.machine.members().iter().zip(&mut self.members) {
             // Its target answers for the addresses itself: soon only what nobody knows would come here.
-            if let Some((previous, until)) = &mut member.passing
+            if let Some(passing) = &mut member.passing
                 && router.state() == State::Backup
-                && router.active(now) == Some(*previous)
+                && router.active(now) == Some(passing.previous)
             {
-                *until = (*until).min(now + SETTLED);
+                passing.until = passing.until.min(now + SETTLED);
             }
         }
     }
@@ -171,9 +171,9 @@ impl Unit {
     /// The way is laid or not: what waited for it is done.
     fn go_on(&mut self, now: Moment, result: Result<(), &str>, world: &mut World<'_>) {
         for member in &mut self.members {
-            let Some((previous, until)) = member.passing else { continue };
+            let Some(Passing { previous, longest, .. }) = member.passing else { continue };
             let told = match result {
-                Ok(()) => Told::Chained { previous, longest: until.since(now) },
+                Ok(()) => Told::Chained { previous, longest: longest.since(now) },
                 Err(text) => Told::NotChained { text: text.into() },
             };
             (world.listener)(&member.config.name, now, told);
@@ -192,8 +192,9 @@ impl Unit {
             Output::Advertise { priority } => member.advertise(router, priority, world.ports),
             Output::Claim => return Some(claim(member, world)),
             Output::Announce => announce(member, world),
-            Output::Demote { .. } if member.moves_kernel_addresses() => {
+            Output::Demote { to } if member.moves_kernel_addresses() => {
                 member.mover.demote(world.view, &member.config.interface, &member.config.addresses);
+                member.say_that_it_serves(router, to, world.ports);
             }
             Output::Release => {
                 if member.moves_kernel_addresses() {
@@ -331,10 +332,14 @@ fn claim(member: &mut Member, world: &mut World<'_>) -> Input {
 }
 
 fn unchain(now: Moment, member: &mut Member, world: &World<'_>) {
-    if let Some((previous, _)) = member.passing.take() {
-        world.hands.unchain(member.config.name.clone());
-        (world.listener)(&member.config.name, now, Told::Unchained { previous });
-    }
+    let Some(Passing { previous, confirmed, .. }) = member.passing.take() else { return };
+    world.hands.unchain(member.config.name.clone());
+    let told = if confirmed {
+        Told::Unchained { previous }
+    } else {
+        Told::NotChained { text: format!("{previous} did not say that it still serves them").into() }
+    };
+    (world.listener)(&member.config.name, now, told);
 }
 
 fn announce(member: &Member, world: &World<'_>) {
