@@ -1,5 +1,6 @@
 //! Virtual routers: starts their node, tells it what is tracked, and tells people what it does.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,9 +8,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use haechi_admin::Problem;
 use haechi_admin::api::{AlarmStatus, HaStatus, TrackedStatus, VirtualRouterStatus};
-use haechi_ha::{Ha, RouterStatus, Told, Tracked};
+use haechi_ha::{Binder, Deed, Ha, RouterStatus, Setup, Told, Tracked};
 use haechi_model::{Moment, Snapshot, Transport, VirtualRouter, VirtualRouterName};
 use haechi_telemetry::event;
+use haechi_vrrp::envelope::Keys;
 use haechi_vrrp::{Effect, State};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -46,18 +48,24 @@ impl VirtualRouters {
     ///
     /// # Errors
     /// The system refuses a thread or a descriptor.
-    pub(super) fn configure(&mut self, snapshot: &Snapshot) -> std::io::Result<()> {
-        let routers = snapshot.virtual_routers.clone();
+    pub(super) fn configure(
+        &mut self,
+        snapshot: &Snapshot,
+        keys: BTreeMap<Box<str>, Keys>,
+        control: &Arc<Control>,
+    ) -> std::io::Result<()> {
+        let setup =
+            Setup { routers: snapshot.virtual_routers.clone(), node: snapshot.node.name.to_string(), keys };
         match &self.node {
-            Some(node) => node.configure(routers),
-            None if routers.is_empty() => {}
+            Some(node) => node.configure(setup),
+            None if setup.routers.is_empty() => {}
             None => {
                 let told = self.told.clone();
                 // Nobody hears it only when the process is on its way out.
                 let listener = move |name: &VirtualRouterName, _at: Moment, what: Told| {
                     let _ = told.send((name.clone(), what));
                 };
-                self.node = Some(Ha::start(routers, keeper(), Box::new(listener))?);
+                self.node = Some(Ha::start(setup, keeper(), Box::new(listener), binder(control))?);
             }
         }
         Ok(())
@@ -99,6 +107,17 @@ pub(super) async fn leave(control: &Control) {
     }
     // Heard is not claimed: connections come here until the successor has laid its way and told the neighbours.
     tokio::time::sleep(SUCCESSION).await;
+}
+
+/// Lets the listeners follow addresses that no kernel moves.
+fn binder(control: &Arc<Control>) -> Binder {
+    let (control, runtime) = (Arc::downgrade(control), tokio::runtime::Handle::current());
+    Arc::new(move |deed, addresses| {
+        // A process without a control plane is on its way out, and its sockets with it.
+        let Some(control) = control.upgrade() else { return Ok(()) };
+        let followed = runtime.block_on(control.proxy.follow(addresses, deed == Deed::Claim));
+        followed.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    })
 }
 
 /// This very binary, even if another one stands in its place by now.

@@ -1,12 +1,14 @@
 //! Keys files that virtual routers name: where they stand, and what is wrong with them without a secret.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use haechi_admin::Problem;
 use haechi_config::{Diagnostic, compile_keys, conceal, render};
 use haechi_model::{Snapshot, Transport};
+use haechi_vrrp::envelope::Keys;
 
-use super::source::read;
+use super::source::{read, refused};
 
 /// One keys file as it was found.
 pub(crate) struct KeysFile {
@@ -31,6 +33,35 @@ pub(crate) fn keys_files(config: &Path, snapshot: &Snapshot, colour: bool) -> Ve
     });
     let paths: BTreeSet<PathBuf> = named.collect();
     paths.into_iter().map(|path| KeysFile { found: look(&path, colour), path }).collect()
+}
+
+/// The keys of all that run, by the name that the config gives their file.
+///
+/// # Errors
+/// A file can't be read, or is wrong; without its secrets.
+pub(super) fn sealing_keys(config: &Path, snapshot: &Snapshot) -> Result<BTreeMap<Box<str>, Keys>, Problem> {
+    let folder = config.parent().unwrap_or(Path::new(""));
+    let mut all = BTreeMap::new();
+    for router in &snapshot.virtual_routers {
+        let Transport::Udp { keys, .. } = &router.transport else { continue };
+        if !all.contains_key(keys) {
+            all.insert(keys.clone(), sealing(&folder.join(&**keys))?);
+        }
+    }
+    Ok(all)
+}
+
+fn sealing(path: &Path) -> Result<Keys, Problem> {
+    let name = path.display();
+    let text = read(path).map_err(|reason| refused(format!("can't read the keys in {name}: {reason}")))?;
+    let outcome = compile_keys(&text);
+    let keys = outcome.keys.ok_or_else(|| Problem::Refused {
+        message: format!("{name} holds no keys that can be used"),
+        rendered: render(&outcome.diagnostics, &name.to_string(), &conceal(&text), false),
+        diagnostics: outcome.diagnostics.iter().filter_map(|it| serde_json::to_value(it).ok()).collect(),
+    })?;
+    let all = keys.all.iter().map(|(id, secret)| (*id, secret.bytes()));
+    Keys::new(all, keys.sign).map_err(|error| refused(format!("{name}: {error}")))
 }
 
 fn look(path: &Path, colour: bool) -> Found {

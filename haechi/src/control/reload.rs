@@ -1,6 +1,7 @@
 //! A config change: read, compile, compare, bind, apply. Whatever fails leaves the old generation in force
 //! and stays visible.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use haechi_admin::Problem;
@@ -11,8 +12,10 @@ use haechi_model::{EndpointId, EndpointState, Pool, Snapshot};
 use haechi_prober::Target;
 use haechi_proxy::Live;
 use haechi_telemetry::event;
+use haechi_vrrp::envelope::Keys;
 
-use super::source::{Compiled, refused};
+use super::keys::sealing_keys;
+use super::source::{Compiled, Source, refused};
 use super::{Control, lock, wall_ms};
 
 impl Control {
@@ -38,6 +41,8 @@ impl Control {
         }
         if dry_run || plan.steps.is_empty() {
             if !dry_run {
+                // Keys stand in files of their own, and may be others than before.
+                self.configure_virtual_routers(&snapshot, self.keys_of(&snapshot)?)?;
                 lock(&self.config).refused = None;
             }
             return Ok(applied(live.generation, false, &plan, warnings));
@@ -66,6 +71,7 @@ impl Control {
         snapshot: Arc<Snapshot>,
         first: bool,
     ) -> Result<u64, Problem> {
+        let keys = self.keys_of(&snapshot)?;
         let bound = self.proxy.bind(&snapshot).map_err(|errors| {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             refused(lines.join("\n"))
@@ -77,12 +83,27 @@ impl Control {
             self.proxy.apply(Arc::clone(&snapshot), bound, &initial).await
         };
         self.refresh_states(&live);
-        let configured = lock(&self.virtual_routers).configure(&snapshot);
-        configured.map_err(|error| refused(format!("the system refuses to run virtual routers: {error}")))?;
+        self.configure_virtual_routers(&snapshot, keys)?;
         let mut config = lock(&self.config);
         config.applied_at_ms = wall_ms();
         config.refused = None;
         Ok(live.generation)
+    }
+
+    fn keys_of(&self, snapshot: &Snapshot) -> Result<BTreeMap<Box<str>, Keys>, Problem> {
+        match &self.source {
+            Source::File(path) => sealing_keys(path, snapshot),
+            Source::Flags(_) => Ok(BTreeMap::new()),
+        }
+    }
+
+    fn configure_virtual_routers(
+        self: &Arc<Self>,
+        snapshot: &Snapshot,
+        keys: BTreeMap<Box<str>, Keys>,
+    ) -> Result<(), Problem> {
+        let configured = lock(&self.virtual_routers).configure(snapshot, keys, self);
+        configured.map_err(|error| refused(format!("the system refuses to run virtual routers: {error}")))
     }
 
     fn note_refusal(&self, problem: &Problem) {

@@ -13,6 +13,7 @@
 //! tracked comes from whoever tracks it.
 
 mod counters;
+mod deeds;
 mod handover;
 mod hands;
 mod held;
@@ -25,9 +26,11 @@ mod node;
 mod ports;
 mod status;
 mod tracks;
+mod udp;
 mod unit;
 mod view;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
@@ -36,14 +39,28 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
+use haechi_vrrp::envelope::Keys;
 use haechi_vrrp::{AlarmKind, Reason, State};
 
 pub use counters::Drops;
+use deeds::Helpers;
+pub use deeds::{Binder, Deed};
 use keeper::Keeper;
 pub use keeper::keep;
 use mailbox::{Command, Mailbox};
 pub use status::{AlarmStatus, RouterStatus};
 pub use tracks::Tracked;
+
+/// What a node runs.
+#[derive(Debug, Default)]
+pub struct Setup {
+    /// In the order of the config.
+    pub routers: Vec<VirtualRouter>,
+    /// This node's name, which no other node of its virtual routers has.
+    pub node: String,
+    /// Keys of the `udp` transport, by the name of their file as the config has it.
+    pub keys: BTreeMap<Box<str>, Keys>,
+}
 
 /// A running node of virtual routers. Dropping it leaves every virtual router cleanly.
 #[derive(Debug)]
@@ -109,23 +126,31 @@ pub enum Told {
 pub type Listener = Box<dyn Fn(&VirtualRouterName, Moment, Told) + Send>;
 
 impl Ha {
-    /// Starts the thread with these virtual routers. `keeper` is the command of a process that calls [`keep`] with
-    /// its standard input: it lets go of the addresses when this process dies or stands still.
+    /// Starts the thread with these virtual routers. `binder` serves those with `mover: bind`.
+    /// `keeper` is the command of a process that calls [`keep`] with its standard input: it lets go of the addresses when
+    /// this process dies or stands still.
     ///
     /// # Errors
     /// The system refuses a thread, a subscription to changes of the network, or a descriptor.
-    pub fn start(routers: Vec<VirtualRouter>, keeper: Vec<OsString>, listener: Listener) -> io::Result<Self> {
+    pub fn start(
+        setup: Setup,
+        keeper: Vec<OsString>,
+        listener: Listener,
+        binder: Binder,
+    ) -> io::Result<Self> {
         let (mailbox, inbox) = mailbox::open()?;
         let shared = Arc::new(Shared::default());
         let hands = hands::Hands::start(mailbox.clone())?;
-        let node = node::Node::new(inbox, Arc::clone(&shared), Keeper::new(keeper), listener, hands)?;
-        let thread = std::thread::Builder::new().name("ha".to_owned()).spawn(move || node.run(routers))?;
+        let helpers = Helpers { mailbox: mailbox.clone(), binder };
+        let keeper = Keeper::new(keeper);
+        let node = node::Node::new(inbox, Arc::clone(&shared), keeper, listener, helpers, hands)?;
+        let thread = std::thread::Builder::new().name("ha".to_owned()).spawn(move || node.run(setup))?;
         Ok(Self { mailbox, shared, thread: Some(thread) })
     }
 
     /// Puts another list of virtual routers in force. What stays keeps its state.
-    pub fn configure(&self, routers: Vec<VirtualRouter>) {
-        self.mailbox.send(Command::Configure(routers));
+    pub fn configure(&self, setup: Setup) {
+        self.mailbox.send(Command::Configure(setup));
     }
 
     /// Says how all is that `router` tracks, the interfaces aside: those the node sees itself. What was said before

@@ -6,16 +6,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use haechi_model::{VirtualRouter, VirtualRouterName};
+use haechi_model::VirtualRouterName;
+use haechi_vrrp::Input;
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::Tracked;
+use crate::{Setup, Tracked};
 
 /// What the thread is asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// These virtual routers, and no others.
-    Configure(Vec<VirtualRouter>),
+    Configure(Setup),
     /// This is all that others track for a virtual router, and how it is.
     Track { router: VirtualRouterName, tracked: Vec<Tracked> },
     /// Somebody else should be active.
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Chained { ticket: u64, result: Result<(), String> },
     /// Let others take over, and take no part any more.
     Leave,
+    /// What came of a deed that took its time.
+    Done { router: VirtualRouterName, number: u64, result: Input },
     /// Leave all cleanly and end.
     Stop,
 }

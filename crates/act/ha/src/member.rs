@@ -1,7 +1,9 @@
 //! One virtual router with everything outside that belongs to it: where it is heard, where it sends from, and who
 //! moves its addresses.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use haechi_model::{Checksum, Moment, Mover as MoverKind, Transport, VirtualRouter};
@@ -10,6 +12,7 @@ use haechi_sys::raw::group;
 use haechi_vrrp::packet::{Advertisement, ChecksumForm, Cover, Version};
 use haechi_vrrp::{Router, Settings};
 
+use crate::deeds::{Deed, Helper, Helpers};
 use crate::handover::Chain;
 use crate::keeper::{Farewell, Hold};
 use crate::mover::Mover;
@@ -40,6 +43,7 @@ pub(crate) struct Member {
     pub(crate) link_up: bool,
     /// To whom packets of unknown flows go.
     pub(crate) passing: Option<Passing>,
+    helper: Option<Helper>,
     pub(crate) sent: u64,
     pub(crate) heard: u64,
     pub(crate) send_failures: u64,
@@ -57,6 +61,7 @@ impl Member {
             mover: Mover::default(),
             link_up: true,
             passing: None,
+            helper: None,
             sent: 0,
             heard: 0,
             send_failures: 0,
@@ -79,29 +84,39 @@ impl Member {
         self.addresses.first().map_or(Family::V4, |address| Family::of(*address))
     }
 
-    fn peers(&self) -> &[haechi_model::Peer<IpAddr>] {
+    /// Where it speaks and hears.
+    pub(crate) fn port(&self) -> Key {
         match &self.config.transport {
-            Transport::Vrrp { peers, .. } => peers,
-            Transport::Udp { .. } => &[],
+            Transport::Vrrp { peers, .. } => Key::Vrrp {
+                interface: self.config.interface.clone(),
+                v6: self.family() == Family::V6,
+                unicast: !peers.is_empty(),
+            },
+            Transport::Udp { bind, .. } => Key::Udp(*bind),
         }
     }
 
-    /// Its port; `None` where no socket for VRRP is wanted.
-    pub(crate) fn port(&self) -> Option<Key> {
-        let Transport::Vrrp { peers, .. } = &self.config.transport else { return None };
-        let interface = self.config.interface.clone();
-        Some(Key { interface, v6: self.family() == Family::V6, unicast: !peers.is_empty() })
+    /// The file with its keys, if it seals what it says.
+    pub(crate) fn keys(&self) -> Option<&str> {
+        match &self.config.transport {
+            Transport::Vrrp { .. } => None,
+            Transport::Udp { keys, .. } => Some(keys),
+        }
     }
 
     /// Looks where its advertisements come from now. Says whether that changed.
     pub(crate) fn look(&mut self, view: &View) -> bool {
         let configured = match &self.config.transport {
             Transport::Vrrp { source, .. } => *source,
-            Transport::Udp { bind, .. } => Some(bind.ip()),
+            Transport::Udp { bind, .. } => Some(bind.ip()).filter(|ip| !ip.is_unspecified()),
         };
         let found = configured.or_else(|| {
             let index = view.interface(&self.config.interface)?.index;
-            view.source(index, self.family(), &self.addresses)
+            let family = match &self.config.transport {
+                Transport::Vrrp { .. } => self.family(),
+                Transport::Udp { bind, .. } => Family::of(bind.ip()),
+            };
+            view.source(index, family, &self.addresses)
         });
         // An interface that loses its address for a moment keeps its name in the election.
         let source = found.or(self.source);
@@ -110,9 +125,7 @@ impl Member {
 
     /// Whether it can speak at all.
     pub(crate) fn can_speak(&self, view: &View, ports: &Ports) -> bool {
-        view.is_usable(&self.config.interface)
-            && self.source.is_some()
-            && self.port().is_some_and(|key| ports.is_open(&key))
+        view.is_usable(&self.config.interface) && self.source.is_some() && ports.is_open(&self.port())
     }
 
     /// Whether this advertisement is for this virtual router, and from whom it may come.
@@ -120,7 +133,13 @@ impl Member {
         if heard.advertisement.id != self.config.id.get() {
             return Judgement::AnotherId;
         }
-        if !self.peers().is_empty() && !self.peers().iter().any(|peer| peer.address == heard.source) {
+        let known = match &self.config.transport {
+            Transport::Vrrp { peers, .. } => {
+                peers.is_empty() || peers.iter().any(|peer| peer.address == heard.source)
+            }
+            Transport::Udp { peers, .. } => peers.iter().any(|peer| peer.address.ip() == heard.source),
+        };
+        if !known {
             return Judgement::Stranger;
         }
         let wanted = match &self.config.transport {
@@ -138,6 +157,7 @@ impl Member {
     /// Notes what was heard.
     pub(crate) fn note(&mut self, heard: &Heard) {
         self.heard += 1;
+        self.confirm(heard);
         if heard.advertisement.version == Version::V3 {
             self.form = Some(heard.form);
         }
@@ -156,19 +176,23 @@ impl Member {
     }
 
     /// Everybody who should hear it.
-    fn audience(&self) -> Vec<IpAddr> {
-        match self.peers() {
-            [] => vec![group(self.family())],
-            peers => peers.iter().map(|peer| peer.address).collect(),
+    fn audience(&self) -> Vec<SocketAddr> {
+        match &self.config.transport {
+            Transport::Vrrp { peers, .. } if peers.is_empty() => vec![(group(self.family()), 0).into()],
+            Transport::Vrrp { peers, .. } => peers.iter().map(|peer| (peer.address, 0).into()).collect(),
+            Transport::Udp { peers, .. } => peers.iter().map(|peer| peer.address).collect(),
         }
     }
 
-    /// What the keeper has to know of it.
+    /// What the keeper has to know of it. It has no keys, so it takes addresses away and says nothing where words are
+    /// sealed.
     pub(crate) fn hold(&self, router: &Router) -> Hold {
         let message = self.message(router, 0);
-        let farewells = self.source.into_iter().flat_map(|source| {
+        let source = self.source.filter(|_| self.keys().is_none());
+        let farewells = source.into_iter().flat_map(|source| {
             let message = &message;
-            self.audience().into_iter().filter_map(move |destination| {
+            self.audience().into_iter().filter_map(move |to| {
+                let destination = to.ip();
                 let mut bytes = Vec::new();
                 message.encode(self.cover(source, destination), &mut bytes).ok()?;
                 Some(Farewell { source, destination, bytes })
@@ -186,16 +210,20 @@ impl Member {
         self.send(router, priority, self.audience(), ports);
     }
 
-    fn send(&mut self, router: &Router, priority: u8, audience: Vec<IpAddr>, ports: &Ports) {
-        let (Some(key), Some(source)) = (self.port(), self.source) else { return };
+    fn send(&mut self, router: &Router, priority: u8, audience: Vec<SocketAddr>, ports: &Ports) {
+        let Some(source) = self.source else { return };
         let message = self.message(router, priority);
         for destination in audience {
-            let cover = self.cover(source, destination);
+            let cover = self.cover(source, destination.ip());
             if let Err(error) = message.encode(cover, &mut self.bytes) {
                 tracing::error!(router = %self.config.name, %error, "no advertisement can be made");
                 return;
             }
-            match ports.send(&key, &self.bytes, source, destination) {
+            let sent = match &self.config.transport {
+                Transport::Vrrp { .. } => ports.send(&self.port(), &self.bytes, source, destination.ip()),
+                Transport::Udp { bind, keys, .. } => ports.send_sealed(*bind, keys, &self.bytes, destination),
+            };
+            match sent {
                 Ok(()) => self.sent += 1,
                 Err(error) => {
                     self.send_failures += 1;
@@ -205,13 +233,10 @@ impl Member {
         }
     }
 
-    /// Over IPv6 there is one form; over IPv4 the configured one, or that of the others.
+    /// In an envelope and over IPv6 there is one form; over IPv4 the configured one, or that of the others.
     fn cover(&self, source: IpAddr, destination: IpAddr) -> Cover {
-        let checksum = match &self.config.transport {
-            Transport::Vrrp { checksum, .. } => *checksum,
-            Transport::Udp { .. } => Checksum::Plain,
-        };
-        let plain = match checksum {
+        let Transport::Vrrp { checksum, .. } = &self.config.transport else { return Cover::Message };
+        let plain = match *checksum {
             Checksum::Plain => true,
             Checksum::PseudoHeader => false,
             Checksum::Auto => self.form == Some(ChecksumForm::Plain),
@@ -222,19 +247,21 @@ impl Member {
     /// Tells a successor that open flows are served here: priority 0 to it alone. To anybody else, and to a
     /// successor that is no haechi, it says nothing new (RFC 9568 §6.4.3).
     pub(crate) fn say_that_it_serves(&mut self, router: &Router, to: IpAddr, ports: &Ports) {
-        self.send(router, 0, vec![to], ports);
+        let audience = match &self.config.transport {
+            Transport::Vrrp { .. } => vec![SocketAddr::new(to, 0)],
+            Transport::Udp { .. } => self.audience().into_iter().filter(|peer| peer.ip() == to).collect(),
+        };
+        self.send(router, 0, audience, ports);
     }
 
-    /// Whether this is the previous active's word that it serves its flows.
-    pub(crate) fn confirms(&mut self, heard: &Heard) -> bool {
-        match &mut self.passing {
-            Some(passing) if passing.previous == heard.source && heard.advertisement.priority == 0 => {
-                if !passing.confirmed {
-                    (passing.confirmed, passing.until) = (true, passing.longest);
-                }
-                true
-            }
-            _ => false,
+    /// Takes the previous active's word that it serves its flows.
+    fn confirm(&mut self, heard: &Heard) {
+        if let Some(passing) = &mut self.passing
+            && passing.previous == heard.source
+            && heard.advertisement.priority == 0
+            && !passing.confirmed
+        {
+            (passing.confirmed, passing.until) = (true, passing.longest);
         }
     }
 
@@ -253,6 +280,30 @@ impl Member {
             addresses: self.addresses.clone(),
             previous,
         })
+    }
+
+    /// Asks whoever moves its addresses, if that is not the kernel.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub(crate) fn ask(&mut self, deed: Deed, addresses: Vec<IpAddr>, helpers: &Helpers) -> io::Result<()> {
+        if self.helper.is_none() {
+            self.helper = Some(Helper::start(&self.config, helpers)?);
+        }
+        if let Some(helper) = &mut self.helper {
+            helper.ask(deed, addresses);
+        }
+        Ok(())
+    }
+
+    /// Whether the result of this deed still means something.
+    pub(crate) fn awaits(&self, number: u64) -> bool {
+        self.helper.as_ref().is_some_and(|helper| helper.is_newest(number))
+    }
+
+    /// Nothing more is asked; the thread that ends when all is done.
+    pub(crate) fn retire(&mut self) -> Option<JoinHandle<()>> {
+        self.helper.take().map(Helper::retire)
     }
 
     /// Whether the kernel's addresses are this virtual router's to move.

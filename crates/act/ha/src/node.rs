@@ -3,25 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use haechi_model::{GroupName, Moment, TrackedInterface, VirtualRouter, VirtualRouterName};
 use haechi_sys::clock::now;
 use haechi_sys::scheduling::realtime;
-use haechi_vrrp::packet::DecodeError;
 use haechi_vrrp::timing::lease;
 use haechi_vrrp::{Effect, Input};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::counters::Dropped;
+use crate::deeds::Helpers;
 use crate::hands::Hands;
 use crate::keeper::{Hold, Holdings, Keeper};
 use crate::mailbox::{Command, Inbox};
-use crate::member::Judgement;
-use crate::ports::{Heard, Key, Ports};
+use crate::member::{Judgement, Member};
+use crate::ports::{Heard, Key, Ports, Wanted};
 use crate::tracks::Tracks;
 use crate::unit::{Unit, World};
 use crate::view::View;
-use crate::{Drops, Listener, Shared, Tracked};
+use crate::{Drops, Listener, Setup, Shared, Tracked};
 
 /// Real-time priority of the thread: above everything ordinary, below the kernel's interrupt threads.
 const PRIORITY: u8 = 20;
@@ -38,6 +40,9 @@ pub(crate) struct Node {
     shared: Arc<Shared>,
     listener: Listener,
     keeper: Keeper,
+    helpers: Helpers,
+    /// Threads of movers that end when all is done.
+    retired: Vec<JoinHandle<()>>,
     view: View,
     ports: Ports,
     units: Vec<Unit>,
@@ -53,6 +58,7 @@ impl Node {
         shared: Arc<Shared>,
         keeper: Keeper,
         listener: Listener,
+        helpers: Helpers,
         hands: Hands,
     ) -> io::Result<Self> {
         Ok(Self {
@@ -60,8 +66,10 @@ impl Node {
             shared,
             listener,
             keeper,
+            helpers,
+            retired: Vec::new(),
             view: View::open()?,
-            ports: Ports::default(),
+            ports: Ports::new(),
             units: Vec::new(),
             hands,
             drops: BTreeMap::new(),
@@ -70,10 +78,10 @@ impl Node {
         })
     }
 
-    pub(crate) fn run(mut self, routers: Vec<VirtualRouter>) {
+    pub(crate) fn run(mut self, setup: Setup) {
         let scheduling = realtime(PRIORITY).to_string();
         *self.shared.scheduling.lock().unwrap_or_else(PoisonError::into_inner) = scheduling;
-        self.configure(routers);
+        self.configure(setup);
         while !self.stopping {
             self.publish();
             self.keep();
@@ -86,6 +94,11 @@ impl Node {
             self.take();
         }
         self.publish();
+        let threads = self.units.iter_mut().flat_map(|unit| &mut unit.members).filter_map(Member::retire);
+        for thread in threads.chain(self.retired) {
+            // Its own panic was printed.
+            let _ = thread.join();
+        }
     }
 
     /// Waits for a descriptor or a deadline. Gives the ports that have something.
@@ -126,6 +139,7 @@ impl Node {
             view: &mut self.view,
             ports: &self.ports,
             listener: &self.listener,
+            helpers: &self.helpers,
             hands: &mut self.hands,
         };
         self.units.iter_mut().for_each(|unit| body(unit, &mut world));
@@ -142,12 +156,12 @@ impl Node {
     }
 
     fn receive(&mut self, key: &Key) {
-        let mut came: Vec<Result<Heard, DecodeError>> = Vec::new();
+        let mut came: Vec<Result<Heard, Dropped>> = Vec::new();
         self.ports.receive(key, |it| came.push(it));
         for it in came {
             match it {
                 Ok(heard) => self.hear(key, heard),
-                Err(error) => self.drops.entry(key.clone()).or_default().broken(error),
+                Err(dropped) => self.drops.entry(key.clone()).or_default().count(dropped),
             }
         }
     }
@@ -157,16 +171,13 @@ impl Node {
         for number in 0..self.units.len() {
             for at in 0..self.units[number].members.len() {
                 let member = &mut self.units[number].members[at];
-                if member.port().as_ref() != Some(key) {
+                if member.port() != *key {
                     continue;
                 }
                 match member.judge(&heard) {
                     Judgement::AnotherId => {}
                     Judgement::Ours => {
                         member.note(&heard);
-                        if member.confirms(&heard) {
-                            return;
-                        }
                         let Heard { source, advertisement, .. } = heard;
                         self.feed(number, at, Input::Advertisement { source, advertisement });
                         return;
@@ -175,17 +186,18 @@ impl Node {
                 }
             }
         }
-        let drops = self.drops.entry(key.clone()).or_default();
-        match verdict {
-            Judgement::Stranger => drops.unknown_peer(),
-            Judgement::OtherChecksum => drops.other_checksum(),
-            Judgement::AnotherId | Judgement::Ours => drops.unknown_id(),
-        }
+        let dropped = match verdict {
+            Judgement::Stranger => Dropped::UnknownPeer,
+            Judgement::OtherChecksum => Dropped::OtherChecksum,
+            Judgement::AnotherId | Judgement::Ours => Dropped::UnknownId,
+        };
+        self.drops.entry(key.clone()).or_default().count(dropped);
     }
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Configure(routers) => self.configure(routers),
+            Command::Configure(setup) => self.configure(setup),
+            Command::Done { router, number, result } => self.done(&router, number, result),
             Command::Track { router, tracked } => {
                 for input in self.tracks.told(&router, tracked) {
                     self.feed_named(&router, input);
@@ -207,12 +219,24 @@ impl Node {
     }
 
     fn feed_named(&mut self, router: &VirtualRouterName, input: Input) {
-        let place =
-            self.units.iter().enumerate().find_map(|(number, unit)| {
-                unit.names().position(|name| name == router).map(|at| (number, at))
-            });
-        if let Some((number, at)) = place {
+        if let Some((number, at)) = self.place(router) {
             self.feed(number, at, input);
+        }
+    }
+
+    fn place(&self, router: &VirtualRouterName) -> Option<(usize, usize)> {
+        self.units
+            .iter()
+            .enumerate()
+            .find_map(|(number, unit)| unit.names().position(|name| name == router).map(|at| (number, at)))
+    }
+
+    /// A deed ended. What was asked for before the newest one is history.
+    fn done(&mut self, router: &VirtualRouterName, job: u64, result: Input) {
+        if let Some((number, at)) = self.place(router)
+            && self.units[number].members[at].awaits(job)
+        {
+            self.feed(number, at, result);
         }
     }
 
@@ -222,6 +246,7 @@ impl Node {
             ports: &self.ports,
             listener: &self.listener,
             hands: &mut self.hands,
+            helpers: &self.helpers,
         };
         self.units[number].feed(now(), at, input, &mut world);
     }
@@ -236,6 +261,7 @@ impl Node {
                 ports: &self.ports,
                 listener: &self.listener,
                 hands: &mut self.hands,
+                helpers: &self.helpers,
             };
             unit.reconcile(now(), &mut world);
         }
@@ -259,18 +285,21 @@ impl Node {
     }
 
     fn open_ports(&mut self) {
-        let members = self.units.iter().flat_map(|unit| &unit.members);
-        let wanted = members.filter_map(|member| {
-            let key = member.port()?;
-            let index = self.view.interface(&key.interface)?.index;
-            Some((key, index))
-        });
-        let wanted: BTreeMap<Key, u32> = wanted.collect();
+        let mut wanted: BTreeMap<Key, Wanted> = BTreeMap::new();
+        for member in self.units.iter().flat_map(|unit| &unit.members) {
+            let Some(index) = self.view.interface(&member.config.interface).map(|it| it.index) else {
+                continue;
+            };
+            let port = wanted.entry(member.port()).or_insert(Wanted { index, keys: BTreeSet::new() });
+            port.keys.extend(member.keys().map(Box::from));
+        }
         self.ports.want(&wanted);
     }
 
     /// Units that stay keep their state; others leave cleanly, and new ones begin.
-    fn configure(&mut self, routers: Vec<VirtualRouter>) {
+    fn configure(&mut self, setup: Setup) {
+        let Setup { routers, node, keys } = setup;
+        self.ports.seals.configure(node, keys);
         let wanted = together(routers);
         let same = |unit: &Unit, configs: &[VirtualRouter]| {
             unit.members.len() == configs.len()
@@ -294,6 +323,7 @@ impl Node {
                         ports: &self.ports,
                         listener: &self.listener,
                         hands: &mut self.hands,
+                        helpers: &self.helpers,
                     };
                     unit.configure(at, configs, &mut world);
                     next.push(unit);
@@ -310,9 +340,12 @@ impl Node {
                 ports: &self.ports,
                 listener: &self.listener,
                 hands: &mut self.hands,
+                helpers: &self.helpers,
             };
             unit.feed(now(), 0, Input::Stop, &mut world);
+            self.retired.extend(unit.members.iter_mut().filter_map(Member::retire));
         }
+        self.retired.retain(|thread| !thread.is_finished());
         self.units = next;
         let names: BTreeSet<&VirtualRouterName> = self.units.iter().flat_map(Unit::names).collect();
         self.tracks.keep_only(&names);
@@ -340,7 +373,7 @@ impl Node {
         let at: Moment = now();
         let none = Drops::default();
         let status = self.units.iter().flat_map(|unit| {
-            let key = unit.members.first().and_then(crate::member::Member::port);
+            let key = unit.members.first().map(Member::port);
             let drops = key.and_then(|key| self.drops.get(&key)).unwrap_or(&none);
             unit.status(at, drops, &self.tracks)
         });

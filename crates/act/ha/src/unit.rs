@@ -7,6 +7,7 @@ use std::time::Duration;
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
 use haechi_vrrp::{Effect, Group, Input, Output, State};
 
+use crate::deeds::{Deed, Helpers};
 use crate::hands::Hands;
 use crate::held::Held;
 use crate::keeper::Hold;
@@ -43,6 +44,7 @@ pub(crate) struct World<'a> {
     pub(crate) ports: &'a Ports,
     pub(crate) listener: &'a Listener,
     pub(crate) hands: &'a mut Hands,
+    pub(crate) helpers: &'a Helpers,
 }
 
 impl Unit {
@@ -190,20 +192,20 @@ impl Unit {
         let name = &member.config.name;
         match output {
             Output::Advertise { priority } => member.advertise(router, priority, world.ports),
-            Output::Claim => return Some(claim(member, world)),
+            Output::Claim => return claim(member, world),
             Output::Announce => announce(member, world),
             Output::Demote { to } if member.moves_kernel_addresses() => {
                 member.mover.demote(world.view, &member.config.interface, &member.config.addresses);
                 member.say_that_it_serves(router, to, world.ports);
             }
-            Output::Release => {
-                if member.moves_kernel_addresses() {
-                    member.mover.release(world.view, &member.config.interface, &member.config.addresses);
-                }
+            Output::Release if member.moves_kernel_addresses() => {
+                member.mover.release(world.view, &member.config.interface, &member.config.addresses);
                 unchain(now, member, world);
                 return Some(Input::Released);
             }
-            Output::Demote { .. } | Output::Chain { .. } => {}
+            Output::Release => ask(member, Deed::Release, world),
+            Output::Demote { .. } => ask(member, Deed::Demote, world),
+            Output::Chain { .. } => {}
             Output::StateChanged { from, to, reason } => {
                 (world.listener)(name, now, Told::State { from, to, reason });
             }
@@ -268,6 +270,9 @@ impl Unit {
                 member.config.addresses.iter().filter(|it| !config.addresses.contains(it)).copied().collect();
             if member.moves_kernel_addresses() && !gone.is_empty() {
                 member.mover.release(world.view, &member.config.interface, &gone);
+            } else if !gone.is_empty() {
+                let gone = gone.iter().map(|it| it.address).collect();
+                tell_refused(member.ask(Deed::Demote, gone, world.helpers));
             }
             member.addresses = config.addresses.iter().map(|it| it.address).collect();
             member.config = config;
@@ -321,13 +326,26 @@ impl Unit {
     }
 }
 
-fn claim(member: &mut Member, world: &mut World<'_>) -> Input {
+/// The result, unless it comes later.
+fn claim(member: &mut Member, world: &mut World<'_>) -> Option<Input> {
     if !member.moves_kernel_addresses() {
-        return Input::Claimed;
+        let asked = member.ask(Deed::Claim, member.addresses.clone(), world.helpers);
+        let failed = |error: std::io::Error| Input::ClaimFailed { text: error.to_string().into() };
+        return asked.map_err(failed).err();
     }
     match member.mover.claim(world.view, &member.config.interface, &member.config.addresses) {
-        Ok(()) => Input::Claimed,
-        Err(text) => Input::ClaimFailed { text: text.into() },
+        Ok(()) => Some(Input::Claimed),
+        Err(text) => Some(Input::ClaimFailed { text: text.into() }),
+    }
+}
+
+fn ask(member: &mut Member, deed: Deed, world: &World<'_>) {
+    tell_refused(member.ask(deed, member.addresses.clone(), world.helpers));
+}
+
+fn tell_refused(asked: std::io::Result<()>) {
+    if let Err(error) = asked {
+        tracing::error!(%error, "no thread for who moves the addresses");
     }
 }
 

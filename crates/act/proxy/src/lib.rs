@@ -26,6 +26,7 @@ mod who;
 mod worker;
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct Proxy {
     pulses: Vec<Pulse>,
     live: Arc<ArcSwap<Live>>,
     sockets: Mutex<Sockets>,
+    /// One change of what is served at a time.
+    applying: tokio::sync::Mutex<()>,
     seed: u64,
 }
 
@@ -67,7 +70,7 @@ impl Proxy {
             .unzip();
         let sockets = Mutex::new(Sockets::new(workers.len()));
         let live = Arc::new(ArcSwap::from_pointee(Live::empty()));
-        Ok((Self { workers, pulses, live, sockets, seed }, heard))
+        Ok((Self { workers, pulses, live, sockets, applying: tokio::sync::Mutex::default(), seed }, heard))
     }
 
     /// What is in force now.
@@ -113,17 +116,42 @@ impl Proxy {
         bound: Bound,
         initial: &(dyn Fn(&EndpointId) -> EndpointState + Sync),
     ) -> Arc<Live> {
+        let _turn = self.applying.lock().await;
         let old = self.live.load_full();
         let make = Make { workers: self.workers.len(), seed: self.seed, initial };
         let next = Arc::new(old.next(snapshot, &make));
         self.live.store(Arc::clone(&next));
-        let waits = self.tell_apply(&next, bound);
+        self.stand(&next, bound).await;
+        // What was claimed since `bound` was made.
+        match self.bind(&next.snapshot) {
+            Ok(late) if late.is_empty() => {}
+            Ok(late) => self.stand(&next, late).await,
+            Err(errors) => errors.iter().for_each(|error| tracing::error!("{error}")),
+        }
+        self.drain_removed(&old, &next);
+        next
+    }
+
+    /// Says whether addresses of virtual routers with `mover: bind` are this node's, and returns when listeners
+    /// stand on them, or have left them. What is open goes on.
+    ///
+    /// # Errors
+    /// Every address that can't be had; then none of these is stood on.
+    pub async fn follow(&self, addresses: &[IpAddr], here: bool) -> Result<(), Vec<BindError>> {
+        let _turn = self.applying.lock().await;
+        let live = self.live.load_full();
+        self.sockets().claim(addresses, here);
+        let bound = self.bind(&live.snapshot).inspect_err(|_| self.sockets().claim(addresses, false))?;
+        self.stand(&live, bound).await;
+        Ok(())
+    }
+
+    async fn stand(&self, live: &Arc<Live>, bound: Bound) {
+        let waits = self.tell_apply(live, bound);
         for wait in waits {
             // A worker that is gone has nothing to apply it to.
             let _ = wait.await;
         }
-        self.drain_removed(&old, &next);
-        next
     }
 
     fn tell_apply(&self, next: &Arc<Live>, bound: Bound) -> Vec<oneshot::Receiver<()>> {

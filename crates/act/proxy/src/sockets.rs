@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
-use haechi_model::{ListenerKind, ListenerName, Snapshot};
+use haechi_model::{ListenerKind, ListenerName, Mover, Snapshot};
 use haechi_sys::net::{Presence, Speaks, listen, listen_alone};
 
 type Key = (ListenerName, SocketAddr);
@@ -15,11 +15,19 @@ type Key = (ListenerName, SocketAddr);
 pub(crate) struct Sockets {
     workers: usize,
     open: HashSet<Key>,
+    /// Addresses of virtual routers with `mover: bind` that are this node's now.
+    claimed: HashSet<IpAddr>,
 }
 
 /// New sockets, one for each worker, not serving yet.
 #[derive(Debug, Default)]
 pub struct Bound(Vec<(Key, Vec<TcpListener>)>);
+
+impl Bound {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// An address that can't be had.
 #[derive(Debug)]
@@ -62,7 +70,7 @@ impl fmt::Display for BindError {
 
 impl Sockets {
     pub(crate) fn new(workers: usize) -> Self {
-        Self { workers, open: HashSet::new() }
+        Self { workers, open: HashSet::new(), claimed: HashSet::new() }
     }
 
     pub(crate) fn bind(&self, snapshot: &Snapshot) -> Result<Bound, Vec<BindError>> {
@@ -71,7 +79,7 @@ impl Sockets {
         let routers = snapshot.virtual_routers.iter();
         let roaming: HashSet<IpAddr> =
             routers.flat_map(|router| router.addresses.iter().map(|one| one.address)).collect();
-        for (key, speaks) in wanted(snapshot) {
+        for (key, speaks) in self.wanted(snapshot) {
             if self.open.contains(&key) {
                 continue;
             }
@@ -92,7 +100,9 @@ impl Sockets {
     ) -> io::Result<Vec<TcpListener>> {
         // SO_REUSEPORT would let two haechi of one user share a port, each with half of the connections and
         // neither knowing: a socket without it finds out first. A listener of our own may move its name.
-        if !self.open.iter().any(|(_, open)| *open == address) {
+        // An address that listeners follow may still be stood on by the one who had it, for as long as it hands over.
+        let follows = self.claimed.contains(&address.ip());
+        if !follows && !self.open.iter().any(|(_, open)| *open == address) {
             drop(listen_alone(address, presence)?);
         }
         (0..self.workers).map(|_| listen(address, speaks, presence)).collect()
@@ -102,6 +112,10 @@ impl Sockets {
     pub(crate) fn adopt(&mut self, bound: Bound) -> Vec<Vec<(ListenerName, SocketAddr, TcpListener)>> {
         let mut by_worker: Vec<Vec<_>> = (0..self.workers).map(|_| Vec::new()).collect();
         for ((name, address), sockets) in bound.0 {
+            // It was claimed, and bound for, meanwhile.
+            if self.open.contains(&(name.clone(), address)) {
+                continue;
+            }
             for (worker, socket) in by_worker.iter_mut().zip(sockets) {
                 worker.push((name.clone(), address, socket));
             }
@@ -112,19 +126,35 @@ impl Sockets {
 
     /// Forgets what `snapshot` does not need; gives it.
     pub(crate) fn keep_only(&mut self, snapshot: &Snapshot) -> Vec<Key> {
-        let wanted: HashSet<Key> = wanted(snapshot).map(|(key, _)| key).collect();
+        let wanted: HashSet<Key> = self.wanted(snapshot).map(|(key, _)| key).collect();
         self.open.extract_if(|key| !wanted.contains(key)).collect()
     }
-}
 
-fn wanted(snapshot: &Snapshot) -> impl Iterator<Item = (Key, Speaks)> {
-    snapshot.listeners.iter().flat_map(|listener| {
-        let speaks = match listener.kind {
-            ListenerKind::Http(_) => Speaks::ClientFirst,
-            ListenerKind::Tcp(_) => Speaks::Anyone,
-        };
-        listener.bind.iter().map(move |address| ((listener.name.clone(), *address), speaks))
-    })
+    /// Says whether these addresses are this node's to stand on.
+    pub(crate) fn claim(&mut self, addresses: &[IpAddr], here: bool) {
+        if here {
+            self.claimed.extend(addresses);
+        } else {
+            self.claimed.retain(|address| !addresses.contains(address));
+        }
+    }
+
+    /// What should be stood on now: not what a virtual router's listeners follow while another node has it.
+    fn wanted(&self, snapshot: &Snapshot) -> impl Iterator<Item = (Key, Speaks)> {
+        let following = snapshot.virtual_routers.iter().filter(|router| router.mover == Mover::Bind);
+        let away: HashSet<IpAddr> = following
+            .flat_map(|router| router.addresses.iter().map(|one| one.address))
+            .filter(|address| !self.claimed.contains(address))
+            .collect();
+        let all = snapshot.listeners.iter().flat_map(|listener| {
+            let speaks = match listener.kind {
+                ListenerKind::Http(_) => Speaks::ClientFirst,
+                ListenerKind::Tcp(_) => Speaks::Anyone,
+            };
+            listener.bind.iter().map(move |address| ((listener.name.clone(), *address), speaks))
+        });
+        all.filter(move |((_, address), _)| !away.contains(&address.ip()))
+    }
 }
 
 #[cfg(test)]
@@ -133,7 +163,7 @@ mod tests {
     use std::time::Duration;
 
     use haechi_model::{
-        Announcing, Checksum, Listener, Mover, PoolIndex, TcpListener, Track, Transport, VirtualAddress,
+        Announcing, Checksum, Listener, PoolIndex, TcpListener, Track, Transport, VirtualAddress,
         VirtualRouter,
     };
 
@@ -186,5 +216,21 @@ mod tests {
         let refused = sockets.bind(&snapshot).unwrap_err();
         assert_eq!(refused.len(), 1);
         assert_eq!(refused[0].address.ip(), IpAddr::from(OTHER), "a mistyped address is still noticed");
+    }
+
+    #[test]
+    fn listeners_follow_an_address_that_is_bound_when_it_is_claimed() {
+        let mut sockets = Sockets::new(1);
+        let mut snapshot = Snapshot { listeners: vec![listener(VIRTUAL, 8080)], ..Snapshot::default() };
+        snapshot.virtual_routers = vec![VirtualRouter { mover: Mover::Bind, ..router(VIRTUAL.into()) }];
+        let bound = |sockets: &Sockets, snapshot: &Snapshot| sockets.bind(snapshot).unwrap().0.len();
+        assert_eq!(bound(&sockets, &snapshot), 0, "another node may have it");
+        sockets.claim(&[VIRTUAL.into()], true);
+        let (first, second) = (sockets.bind(&snapshot).unwrap(), sockets.bind(&snapshot).unwrap());
+        assert_eq!(sockets.adopt(first)[0].len(), 1);
+        assert_eq!(sockets.adopt(second)[0].len(), 0, "once is enough");
+        assert_eq!(sockets.keep_only(&snapshot), []);
+        sockets.claim(&[VIRTUAL.into()], false);
+        assert_eq!(sockets.keep_only(&snapshot).len(), 1, "it is left");
     }
 }
