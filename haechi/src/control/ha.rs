@@ -237,6 +237,7 @@ fn router_status(status: &RouterStatus) -> VirtualRouterStatus {
         addresses: status.addresses.clone(),
         holds_addresses: status.holds,
         interval_ms: u64::try_from(status.interval.as_millis()).unwrap_or(u64::MAX),
+        transitions: status.transitions,
         tracked: status.tracked.iter().map(tracked_status).collect(),
         alarms: (status.alarms.iter())
             .map(|alarm| AlarmStatus {

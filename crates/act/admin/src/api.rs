@@ -73,6 +73,8 @@ pub struct VirtualRouterStatus {
     pub holds_addresses: bool,
     /// The interval that this node reckons with.
     pub interval_ms: u64,
+    /// Changes from one state to another since the start.
+    pub transitions: u64,
     /// What makes this node a better or a worse one, and how it is.
     pub tracked: Vec<TrackedStatus>,
     /// What is wrong now.

@@ -105,7 +105,7 @@ fn labels_of(family: &Family, sample: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_family_is_described_and_no_other_appears() {
-    let scrape = parse(&metrics::render(&status()));
+    let scrape = parse(&metrics::render(&status(), &Fake::new().ha()));
     let known: BTreeSet<_> = names::ALL.iter().map(|family| family.name.to_owned()).collect();
     assert_eq!(scrape.help.keys().cloned().collect::<BTreeSet<_>>(), known);
     assert_eq!(scrape.kinds.keys().cloned().collect::<BTreeSet<_>>(), known);
@@ -117,7 +117,7 @@ fn every_family_is_described_and_no_other_appears() {
 
 #[test]
 fn every_family_has_samples_with_its_labels() {
-    let scrape = parse(&metrics::render(&status()));
+    let scrape = parse(&metrics::render(&status(), &Fake::new().ha()));
     for family in names::ALL {
         let mine: Vec<_> =
             scrape.samples.iter().zip(&scrape.families).filter(|(_, name)| *name == family.name).collect();
@@ -131,7 +131,7 @@ fn every_family_has_samples_with_its_labels() {
 
 #[test]
 fn histograms_are_cumulative_and_end_with_their_count() {
-    let scrape = parse(&metrics::render(&status()));
+    let scrape = parse(&metrics::render(&status(), &Fake::new().ha()));
     let mut seen: BTreeMap<(String, Labels), Vec<(f64, f64)>> = BTreeMap::new();
     for (name, labels, value) in &scrape.samples {
         if let Some(family) = name.strip_suffix("_bucket") {
@@ -152,8 +152,9 @@ fn histograms_are_cumulative_and_end_with_their_count() {
 
 #[test]
 fn values_are_those_of_the_status() {
-    let scrape = parse(&metrics::render(&status()));
+    let scrape = parse(&metrics::render(&status(), &Fake::new().ha()));
     let web = [("pool", "web"), ("endpoint", "web-1")];
+    let edge = ("virtual_router", "edge");
     type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
     let rows: &[Row<'_>] = &[
         ("haechi_build_info", &[("version", "0.1.0")], 1.0),
@@ -169,6 +170,14 @@ fn values_are_those_of_the_status() {
             0.0,
         ),
         ("haechi_pool_waiting", &[("pool", "api")], 0.0),
+        ("haechi_virtual_router_state", &[edge, ("state", "active")], 1.0),
+        ("haechi_virtual_router_state", &[edge, ("state", "backup")], 0.0),
+        ("haechi_virtual_router_priority", &[edge], 120.0),
+        ("haechi_virtual_router_transitions_total", &[edge], 3.0),
+        ("haechi_virtual_router_advertisements_sent_total", &[edge], 77.0),
+        ("haechi_virtual_router_advertisements_heard_total", &[edge], 5.0),
+        ("haechi_virtual_router_drops_total", &[edge, ("reason", "hopLimit")], 2.0),
+        ("haechi_virtual_router_alarms", &[edge], 1.0),
         ("haechi_endpoint_in_flight", &web, 2.0),
         ("haechi_endpoint_requests_total", &web, 600.0),
         ("haechi_endpoint_failures_total", &web, 1.0),
@@ -206,7 +215,7 @@ fn health_unknown_is_no_sample_and_each_reason_not_to_serve_shows() {
     for (number, (change, healthy, serving)) in rows.iter().enumerate() {
         let mut status = status();
         change(&mut status.pools[0].endpoints[0]);
-        let scrape = parse(&metrics::render(&status));
+        let scrape = parse(&metrics::render(&status, &Fake::new().ha()));
         let labels = [("pool", "web"), ("endpoint", "web-1")];
         assert_eq!(value(&scrape, "haechi_endpoint_healthy", &labels), *healthy, "row {number}");
         assert_eq!(value(&scrape, "haechi_endpoint_serving", &labels), Some(*serving), "row {number}");
@@ -217,7 +226,10 @@ fn health_unknown_is_no_sample_and_each_reason_not_to_serve_shows() {
 fn a_refused_config_shows() {
     let mut status = status();
     status.config.refused = Some(common::refused());
-    assert_eq!(value(&parse(&metrics::render(&status)), "haechi_config_refused", &[]), Some(1.0));
+    assert_eq!(
+        value(&parse(&metrics::render(&status, &Fake::new().ha())), "haechi_config_refused", &[]),
+        Some(1.0)
+    );
 }
 
 #[test]
@@ -226,7 +238,7 @@ fn hostile_names_stay_inside_their_quotes() {
     let evil = "a\"} 1\nfake_total{x=\"\\";
     status.listeners[0].name = evil.into();
     status.pools[0].endpoints[0].zone = Some(evil.into());
-    let scrape = parse(&metrics::render(&status));
+    let scrape = parse(&metrics::render(&status, &Fake::new().ha()));
     assert_eq!(value(&scrape, "haechi_listener_connections_open", &[("listener", evil)]), Some(3.0));
     assert!(scrape.samples.iter().any(|(_, labels, _)| labels.get("zone").is_some_and(|zone| zone == evil)));
 }
@@ -235,7 +247,7 @@ fn hostile_names_stay_inside_their_quotes() {
 fn endpoints_with_other_bounds_add_up_to_what_is_known() {
     let mut status = status();
     status.pools[1].endpoints[0].latency = vec![(0.05, 600)];
-    let scrape = parse(&metrics::render(&status));
+    let scrape = parse(&metrics::render(&status, &Fake::new().ha()));
     let bucket = |le| value(&scrape, "nginx_http_request_duration_seconds_bucket", &[("le", le)]);
     assert_eq!(bucket("0.01"), Some(1180.0));
     assert_eq!(bucket("0.05"), Some(1780.0));
@@ -247,14 +259,14 @@ fn an_idle_haechi_has_whole_families() {
     let mut status = status();
     status.listeners.clear();
     status.pools.clear();
-    let scrape = parse(&metrics::render(&status));
+    let scrape = parse(&metrics::render(&status, &Fake::new().ha()));
     assert_eq!(scrape.kinds.len(), names::ALL.len());
     assert_eq!(value(&scrape, "nginx_http_requests_total", &[("status", "5xx")]), Some(0.0));
 }
 
 #[test]
 fn every_fault_is_a_series() {
-    let scrape = parse(&metrics::render(&status()));
+    let scrape = parse(&metrics::render(&status(), &Fake::new().ha()));
     let faults = scrape.samples.iter().filter(|(name, ..)| name == names::LISTENER_FAULTS.name).count();
     assert_eq!(faults, Fault::ALL.len());
     assert_eq!(names::LISTENER_FAULTS.kind, Kind::Counter);

@@ -47,6 +47,7 @@ pub(crate) struct Member {
     pub(crate) sent: u64,
     pub(crate) heard: u64,
     pub(crate) send_failures: u64,
+    pub(crate) transitions: u64,
     /// The form of checksum that others send.
     form: Option<ChecksumForm>,
     source: Option<IpAddr>,
@@ -65,6 +66,7 @@ impl Member {
             sent: 0,
             heard: 0,
             send_failures: 0,
+            transitions: 0,
             form: None,
             source: None,
             bytes: Vec::new(),

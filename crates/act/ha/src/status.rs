@@ -35,6 +35,8 @@ pub struct RouterStatus {
     pub holds: bool,
     /// The interval that it reckons with.
     pub interval: Duration,
+    /// Changes from one state to another since the start.
+    pub transitions: u64,
     /// What makes this node a better or a worse one.
     pub tracked: Vec<Tracked>,
     /// What is wrong.

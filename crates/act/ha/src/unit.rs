@@ -207,6 +207,7 @@ impl Unit {
             Output::Demote { .. } => ask(member, Deed::Demote, world),
             Output::Chain { .. } => {}
             Output::StateChanged { from, to, reason } => {
+                member.transitions += u64::from(from != to);
                 (world.listener)(name, now, Told::State { from, to, reason });
             }
             Output::Alarm { kind, text } => (world.listener)(name, now, Told::Alarm { kind, text }),
@@ -312,6 +313,7 @@ impl Unit {
                 addresses: member.addresses.clone(),
                 holds: router.holds_addresses(),
                 interval: router.learnt_interval(),
+                transitions: member.transitions,
                 tracked: tracks.of(&member.config.name),
                 alarms: router
                     .alarms()

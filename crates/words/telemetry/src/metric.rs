@@ -94,6 +94,21 @@ families! {
     ENDPOINT_RESPONSE_SECONDS: Histogram "haechi_endpoint_response_seconds" ["pool", "endpoint"]
         "Time from the complete request head to the last byte of the response.";
 
+    VIRTUAL_ROUTER_STATE: Gauge "haechi_virtual_router_state" ["virtual_router", "state"]
+        "1 for the state that this node is in: initialize, backup, active or yielding; 0 for the others.";
+    VIRTUAL_ROUTER_PRIORITY: Gauge "haechi_virtual_router_priority" ["virtual_router"]
+        "Priority in force: as configured, less what is tracked and not well.";
+    VIRTUAL_ROUTER_TRANSITIONS: Counter "haechi_virtual_router_transitions_total" ["virtual_router"]
+        "Changes from one state to another.";
+    VIRTUAL_ROUTER_SENT: Counter "haechi_virtual_router_advertisements_sent_total" ["virtual_router"]
+        "Advertisements sent, each receiver counted.";
+    VIRTUAL_ROUTER_HEARD: Counter "haechi_virtual_router_advertisements_heard_total" ["virtual_router"]
+        "Advertisements of other nodes.";
+    VIRTUAL_ROUTER_DROPS: Counter "haechi_virtual_router_drops_total" ["virtual_router", "reason"]
+        "Advertisements thrown away at its port, whatever virtual router they were for, by reason.";
+    VIRTUAL_ROUTER_ALARMS: Gauge "haechi_virtual_router_alarms" ["virtual_router"]
+        "Things that are wrong now and that people must mend.";
+
     NGINX_REQUESTS: Counter "nginx_http_requests_total" ["status"]
         "Responses to clients by class of their status, under the name that existing alerts use.";
     NGINX_DURATION: Histogram "nginx_http_request_duration_seconds" []

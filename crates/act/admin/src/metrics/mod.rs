@@ -6,18 +6,19 @@
 mod compat;
 mod endpoint;
 mod text;
+mod virtual_router;
 
 use haechi_model::Fault;
 use haechi_telemetry::metric::{self as names, Family};
 
-use crate::api::{ListenerStatus, PoolStatus, Status};
+use crate::api::{HaStatus, ListenerStatus, PoolStatus, Status};
 use text::Exposition;
 
 /// `Content-Type` of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The status as a scrape.
-pub fn render(status: &Status) -> String {
+pub fn render(status: &Status, ha: &HaStatus) -> String {
     let mut out = Exposition::default();
     out.family(&names::BUILD_INFO).sample(&[&status.version], 1);
     out.family(&names::CONFIG_GENERATION).sample(&[], status.generation);
@@ -25,6 +26,7 @@ pub fn render(status: &Status) -> String {
     listeners(&status.listeners, &mut out);
     pools(&status.pools, &mut out);
     endpoint::render(&status.pools, &mut out);
+    virtual_router::render(&ha.virtual_routers, &mut out);
     compat::render(status, &mut out);
     out.finish()
 }

@@ -90,7 +90,7 @@ async fn hand_over<C: Control>(
 }
 
 async fn scrape<C: Control>(State(control): State<Arc<C>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&control.status()))
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::render(&control.status(), &control.ha()))
 }
 
 #[derive(Deserialize)]

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haechi_admin::api::{
-    Applied, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events, HaStatus, ListenerStatus,
-    PoolStatus, RefusedConfig, Status, VirtualRouterStatus,
+    AlarmStatus, Applied, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events, HaStatus,
+    ListenerStatus, PoolStatus, RefusedConfig, Status, TrackedStatus, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health};
@@ -113,7 +113,7 @@ impl Control for Fake {
         HaStatus {
             node: "lb1".into(),
             scheduling: "real-time priority 20".into(),
-            virtual_routers: Vec::new(),
+            virtual_routers: vec![virtual_router()],
         }
     }
 
@@ -142,6 +142,35 @@ pub(crate) fn refused() -> RefusedConfig {
         at_ms: START_MS + 60_000,
         message: "1 error in haechi.yaml".into(),
         rendered: "error[HCH0201]: unknown key `tiemout`\n".into(),
+    }
+}
+
+fn virtual_router() -> VirtualRouterStatus {
+    VirtualRouterStatus {
+        name: "edge".into(),
+        id: 51,
+        state: "active".into(),
+        reason: "nobody is heard".into(),
+        since_ms: START_MS,
+        priority: 120,
+        configured_priority: 150,
+        active: None,
+        source: "10.0.0.1".parse().unwrap(),
+        addresses: vec!["10.0.0.100".parse().unwrap()],
+        holds_addresses: true,
+        interval_ms: 100,
+        transitions: 3,
+        tracked: vec![TrackedStatus {
+            name: "pool web".into(),
+            effect: "lower".into(),
+            lowered_by: 30,
+            text: "1 of 2 endpoints can serve".into(),
+        }],
+        alarms: vec![AlarmStatus { kind: "flapping".into(), text: "too often".into(), since_ms: START_MS }],
+        sent: 77,
+        heard: 5,
+        send_failures: 0,
+        dropped: BTreeMap::from([("hopLimit".into(), 2)]),
     }
 }
 
