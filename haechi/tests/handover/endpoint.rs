@@ -9,7 +9,7 @@ pub(crate) const LARGE: usize = 3 << 20;
 
 /// What stands at a place of a download: no two blocks are equal, so that a lost one shows.
 pub(crate) fn byte_at(place: usize) -> u8 {
-    u8::try_from((place / 7 ^ place / 4099) % 251).unwrap()
+    u8::try_from(((place / 7) ^ (place / 4099)) % 251).unwrap()
 }
 
 /// Serves until the test ends. A connection that begins with no HTTP is a stream.

@@ -1,3 +1,5 @@
+//! Rulesets as text: what nftables is asked for, word by word.
+
 use haechi_sys::flows::FlowState;
 
 use super::*;
