@@ -20,6 +20,7 @@ const SOON: Duration = Duration::from_secs(20);
 struct Plan {
     first: &'static str,
     second: &'static str,
+    third: &'static str,
     client: &'static str,
     endpoint: &'static str,
     moving: &'static str,
@@ -29,6 +30,7 @@ struct Plan {
 const V4: Plan = Plan {
     first: "10.9.0.1",
     second: "10.9.0.2",
+    third: "10.9.0.3",
     client: "10.9.0.9",
     endpoint: "10.9.0.8",
     moving: "10.9.0.100",
@@ -38,13 +40,14 @@ const V4: Plan = Plan {
 const V6: Plan = Plan {
     first: "fd00:9::1",
     second: "fd00:9::2",
+    third: "fd00:9::3",
     client: "fd00:9::9",
     endpoint: "fd00:9::8",
     moving: "fd00:9::100",
     prefix: 64,
 };
 
-/// Two nodes, an endpoint and a client on a switch.
+/// Nodes, an endpoint and a client on a switch.
 struct Rig {
     plan: &'static Plan,
     network: Network,
@@ -53,11 +56,12 @@ struct Rig {
 impl Rig {
     fn new(plan: &'static Plan) -> Self {
         let whole = |address: &str| format!("{address}/{}", plan.prefix);
-        let (first, second) = (whole(plan.first), whole(plan.second));
+        let (first, second, third) = (whole(plan.first), whole(plan.second), whole(plan.third));
         let (client, endpoint) = (whole(plan.client), whole(plan.endpoint));
         let network = Network::new(&[
             ("lb1", &[&first]),
             ("lb2", &[&second]),
+            ("lb3", &[&third]),
             ("client", &[&client]),
             ("endpoint", &[&endpoint]),
         ]);
@@ -156,6 +160,27 @@ fn there_and_back_within_the_drain_time() {
 #[test]
 fn there_and_back_over_ipv6() {
     there_and_back(&V6);
+}
+
+#[test]
+fn flows_of_the_first_of_three_nodes_are_found_by_the_last() {
+    if !can_make_namespaces() {
+        return;
+    }
+    let rig = Rig::new(&V4);
+    let third = rig.start("lb3", 50);
+    wait_state(&third, "active");
+    let mut clients = rig.clients();
+    let second = rig.start("lb2", 100);
+    wait_state(&second, "active");
+    clients.open_more();
+    clients.check_streams();
+    let first = rig.start("lb1", 150);
+    wait_state(&first, "active");
+    wait_state(&second, "backup");
+    pause(Duration::from_secs(1));
+    clients.check_streams();
+    clients.finish();
 }
 
 #[test]
