@@ -7,7 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use haechi_admin::api::FlightRecord;
 use haechi_tests::{Node, TempDir, address, eventually, now, pause};
+use haechi_vrrp::record::{GroupRecord, replay};
 use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
@@ -148,6 +150,25 @@ fn a_dead_node_is_followed_in_less_than_a_second() {
     eventually(PATIENCE, "lb2 serves", || pair.serves().as_deref() == Some("lb2"));
     let gap = since.elapsed();
     assert!(gap < BOUND, "nobody served for {gap:?}");
+
+    // The survivor tells it, and what it tells can be played again.
+    let story = pair.nodes[1].verb(&["why"]).out;
+    let order = [
+        "backup to active: 127.",
+        "advertises priority 150, for the last time",
+        "did      advertises priority 100",
+        "did      claims the addresses",
+        "decided  backup to active",
+        "seen     the addresses are here",
+    ];
+    let places: Vec<_> =
+        order.iter().map(|part| story.find(part).unwrap_or_else(|| panic!("{part}: {story}"))).collect();
+    assert!(places.is_sorted(), "{story}");
+    let record = pair.nodes[1].verb(&["why", "edge", "-o", "json"]).out;
+    let flight: FlightRecord = serde_json::from_str(&record).unwrap();
+    let record: GroupRecord = serde_json::from_value(flight.record).unwrap();
+    assert!(record.entries.len() > 10);
+    replay(&record).unwrap();
 
     // The better one comes back and takes over, and nobody but it takes connections then.
     pair.nodes[0].resume();

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use haechi_admin::Problem;
-use haechi_admin::api::{AlarmStatus, HaStatus, TrackedStatus, VirtualRouterStatus};
+use haechi_admin::api::{AlarmStatus, FlightRecord, HaStatus, TrackedStatus, VirtualRouterStatus};
 use haechi_ha::{Binder, Deed, Ha, RouterStatus, Setup, Told, Tracked};
 use haechi_model::{Moment, Snapshot, Transport, VirtualRouter, VirtualRouterName};
 use haechi_telemetry::event;
@@ -17,6 +17,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::admin::near;
 use super::{Control, lock};
+
+/// Longest wait for the node's thread: it answers between two advertisements.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the node told, on its way to the event log.
 pub(super) type Story = (VirtualRouterName, Told);
@@ -115,6 +118,34 @@ impl Control {
             scheduling,
             virtual_routers: status.iter().map(router_status).collect(),
         }
+    }
+
+    pub(super) async fn record(&self, name: &str) -> Result<FlightRecord, Problem> {
+        let live = self.proxy.live();
+        let known = live.snapshot.virtual_routers.iter().map(|router| &router.name);
+        let answer = {
+            let routers = lock(&self.virtual_routers);
+            let found = known.clone().find(|known| known.as_str() == name);
+            found.zip(routers.node.as_ref()).map(|(name, node)| node.record(name.clone()))
+        };
+        let Some(answer) = answer else {
+            let names: Vec<&str> = known.map(VirtualRouterName::as_str).collect();
+            return Err(Problem::NotFound(format!("no virtual router {name}{}", near(&names, name))));
+        };
+        let waited = tokio::task::spawn_blocking(move || answer.recv_timeout(PATIENCE)).await;
+        let Ok(Ok(flight)) = waited else {
+            return Err(Problem::Conflict(format!(
+                "virtual router {name} does not run, or its thread is busy"
+            )));
+        };
+        let record = serde_json::to_value(&flight.record);
+        Ok(FlightRecord {
+            node: live.snapshot.node.name.to_string(),
+            routers: flight.routers.iter().map(ToString::to_string).collect(),
+            origin_ms: wall_of(Moment::ORIGIN),
+            record: record
+                .map_err(|error| Problem::Conflict(format!("the record can't be told: {error}")))?,
+        })
     }
 
     pub(super) fn hand_over(&self, name: &str, to: Option<&str>) -> Result<VirtualRouterStatus, Problem> {

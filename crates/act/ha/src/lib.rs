@@ -13,6 +13,7 @@
 
 mod counters;
 mod deeds;
+mod flight;
 mod keeper;
 mod mailbox;
 mod member;
@@ -29,11 +30,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
 use haechi_vrrp::envelope::Keys;
+use haechi_vrrp::record::GroupRecord;
 use haechi_vrrp::{AlarmKind, Reason, State};
 
 pub use counters::Drops;
@@ -69,6 +72,15 @@ pub struct Ha {
 pub(crate) struct Shared {
     routers: Mutex<Vec<RouterStatus>>,
     scheduling: Mutex<String>,
+}
+
+/// What happened to virtual routers that move together.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FlightRecord {
+    /// Their names, in the order in which the record numbers them.
+    pub routers: Vec<VirtualRouterName>,
+    /// Can be played again with [`replay`](haechi_vrrp::record::replay).
+    pub record: GroupRecord,
 }
 
 /// Something that people should hear of.
@@ -137,6 +149,13 @@ impl Ha {
     /// Lets another node take over, if this one is active: `to`, if possible.
     pub fn hand_over(&self, router: VirtualRouterName, to: Option<IpAddr>) {
         self.mailbox.send(Command::HandOver { router, to });
+    }
+
+    /// Asks for what happened to a virtual router. Nothing comes if there is none of that name.
+    pub fn record(&self, router: VirtualRouterName) -> Receiver<FlightRecord> {
+        let (answer, receiver) = channel();
+        self.mailbox.send(Command::Record { router, answer });
+        receiver
     }
 
     /// Where each virtual router stands, in the order of the config.

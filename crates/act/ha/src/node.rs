@@ -22,7 +22,7 @@ use crate::ports::{Heard, Key, Ports, Wanted};
 use crate::tracks::Tracks;
 use crate::unit::{Unit, World};
 use crate::view::View;
-use crate::{Drops, Listener, Setup, Shared, Tracked};
+use crate::{Drops, FlightRecord, Listener, Setup, Shared, Tracked};
 
 /// Real-time priority of the thread: above everything ordinary, below the kernel's interrupt threads.
 const PRIORITY: u8 = 20;
@@ -189,6 +189,14 @@ impl Node {
                 }
             }
             Command::HandOver { router, to } => self.feed_named(&router, Input::Yield { to }),
+            Command::Record { router, answer } => {
+                if let Some((number, _)) = self.place(&router) {
+                    let unit = &self.units[number];
+                    let routers = unit.names().cloned().collect();
+                    // Whoever asked may have stopped waiting.
+                    let _ = answer.send(FlightRecord { routers, record: unit.flight.record() });
+                }
+            }
             Command::Stop => {
                 for number in 0..self.units.len() {
                     self.feed(number, 0, Input::Stop);

@@ -5,9 +5,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
+use haechi_sys::clock;
+use haechi_vrrp::record::Entry;
 use haechi_vrrp::{Group, Input, Output};
 
 use crate::deeds::{Deed, Helpers};
+use crate::flight::Flight;
 use crate::keeper::Hold;
 use crate::member::Member;
 use crate::mover::Mover;
@@ -22,6 +25,7 @@ pub(crate) struct Unit {
     machine: Group,
     pub(crate) members: Vec<Member>,
     outputs: Vec<(usize, Output)>,
+    pub(crate) flight: Flight,
 }
 
 /// What executing needs.
@@ -36,7 +40,8 @@ impl Unit {
     pub(crate) fn new(configs: Vec<VirtualRouter>, now: Moment) -> Self {
         let members: Vec<Member> = configs.into_iter().map(Member::new).collect();
         let machine = Group::new(members.iter().map(Member::settings), now);
-        Self { machine, members, outputs: Vec::new() }
+        let flight = Flight::new(&machine);
+        Self { machine, members, outputs: Vec::new(), flight }
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &VirtualRouterName> {
@@ -48,18 +53,22 @@ impl Unit {
     }
 
     /// Something happened to one member.
-    pub(crate) fn feed(&mut self, now: Moment, at: usize, input: Input, world: &mut World<'_>) {
+    pub(crate) fn feed(&mut self, mut now: Moment, at: usize, input: Input, world: &mut World<'_>) {
         let mut inputs = VecDeque::from([(at, input)]);
         // Results come back as inputs, and each may ask for more; the machine bounds that by its states.
         while let Some((at, input)) = inputs.pop_front() {
+            self.flight.before(&self.machine);
             self.machine.handle(now, at, &input, &mut self.outputs);
             let mut outputs = std::mem::take(&mut self.outputs);
+            self.flight.push(Entry { at: now, input: (at, input.clone()), outputs: outputs.clone() });
             for (at, output) in outputs.drain(..) {
                 if let Some(result) = self.execute(now, at, output, world) {
                     inputs.push_back((at, result));
                 }
             }
             self.outputs = outputs;
+            // The deeds took their time.
+            now = clock::now();
             if input == Input::Claimed {
                 self.tell_claimed(now, at, world);
             }
