@@ -155,7 +155,7 @@ fn a_dead_node_is_followed_in_less_than_a_second() {
     let story = pair.nodes[1].verb(&["why"]).out;
     let order = [
         "backup to active: 127.",
-        "advertises priority 150, for the last time",
+        "advertises priority 150",
         "did      advertises priority 100",
         "did      claims the addresses",
         "decided  backup to active",
