@@ -1,9 +1,9 @@
 # Doors of the house. Each target installs what it needs (Debian or Ubuntu; Rust itself is yours to install).
 .DEFAULT_GOAL := help
-.PHONY: help run test house lint deny audit fuzz bench setup
+.PHONY: help run test house lint deny audit fuzz bench failover setup
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build haechi and start the failover lab
 	@scripts/setup run
@@ -37,6 +37,11 @@ bench: ## haechi beside the newest HAProxy and nginx; writes docs/benchmarks.md
 	cargo build --release --locked -p haechi -p haechi-bench
 	target/release/bench proxy
 	target/release/bench scale
+
+failover: ## how long clients wait when a node dies, beside keepalived; needs root; writes docs/failover.md
+	@scripts/setup failover
+	cargo build --release --locked -p haechi -p haechi-bench
+	target/release/bench failover
 
 setup: ## install what tests need, and nothing else
 	@scripts/setup test

@@ -8,6 +8,7 @@ mod case;
 mod contender;
 mod content;
 mod count;
+mod failover;
 mod fetch;
 mod load;
 mod machine;
@@ -54,6 +55,18 @@ enum Verb {
     Proxy,
     /// 10,000 routes and 10,000 endpoints, haechi alone
     Scale,
+    /// How long clients wait when a node dies: haechi beside keepalived with HAProxy (root; docs/failover.md)
+    Failover {
+        /// How often everything on the active node is killed
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        kills: u16,
+        /// How often everything else happens to it
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        others: u16,
+        /// At most that often for keepalived at its default of 1 s, whose rounds are long
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        slow: u16,
+    },
     /// The server behind the contenders, until it is killed
     #[command(hide = true)]
     Origin,
@@ -110,6 +123,9 @@ fn main() -> ExitCode {
             let span = Duration::from_secs(seconds.into());
             load::run(kind, port, connections, span).map(|count| print(&count.to_string()))
         }
+        Some(Verb::Failover { kills, others, slow }) => {
+            runtime.block_on(failover(&arguments.options, failover::Times { kills, others, slow }))
+        }
         Some(Verb::Scale) => runtime.block_on(scale(&arguments.options)),
         Some(Verb::Proxy) | None => runtime.block_on(proxy(&arguments.options)),
     };
@@ -128,7 +144,7 @@ async fn proxy(options: &Options) -> Outcome<()> {
     print(&text);
     let cases: Vec<_> = results.iter().map(report::case).collect();
     let whole = extent.cases.len() == CASES.len() && extent.contenders.len() == Contender::ALL.len();
-    write(options, whole, "proxy", &format!("{text}\n{}", cases.join("\n")))
+    write(options, whole, "benchmarks", "proxy", &format!("{text}\n{}", cases.join("\n")))
 }
 
 async fn scale(options: &Options) -> Outcome<()> {
@@ -142,7 +158,29 @@ async fn scale(options: &Options) -> Outcome<()> {
     let text = session.end(&places, &[Contender::Haechi], options).await?;
     let text = format!("{text}\n{table}");
     print(&text);
-    write(options, true, "scale", &text)
+    write(options, true, "benchmarks", "scale", &text)
+}
+
+async fn failover(options: &Options, times: failover::Times) -> Outcome<()> {
+    setup::many_files()?;
+    setup::peers()?;
+    let places = setup::places(options.haechi.clone())?;
+    if !places.haechi.exists() {
+        return Err(no_haechi(&places));
+    }
+    let quick = failover::Times { kills: 5, others: 2, slow: 2 };
+    let before = Ticks::now()?;
+    let series = failover::measure(&places, if options.quick { quick } else { times })?;
+    let others = Ticks::now()?.others_since(before);
+    let mut versions = Vec::new();
+    for contender in [Contender::Haechi, Contender::HaProxy] {
+        let version = contender.version(&places, options.load_core).await?;
+        versions.push(format!("{} {version}", contender.title()));
+    }
+    versions.push(failover::keepalived_version()?);
+    let text = failover::page(&failover::Run { command: command(), versions, others }, &series);
+    print(&text);
+    write(options, true, "failover", "failover", &text)
 }
 
 /// From the start of the origin to its end: what has to hold while anything is measured.
@@ -237,7 +275,7 @@ fn no_haechi(places: &Places) -> Problem {
 }
 
 /// Writes the page, unless the run was not one to publish; then says why.
-fn write(options: &Options, whole: bool, section: &str, text: &str) -> Outcome<()> {
+fn write(options: &Options, whole: bool, page: &str, section: &str, text: &str) -> Outcome<()> {
     let why = if options.no_write {
         return Ok(());
     } else if cfg!(debug_assertions) {
@@ -247,12 +285,11 @@ fn write(options: &Options, whole: bool, section: &str, text: &str) -> Outcome<(
     } else if !whole {
         "not every case and contender was measured"
     } else {
-        let page = setup::room().join("../docs/benchmarks.md");
-        report::publish(&page, section, text)?;
-        note("written to docs/benchmarks.md");
+        report::publish(&setup::room().join("../docs").join(format!("{page}.md")), section, text)?;
+        note(&format!("written to docs/{page}.md"));
         return Ok(());
     };
-    note(&format!("docs/benchmarks.md stays as it is: {why}"));
+    note(&format!("docs/{page}.md stays as it is: {why}"));
     Ok(())
 }
 
