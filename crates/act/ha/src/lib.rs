@@ -25,6 +25,7 @@ mod tracks;
 mod udp;
 mod unit;
 mod view;
+mod virtual_mac;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

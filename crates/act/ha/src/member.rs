@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread::JoinHandle;
 
-use haechi_model::{Checksum, Mover as MoverKind, Transport, VirtualRouter};
+use haechi_model::{Checksum, InterfaceName, Mover as MoverKind, Transport, VirtualAddress, VirtualRouter};
 use haechi_sys::Family;
 use haechi_sys::raw::group;
 use haechi_vrrp::packet::{Advertisement, ChecksumForm, Cover, Version};
@@ -16,6 +16,7 @@ use crate::keeper::{Farewell, Hold};
 use crate::mover::Mover;
 use crate::ports::{Heard, Key, Ports};
 use crate::view::View;
+use crate::virtual_mac;
 
 /// A virtual router's outside.
 pub(crate) struct Member {
@@ -24,6 +25,8 @@ pub(crate) struct Member {
     pub(crate) mover: Mover,
     pub(crate) link_up: bool,
     helper: Option<Helper>,
+    /// The interface with its own MAC.
+    face: Option<InterfaceName>,
     pub(crate) sent: u64,
     pub(crate) heard: u64,
     pub(crate) send_failures: u64,
@@ -42,6 +45,7 @@ impl Member {
             mover: Mover::default(),
             link_up: true,
             helper: None,
+            face: None,
             sent: 0,
             heard: 0,
             send_failures: 0,
@@ -65,11 +69,68 @@ impl Member {
         self.addresses.first().map_or(Family::V4, |address| Family::of(*address))
     }
 
+    /// Multicast over IPv4 comes from its own MAC, if it has one.
+    fn speaks_on(&self, multicast: bool) -> &InterfaceName {
+        if multicast && self.family() == Family::V4 { self.interface() } else { &self.config.interface }
+    }
+
+    /// Where its addresses live.
+    pub(crate) fn interface(&self) -> &InterfaceName {
+        self.face.as_ref().unwrap_or(&self.config.interface)
+    }
+
+    /// Addresses as they live there: without a network on a macvlan, whose interface leads to that network.
+    pub(crate) fn placed(&self, addresses: &[VirtualAddress]) -> Vec<VirtualAddress> {
+        let placed = |it: &VirtualAddress| match &self.face {
+            Some(_) => VirtualAddress { prefix: if it.address.is_ipv4() { 32 } else { 128 }, ..*it },
+            None => *it,
+        };
+        addresses.iter().map(placed).collect()
+    }
+
+    fn wants_face(&self) -> bool {
+        self.config.virtual_mac && self.moves_kernel_addresses()
+    }
+
+    /// Makes the interface with its own MAC, if it is wanted and not there. Says whether it did.
+    pub(crate) fn put_on_face(&mut self, view: &mut View) -> bool {
+        if !self.wants_face() {
+            return false;
+        }
+        let Some(parent) = view.interface(&self.config.interface).map(|it| it.index) else { return false };
+        let name = virtual_mac::name(self.family(), self.config.id.get(), parent);
+        if self.face.as_ref() == Some(&name) && view.interface(&name).is_some_and(|it| it.up) {
+            return false;
+        }
+        match virtual_mac::make(view, &name, parent, self.family(), self.config.id.get()) {
+            Ok(()) => {
+                self.face = Some(name);
+                true
+            }
+            Err(error) => {
+                tracing::error!(router = %self.config.name, %error, "no interface for its virtual MAC");
+                self.face = None;
+                false
+            }
+        }
+    }
+
+    pub(crate) fn take_off_face(&mut self, view: &mut View) {
+        if let Some(name) = self.face.take() {
+            virtual_mac::remove(view, &name);
+        }
+    }
+
+    /// The interface that must leave its addresses to another one.
+    pub(crate) fn quiet_parent(&self) -> Option<InterfaceName> {
+        self.face.as_ref().map(|_| self.config.interface.clone())
+    }
+
     /// Where it speaks and hears.
     pub(crate) fn port(&self) -> Key {
         match &self.config.transport {
             Transport::Vrrp { peers, .. } => Key::Vrrp {
-                interface: self.config.interface.clone(),
+                interface: self.speaks_on(peers.is_empty()).clone(),
                 v6: self.family() == Family::V6,
                 unicast: !peers.is_empty(),
             },
@@ -106,7 +167,10 @@ impl Member {
 
     /// Whether it can speak at all.
     pub(crate) fn can_speak(&self, view: &View, ports: &Ports) -> bool {
-        view.is_usable(&self.config.interface) && self.source.is_some() && ports.is_open(&self.port())
+        view.is_usable(&self.config.interface)
+            && self.face.is_some() == self.wants_face()
+            && self.source.is_some()
+            && ports.is_open(&self.port())
     }
 
     /// Whether this advertisement is for this virtual router, and from whom it may come.
@@ -179,8 +243,8 @@ impl Member {
             })
         });
         Hold {
-            interface: self.config.interface.to_string(),
-            addresses: self.config.addresses.iter().map(|it| (it.address, it.prefix)).collect(),
+            interface: self.interface().to_string(),
+            addresses: self.placed(&self.config.addresses).iter().map(|it| (it.address, it.prefix)).collect(),
             farewells: farewells.collect(),
         }
     }

@@ -84,10 +84,14 @@ impl Unit {
             Output::Claim => return claim(member, world),
             Output::Announce => announce(member, world),
             Output::Demote { .. } if member.moves_kernel_addresses() => {
-                member.mover.demote(world.view, &member.config.interface, &member.config.addresses);
+                let (interface, addresses) =
+                    (member.interface().clone(), member.placed(&member.config.addresses));
+                member.mover.demote(world.view, &interface, &addresses);
             }
             Output::Release if member.moves_kernel_addresses() => {
-                member.mover.release(world.view, &member.config.interface, &member.config.addresses);
+                let (interface, addresses) =
+                    (member.interface().clone(), member.placed(&member.config.addresses));
+                member.mover.release(world.view, &interface, &addresses);
                 return Some(Input::Released);
             }
             Output::Release => ask(member, Deed::Release, world),
@@ -135,7 +139,7 @@ impl Unit {
         if !member.moves_kernel_addresses() {
             return;
         }
-        let Some(index) = world.view.interface(&member.config.interface).map(|it| it.index) else { return };
+        let Some(index) = world.view.interface(member.interface()).map(|it| it.index) else { return };
         let here = |address: &std::net::IpAddr| world.view.has(index, *address);
         if router.holds_addresses() && !member.addresses.iter().all(here) {
             tracing::warn!(router = %member.config.name, "somebody took its addresses away: claiming them again");
@@ -143,7 +147,9 @@ impl Unit {
         } else if !router.state().holds() && member.addresses.iter().any(here) {
             // What an earlier run left, or somebody put there: two nodes must not answer for it.
             tracing::warn!(router = %member.config.name, "takes away addresses that are not this node's now");
-            member.mover.release(world.view, &member.config.interface, &member.config.addresses);
+            let (interface, addresses) =
+                (member.interface().clone(), member.placed(&member.config.addresses));
+            member.mover.release(world.view, &interface, &addresses);
         }
     }
 
@@ -157,7 +163,8 @@ impl Unit {
             let gone: Vec<_> =
                 member.config.addresses.iter().filter(|it| !config.addresses.contains(it)).copied().collect();
             if member.moves_kernel_addresses() && !gone.is_empty() {
-                member.mover.release(world.view, &member.config.interface, &gone);
+                let (interface, gone) = (member.interface().clone(), member.placed(&gone));
+                member.mover.release(world.view, &interface, &gone);
             } else if !gone.is_empty() {
                 let gone = gone.iter().map(|it| it.address).collect();
                 tell_refused(member.ask(Deed::Demote, gone, world.helpers));
@@ -222,7 +229,8 @@ fn claim(member: &mut Member, world: &mut World<'_>) -> Option<Input> {
         let failed = |error: std::io::Error| Input::ClaimFailed { text: error.to_string().into() };
         return asked.map_err(failed).err();
     }
-    match member.mover.claim(world.view, &member.config.interface, &member.config.addresses) {
+    let (interface, addresses) = (member.interface().clone(), member.placed(&member.config.addresses));
+    match member.mover.claim(world.view, &interface, &addresses) {
         Ok(()) => Some(Input::Claimed),
         Err(text) => Some(Input::ClaimFailed { text: text.into() }),
     }
@@ -242,7 +250,7 @@ fn announce(member: &Member, world: &World<'_>) {
     if !member.moves_kernel_addresses() {
         return;
     }
-    if let Err(error) = Mover::announce(world.view, &member.config.interface, &member.addresses) {
+    if let Err(error) = Mover::announce(world.view, member.interface(), &member.addresses) {
         tracing::warn!(router = %member.config.name, %error, "the neighbours could not be told");
     }
 }
