@@ -20,6 +20,16 @@ use super::{Control, lock};
 
 /// Longest wait for the node's thread: it answers between two advertisements.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked whether others took over: an interval of a default pair is five looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Longest wait for successors: three intervals and a second are how long a node yields, and an interval is
+/// rarely more than one second.
+const LONGEST_LEAVE: Duration = Duration::from_secs(5);
+
+/// From hearing a successor to its claim: it waits a second at most for its way to the flows here, and then tells
+/// the neighbours.
+const SUCCESSION: Duration = Duration::from_millis(1500);
 
 /// What the node told, on its way to the event log.
 pub(super) type Story = (VirtualRouterName, Told);
@@ -63,10 +73,42 @@ impl VirtualRouters {
         Ok(())
     }
 
+    /// Takes no part any more and lets others take over. Says whether this node was active anywhere.
+    fn leave(&self) -> bool {
+        let Some(node) = &self.node else { return false };
+        let active = node.status().iter().any(|router| router.state.holds());
+        node.leave();
+        active
+    }
+
+    /// Whether another node took over everywhere, or nobody comes.
+    fn is_left(&self, since: Moment) -> bool {
+        let status = self.node.as_ref().map(Ha::status).unwrap_or_default();
+        status.iter().all(|router| match router.state {
+            State::Active => router.since > since,
+            State::Yielding => false,
+            State::Initialize | State::Backup => true,
+        })
+    }
+
     /// Leaves all of them cleanly: peers are told, and need not wait.
     pub(super) fn stop(&mut self) {
         self.node = None;
     }
+}
+
+/// Lets other nodes take over while this one still listens, and waits until they answer for the addresses.
+pub(super) async fn leave(control: &Control) {
+    let since = haechi_sys::clock::now();
+    if !lock(&control.virtual_routers).leave() {
+        return;
+    }
+    let until = since + LONGEST_LEAVE;
+    while !lock(&control.virtual_routers).is_left(since) && haechi_sys::clock::now() < until {
+        tokio::time::sleep(LOOK).await;
+    }
+    // Heard is not claimed: connections come here until the successor has laid its way and told the neighbours.
+    tokio::time::sleep(SUCCESSION).await;
 }
 
 /// Lets the listeners follow addresses that no kernel moves.
@@ -98,6 +140,19 @@ pub(super) async fn follow_stories(control: Arc<Control>, mut stories: Unbounded
             }
             Told::Claimed => {
                 (event::VIRTUAL_ROUTER_CHANGED, "its addresses are on this node and announced".to_owned())
+            }
+            Told::Chained { previous, longest } => (
+                event::VIRTUAL_ROUTER_CHANGED,
+                format!("packets of open flows go on to {previous}, for {longest:?} at most"),
+            ),
+            Told::NotChained { text } => (
+                event::VIRTUAL_ROUTER_CHANGED,
+                format!(
+                    "open flows of the former active are reset, because their packets can't go on there: {text}"
+                ),
+            ),
+            Told::Unchained { previous } => {
+                (event::VIRTUAL_ROUTER_CHANGED, format!("packets go on to {previous} no more"))
             }
             Told::Alarm { kind, text } => (event::VIRTUAL_ROUTER_ALARM, format!("{}: {text}", kind.name())),
             Told::AlarmOver { kind } => (event::VIRTUAL_ROUTER_ALARM, format!("{}: over", kind.name())),

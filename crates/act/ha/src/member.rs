@@ -4,19 +4,39 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use haechi_model::{Checksum, InterfaceName, Mover as MoverKind, Transport, VirtualAddress, VirtualRouter};
+use haechi_model::{
+    Checksum, InterfaceName, Moment, Mover as MoverKind, Transport, VirtualAddress, VirtualRouter,
+};
 use haechi_sys::Family;
 use haechi_sys::raw::group;
 use haechi_vrrp::packet::{Advertisement, ChecksumForm, Cover, Version};
 use haechi_vrrp::{Router, Settings};
 
 use crate::deeds::{Deed, Helper, Helpers};
+use crate::handover::Chain;
 use crate::keeper::{Farewell, Hold};
 use crate::mover::Mover;
 use crate::ports::{Heard, Key, Ports};
 use crate::view::View;
 use crate::virtual_mac;
+
+/// How long the previous active has to say that it still serves its flows. It says so as soon as it hears of its
+/// successor. One that died without a word leaves flows that nobody answers, and a client is told sooner by a reset.
+const WORD: Duration = Duration::from_secs(1);
+
+/// A way to the previous active.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passing {
+    pub(crate) previous: IpAddr,
+    /// It ends now.
+    pub(crate) until: Moment,
+    /// It ends then, if the previous active says that it serves its flows.
+    pub(crate) longest: Moment,
+    /// It said so.
+    pub(crate) confirmed: bool,
+}
 
 /// A virtual router's outside.
 pub(crate) struct Member {
@@ -24,6 +44,8 @@ pub(crate) struct Member {
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) mover: Mover,
     pub(crate) link_up: bool,
+    /// To whom packets of unknown flows go.
+    pub(crate) passing: Option<Passing>,
     helper: Option<Helper>,
     /// The interface with its own MAC.
     face: Option<InterfaceName>,
@@ -44,6 +66,7 @@ impl Member {
             config,
             mover: Mover::default(),
             link_up: true,
+            passing: None,
             helper: None,
             face: None,
             sent: 0,
@@ -202,6 +225,7 @@ impl Member {
     /// Notes what was heard.
     pub(crate) fn note(&mut self, heard: &Heard) {
         self.heard += 1;
+        self.confirm(heard);
         if heard.advertisement.version == Version::V3 {
             self.form = Some(heard.form);
         }
@@ -251,9 +275,13 @@ impl Member {
 
     /// Sends one advertisement to everybody who should hear it.
     pub(crate) fn advertise(&mut self, router: &Router, priority: u8, ports: &Ports) {
+        self.send(router, priority, self.audience(), ports);
+    }
+
+    fn send(&mut self, router: &Router, priority: u8, audience: Vec<SocketAddr>, ports: &Ports) {
         let Some(source) = self.source else { return };
         let message = self.message(router, priority);
-        for destination in self.audience() {
+        for destination in audience {
             let cover = self.cover(source, destination.ip());
             if let Err(error) = message.encode(cover, &mut self.bytes) {
                 tracing::error!(router = %self.config.name, %error, "no advertisement can be made");
@@ -282,6 +310,44 @@ impl Member {
             Checksum::Auto => self.form == Some(ChecksumForm::Plain),
         };
         if plain && source.is_ipv4() { Cover::Message } else { Cover::PseudoHeader { source, destination } }
+    }
+
+    /// Tells a successor that open flows are served here: priority 0 to it alone. To anybody else, and to a
+    /// successor that is no haechi, it says nothing new (RFC 9568 §6.4.3).
+    pub(crate) fn say_that_it_serves(&mut self, router: &Router, to: IpAddr, ports: &Ports) {
+        let audience = match &self.config.transport {
+            Transport::Vrrp { .. } => vec![SocketAddr::new(to, 0)],
+            Transport::Udp { .. } => self.audience().into_iter().filter(|peer| peer.ip() == to).collect(),
+        };
+        self.send(router, 0, audience, ports);
+    }
+
+    /// Takes the previous active's word that it serves its flows.
+    fn confirm(&mut self, heard: &Heard) {
+        if let Some(passing) = &mut self.passing
+            && passing.previous == heard.source
+            && heard.advertisement.priority == 0
+            && !passing.confirmed
+        {
+            (passing.confirmed, passing.until) = (true, passing.longest);
+        }
+    }
+
+    /// How packets of flows that `previous` has get there, if that is wanted. It serves them for no longer than
+    /// `drain`, which is the same on all nodes.
+    pub(crate) fn pass_to(&mut self, now: Moment, previous: IpAddr) -> Option<Chain> {
+        let wanted = self.moves_kernel_addresses()
+            && self.config.drain > Duration::ZERO
+            && Family::of(previous) == self.family();
+        let longest = now + self.config.drain;
+        let until = longest.min(now + WORD);
+        self.passing = wanted.then_some(Passing { previous, until, longest, confirmed: false });
+        wanted.then(|| Chain {
+            router: self.config.name.clone(),
+            interface: self.config.interface.clone(),
+            addresses: self.addresses.clone(),
+            previous,
+        })
     }
 
     /// Asks whoever moves its addresses, if that is not the kernel.

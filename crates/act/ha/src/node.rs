@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::counters::Dropped;
 use crate::deeds::Helpers;
+use crate::hands::Hands;
 use crate::keeper::{Hold, Holdings, Keeper};
 use crate::mailbox::{Command, Inbox};
 use crate::member::{Judgement, Member};
@@ -47,6 +48,7 @@ pub(crate) struct Node {
     view: View,
     ports: Ports,
     units: Vec<Unit>,
+    hands: Hands,
     drops: BTreeMap<Key, Drops>,
     tracks: Tracks,
     stopping: bool,
@@ -59,6 +61,7 @@ impl Node {
         keeper: Keeper,
         listener: Listener,
         helpers: Helpers,
+        hands: Hands,
     ) -> io::Result<Self> {
         Ok(Self {
             inbox,
@@ -71,6 +74,7 @@ impl Node {
             view: View::open()?,
             ports: Ports::new(),
             units: Vec::new(),
+            hands,
             drops: BTreeMap::new(),
             tracks: Tracks::default(),
             stopping: false,
@@ -128,12 +132,23 @@ impl Node {
     }
 
     fn tick(&mut self) {
-        let at = now();
-        for number in 0..self.units.len() {
-            if self.units[number].deadline().is_some_and(|deadline| deadline <= at) {
-                self.feed(number, 0, Input::Timer);
+        self.each(|unit, world| {
+            let at = now();
+            if unit.deadline().is_some_and(|deadline| deadline <= at) {
+                unit.tick(at, world);
             }
-        }
+        });
+    }
+
+    fn each(&mut self, mut body: impl FnMut(&mut Unit, &mut World<'_>)) {
+        let mut world = World {
+            view: &mut self.view,
+            ports: &self.ports,
+            listener: &self.listener,
+            helpers: &self.helpers,
+            hands: &mut self.hands,
+        };
+        self.units.iter_mut().for_each(|unit| body(unit, &mut world));
     }
 
     fn take(&mut self) {
@@ -203,6 +218,11 @@ impl Node {
                     let _ = answer.send(FlightRecord { routers, record: unit.flight.record() });
                 }
             }
+            Command::Chained { ticket, result } => {
+                let result = result.as_ref().copied().map_err(String::as_str);
+                self.each(|unit, world| unit.chained(now(), ticket, result, world));
+            }
+            Command::Leave => self.each(|unit, world| unit.leave(now(), world)),
             Command::Stop => {
                 for number in 0..self.units.len() {
                     self.feed(number, 0, Input::Stop);
@@ -239,6 +259,7 @@ impl Node {
             view: &mut self.view,
             ports: &self.ports,
             listener: &self.listener,
+            hands: &mut self.hands,
             helpers: &self.helpers,
         };
         self.units[number].feed(now(), at, input, &mut world);
@@ -254,6 +275,7 @@ impl Node {
                 view: &mut self.view,
                 ports: &self.ports,
                 listener: &self.listener,
+                hands: &mut self.hands,
                 helpers: &self.helpers,
             };
             unit.reconcile(now(), &mut world);
@@ -332,6 +354,7 @@ impl Node {
                         view: &mut self.view,
                         ports: &self.ports,
                         listener: &self.listener,
+                        hands: &mut self.hands,
                         helpers: &self.helpers,
                     };
                     unit.configure(at, configs, &mut world);
@@ -348,6 +371,7 @@ impl Node {
                 view: &mut self.view,
                 ports: &self.ports,
                 listener: &self.listener,
+                hands: &mut self.hands,
                 helpers: &self.helpers,
             };
             unit.feed(now(), 0, Input::Stop, &mut world);

@@ -7,12 +7,14 @@ use std::time::Duration;
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
 use haechi_sys::clock;
 use haechi_vrrp::record::Entry;
-use haechi_vrrp::{Group, Input, Output};
+use haechi_vrrp::{Effect, Group, Input, Output, State};
 
 use crate::deeds::{Deed, Helpers};
 use crate::flight::Flight;
+use crate::hands::Hands;
+use crate::held::Held;
 use crate::keeper::Hold;
-use crate::member::Member;
+use crate::member::{Member, Passing};
 use crate::mover::Mover;
 use crate::ports::Ports;
 use crate::status::{AlarmStatus, RouterStatus};
@@ -20,9 +22,21 @@ use crate::tracks::Tracks;
 use crate::view::View;
 use crate::{Drops, Listener, Told};
 
+/// How long a claim waits for the way to the previous active: fifty times what laying it takes, and clients whose
+/// packet went astray meanwhile come back after a second.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long after a target of ours became active packets for it can still come here: until it is done with its
+/// own claim, and everybody has heard where the addresses are.
+const SETTLED: Duration = Duration::from_secs(2);
+
+const LEAVING: &str = "this node is stopping";
+
 /// A group with its outside.
 pub(crate) struct Unit {
     machine: Group,
+    held: Held,
+    leaving: bool,
     pub(crate) members: Vec<Member>,
     outputs: Vec<(usize, Output)>,
     pub(crate) flight: Flight,
@@ -33,6 +47,7 @@ pub(crate) struct World<'a> {
     pub(crate) view: &'a mut View,
     pub(crate) ports: &'a Ports,
     pub(crate) listener: &'a Listener,
+    pub(crate) hands: &'a mut Hands,
     pub(crate) helpers: &'a Helpers,
 }
 
@@ -41,38 +56,143 @@ impl Unit {
         let members: Vec<Member> = configs.into_iter().map(Member::new).collect();
         let machine = Group::new(members.iter().map(Member::settings), now);
         let flight = Flight::new(&machine);
-        Self { machine, members, outputs: Vec::new(), flight }
+        Self { machine, held: Held::default(), leaving: false, members, outputs: Vec::new(), flight }
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &VirtualRouterName> {
         self.members.iter().map(|member| &member.config.name)
     }
 
+    /// When [`tick`](Self::tick) is due.
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        self.machine.deadline()
+        let passing = self.members.iter().filter_map(|member| member.passing).map(|it| it.until);
+        self.machine.deadline().into_iter().chain(self.held.deadline()).chain(passing).min()
+    }
+
+    /// A deadline is there.
+    pub(crate) fn tick(&mut self, now: Moment, world: &mut World<'_>) {
+        self.feed(now, 0, Input::Timer, world);
+        if self.held.deadline().is_some_and(|until| until <= now) {
+            let text = format!("it was not ready within {PATIENCE:?}");
+            self.go_on(now, Err(&text), world);
+        }
+        for member in &mut self.members {
+            if member.passing.is_some_and(|it| it.until <= now) {
+                unchain(now, member, world);
+            }
+        }
+    }
+
+    /// The hands are done with what this unit may wait for.
+    pub(crate) fn chained(
+        &mut self,
+        now: Moment,
+        ticket: u64,
+        result: Result<(), &str>,
+        world: &mut World<'_>,
+    ) {
+        if self.held.waits_for(ticket) {
+            self.go_on(now, result, world);
+        }
+    }
+
+    /// Others are to take over, and this unit takes no part any more.
+    pub(crate) fn leave(&mut self, now: Moment, world: &mut World<'_>) {
+        self.leaving = true;
+        for at in 0..self.members.len() {
+            self.feed(now, at, Input::Yield { to: None }, world);
+        }
     }
 
     /// Something happened to one member.
-    pub(crate) fn feed(&mut self, mut now: Moment, at: usize, input: Input, world: &mut World<'_>) {
-        let mut inputs = VecDeque::from([(at, input)]);
-        // Results come back as inputs, and each may ask for more; the machine bounds that by its states.
+    pub(crate) fn feed(&mut self, now: Moment, at: usize, input: Input, world: &mut World<'_>) {
+        self.feed_all(now, VecDeque::from([(at, input)]), world);
+        let handed_over = self.machine.members().iter().all(|router| router.state() == State::Backup);
+        if self.leaving && handed_over {
+            // It serves what is open, but must not take over again: nothing listens here any more.
+            let track = Input::Track { name: "stop".into(), effect: Effect::Fault, text: LEAVING.into() };
+            let tracks = (0..self.members.len()).map(|at| (at, track.clone()));
+            self.feed_all(now, tracks.collect(), world);
+        }
+    }
+
+    /// Results come back as inputs, and each may ask for more; the machine bounds that by its states.
+    fn feed_all(&mut self, mut now: Moment, mut inputs: VecDeque<(usize, Input)>, world: &mut World<'_>) {
         while let Some((at, input)) = inputs.pop_front() {
             self.flight.before(&self.machine);
             self.machine.handle(now, at, &input, &mut self.outputs);
-            let mut outputs = std::mem::take(&mut self.outputs);
+            let outputs = std::mem::take(&mut self.outputs);
             self.flight.push(Entry { at: now, input: (at, input.clone()), outputs: outputs.clone() });
-            for (at, output) in outputs.drain(..) {
-                if let Some(result) = self.execute(now, at, output, world) {
-                    inputs.push_back((at, result));
-                }
-            }
-            self.outputs = outputs;
+            self.run(now, outputs.into(), &mut inputs, world);
             // The deeds took their time.
             now = clock::now();
             if input == Input::Claimed {
                 self.tell_claimed(now, at, world);
             }
         }
+        for (router, member) in self.machine.members().iter().zip(&mut self.members) {
+            // Its target answers for the addresses itself: soon only what nobody knows would come here.
+            if let Some(passing) = &mut member.passing
+                && router.state() == State::Backup
+                && router.active(now) == Some(passing.previous)
+            {
+                passing.until = passing.until.min(now + SETTLED);
+            }
+        }
+    }
+
+    /// Executes outputs, or lets them wait behind a way that is being laid.
+    fn run(
+        &mut self,
+        now: Moment,
+        mut outputs: VecDeque<(usize, Output)>,
+        inputs: &mut VecDeque<(usize, Input)>,
+        world: &mut World<'_>,
+    ) {
+        while let Some((at, output)) = outputs.pop_front() {
+            match output {
+                Output::Chain { .. } if !self.held.is_waiting() => {
+                    outputs.push_front((at, output));
+                    self.chain(now, &mut outputs, world);
+                }
+                output if self.held.keeps(at, &output) => self.held.push(at, output),
+                output => {
+                    if let Some(result) = self.execute(now, at, output, world) {
+                        inputs.push_back((at, result));
+                    }
+                }
+            }
+        }
+    }
+
+    /// All members of a group in one go: what is laid is laid whole.
+    fn chain(&mut self, now: Moment, outputs: &mut VecDeque<(usize, Output)>, world: &mut World<'_>) {
+        let mut chains = Vec::new();
+        for (at, output) in outputs.iter() {
+            if let (Output::Chain { previous }, Some(member)) = (output, self.members.get_mut(*at)) {
+                chains.extend(member.pass_to(now, *previous));
+            }
+        }
+        outputs.retain(|(_, output)| !matches!(output, Output::Chain { .. }));
+        if !chains.is_empty() {
+            self.held.wait(world.hands.chain(chains), now + PATIENCE);
+        }
+    }
+
+    /// The way is laid or not: what waited for it is done.
+    fn go_on(&mut self, now: Moment, result: Result<(), &str>, world: &mut World<'_>) {
+        for member in &mut self.members {
+            let Some(Passing { previous, longest, .. }) = member.passing else { continue };
+            let told = match result {
+                Ok(()) => Told::Chained { previous, longest: longest.since(now) },
+                Err(text) => Told::NotChained { text: text.into() },
+            };
+            (world.listener)(&member.config.name, now, told);
+        }
+        let mut inputs = VecDeque::new();
+        let outputs = self.held.take();
+        self.run(now, outputs, &mut inputs, world);
+        self.feed_all(now, inputs, world);
     }
 
     fn execute(&mut self, now: Moment, at: usize, output: Output, world: &mut World<'_>) -> Option<Input> {
@@ -83,15 +203,17 @@ impl Unit {
             Output::Advertise { priority } => member.advertise(router, priority, world.ports),
             Output::Claim => return claim(member, world),
             Output::Announce => announce(member, world),
-            Output::Demote { .. } if member.moves_kernel_addresses() => {
+            Output::Demote { to } if member.moves_kernel_addresses() => {
                 let (interface, addresses) =
                     (member.interface().clone(), member.placed(&member.config.addresses));
                 member.mover.demote(world.view, &interface, &addresses);
+                member.say_that_it_serves(router, to, world.ports);
             }
             Output::Release if member.moves_kernel_addresses() => {
                 let (interface, addresses) =
                     (member.interface().clone(), member.placed(&member.config.addresses));
                 member.mover.release(world.view, &interface, &addresses);
+                unchain(now, member, world);
                 return Some(Input::Released);
             }
             Output::Release => ask(member, Deed::Release, world),
@@ -244,6 +366,17 @@ fn tell_refused(asked: std::io::Result<()>) {
     if let Err(error) = asked {
         tracing::error!(%error, "no thread for who moves the addresses");
     }
+}
+
+fn unchain(now: Moment, member: &mut Member, world: &World<'_>) {
+    let Some(Passing { previous, confirmed, .. }) = member.passing.take() else { return };
+    world.hands.unchain(member.config.name.clone());
+    let told = if confirmed {
+        Told::Unchained { previous }
+    } else {
+        Told::NotChained { text: format!("{previous} did not say that it still serves them").into() }
+    };
+    (world.listener)(&member.config.name, now, told);
 }
 
 fn announce(member: &Member, world: &World<'_>) {
