@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use haechi_admin::Problem;
-use haechi_admin::api::{AlarmStatus, HaStatus, TrackedStatus, VirtualRouterStatus};
+use haechi_admin::api::{AlarmStatus, FlightRecord, HaStatus, TrackedStatus, VirtualRouterStatus};
 use haechi_ha::{Binder, Deed, Ha, RouterStatus, Setup, Told, Tracked};
 use haechi_model::{Moment, Snapshot, Transport, VirtualRouter, VirtualRouterName};
 use haechi_telemetry::event;
@@ -18,6 +18,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::admin::near;
 use super::{Control, lock};
 
+/// Longest wait for the node's thread: it answers between two advertisements.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked whether others took over: an interval of a default pair is five looks.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -171,6 +173,34 @@ impl Control {
             scheduling,
             virtual_routers: status.iter().map(router_status).collect(),
         }
+    }
+
+    pub(super) async fn record(&self, name: &str) -> Result<FlightRecord, Problem> {
+        let live = self.proxy.live();
+        let known = live.snapshot.virtual_routers.iter().map(|router| &router.name);
+        let answer = {
+            let routers = lock(&self.virtual_routers);
+            let found = known.clone().find(|known| known.as_str() == name);
+            found.zip(routers.node.as_ref()).map(|(name, node)| node.record(name.clone()))
+        };
+        let Some(answer) = answer else {
+            let names: Vec<&str> = known.map(VirtualRouterName::as_str).collect();
+            return Err(Problem::NotFound(format!("no virtual router {name}{}", near(&names, name))));
+        };
+        let waited = tokio::task::spawn_blocking(move || answer.recv_timeout(PATIENCE)).await;
+        let Ok(Ok(flight)) = waited else {
+            return Err(Problem::Conflict(format!(
+                "virtual router {name} does not run, or its thread is busy"
+            )));
+        };
+        let record = serde_json::to_value(&flight.record);
+        Ok(FlightRecord {
+            node: live.snapshot.node.name.to_string(),
+            routers: flight.routers.iter().map(ToString::to_string).collect(),
+            origin_ms: wall_of(Moment::ORIGIN),
+            record: record
+                .map_err(|error| Problem::Conflict(format!("the record can't be told: {error}")))?,
+        })
     }
 
     pub(super) fn hand_over(&self, name: &str, to: Option<&str>) -> Result<VirtualRouterStatus, Problem> {

@@ -14,6 +14,7 @@
 
 mod counters;
 mod deeds;
+mod flight;
 mod handover;
 mod hands;
 mod held;
@@ -29,17 +30,20 @@ mod tracks;
 mod udp;
 mod unit;
 mod view;
+mod virtual_mac;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
 use haechi_vrrp::envelope::Keys;
+use haechi_vrrp::record::GroupRecord;
 use haechi_vrrp::{AlarmKind, Reason, State};
 
 pub use counters::Drops;
@@ -75,6 +79,15 @@ pub struct Ha {
 pub(crate) struct Shared {
     routers: Mutex<Vec<RouterStatus>>,
     scheduling: Mutex<String>,
+}
+
+/// What happened to virtual routers that move together.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FlightRecord {
+    /// Their names, in the order in which the record numbers them.
+    pub routers: Vec<VirtualRouterName>,
+    /// Can be played again with [`replay`](haechi_vrrp::record::replay).
+    pub record: GroupRecord,
 }
 
 /// Something that people should hear of.
@@ -162,6 +175,13 @@ impl Ha {
     /// Lets another node take over, if this one is active: `to`, if possible.
     pub fn hand_over(&self, router: VirtualRouterName, to: Option<IpAddr>) {
         self.mailbox.send(Command::HandOver { router, to });
+    }
+
+    /// Asks for what happened to a virtual router. Nothing comes if there is none of that name.
+    pub fn record(&self, router: VirtualRouterName) -> Receiver<FlightRecord> {
+        let (answer, receiver) = channel();
+        self.mailbox.send(Command::Record { router, answer });
+        receiver
     }
 
     /// Lets other nodes take over where this one is active, and takes no part any more, but goes on serving

@@ -10,7 +10,7 @@ use haechi_model::VirtualRouterName;
 use haechi_vrrp::Input;
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::{Setup, Tracked};
+use crate::{FlightRecord, Setup, Tracked};
 
 /// What the thread is asked for.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Leave,
     /// What came of a deed that took its time.
     Done { router: VirtualRouterName, number: u64, result: Input },
+    /// What happened to a virtual router and those that move with it.
+    Record { router: VirtualRouterName, answer: Sender<FlightRecord> },
     /// Leave all cleanly and end.
     Stop,
 }

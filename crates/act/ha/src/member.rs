@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use haechi_model::{Checksum, Moment, Mover as MoverKind, Transport, VirtualRouter};
+use haechi_model::{
+    Checksum, InterfaceName, Moment, Mover as MoverKind, Transport, VirtualAddress, VirtualRouter,
+};
 use haechi_sys::Family;
 use haechi_sys::raw::group;
 use haechi_vrrp::packet::{Advertisement, ChecksumForm, Cover, Version};
@@ -18,6 +20,7 @@ use crate::keeper::{Farewell, Hold};
 use crate::mover::Mover;
 use crate::ports::{Heard, Key, Ports};
 use crate::view::View;
+use crate::virtual_mac;
 
 /// How long the previous active has to say that it still serves its flows. It says so as soon as it hears of its
 /// successor. One that died without a word leaves flows that nobody answers, and a client is told sooner by a reset.
@@ -44,6 +47,8 @@ pub(crate) struct Member {
     /// To whom packets of unknown flows go.
     pub(crate) passing: Option<Passing>,
     helper: Option<Helper>,
+    /// The interface with its own MAC.
+    face: Option<InterfaceName>,
     pub(crate) sent: u64,
     pub(crate) heard: u64,
     pub(crate) send_failures: u64,
@@ -63,6 +68,7 @@ impl Member {
             link_up: true,
             passing: None,
             helper: None,
+            face: None,
             sent: 0,
             heard: 0,
             send_failures: 0,
@@ -86,11 +92,68 @@ impl Member {
         self.addresses.first().map_or(Family::V4, |address| Family::of(*address))
     }
 
+    /// Multicast over IPv4 comes from its own MAC, if it has one.
+    fn speaks_on(&self, multicast: bool) -> &InterfaceName {
+        if multicast && self.family() == Family::V4 { self.interface() } else { &self.config.interface }
+    }
+
+    /// Where its addresses live.
+    pub(crate) fn interface(&self) -> &InterfaceName {
+        self.face.as_ref().unwrap_or(&self.config.interface)
+    }
+
+    /// Addresses as they live there: without a network on a macvlan, whose interface leads to that network.
+    pub(crate) fn placed(&self, addresses: &[VirtualAddress]) -> Vec<VirtualAddress> {
+        let placed = |it: &VirtualAddress| match &self.face {
+            Some(_) => VirtualAddress { prefix: if it.address.is_ipv4() { 32 } else { 128 }, ..*it },
+            None => *it,
+        };
+        addresses.iter().map(placed).collect()
+    }
+
+    fn wants_face(&self) -> bool {
+        self.config.virtual_mac && self.moves_kernel_addresses()
+    }
+
+    /// Makes the interface with its own MAC, if it is wanted and not there. Says whether it did.
+    pub(crate) fn put_on_face(&mut self, view: &mut View) -> bool {
+        if !self.wants_face() {
+            return false;
+        }
+        let Some(parent) = view.interface(&self.config.interface).map(|it| it.index) else { return false };
+        let name = virtual_mac::name(self.family(), self.config.id.get(), parent);
+        if self.face.as_ref() == Some(&name) && view.interface(&name).is_some_and(|it| it.up) {
+            return false;
+        }
+        match virtual_mac::make(view, &name, parent, self.family(), self.config.id.get()) {
+            Ok(()) => {
+                self.face = Some(name);
+                true
+            }
+            Err(error) => {
+                tracing::error!(router = %self.config.name, %error, "no interface for its virtual MAC");
+                self.face = None;
+                false
+            }
+        }
+    }
+
+    pub(crate) fn take_off_face(&mut self, view: &mut View) {
+        if let Some(name) = self.face.take() {
+            virtual_mac::remove(view, &name);
+        }
+    }
+
+    /// The interface that must leave its addresses to another one.
+    pub(crate) fn quiet_parent(&self) -> Option<InterfaceName> {
+        self.face.as_ref().map(|_| self.config.interface.clone())
+    }
+
     /// Where it speaks and hears.
     pub(crate) fn port(&self) -> Key {
         match &self.config.transport {
             Transport::Vrrp { peers, .. } => Key::Vrrp {
-                interface: self.config.interface.clone(),
+                interface: self.speaks_on(peers.is_empty()).clone(),
                 v6: self.family() == Family::V6,
                 unicast: !peers.is_empty(),
             },
@@ -127,7 +190,10 @@ impl Member {
 
     /// Whether it can speak at all.
     pub(crate) fn can_speak(&self, view: &View, ports: &Ports) -> bool {
-        view.is_usable(&self.config.interface) && self.source.is_some() && ports.is_open(&self.port())
+        view.is_usable(&self.config.interface)
+            && self.face.is_some() == self.wants_face()
+            && self.source.is_some()
+            && ports.is_open(&self.port())
     }
 
     /// Whether this advertisement is for this virtual router, and from whom it may come.
@@ -201,8 +267,8 @@ impl Member {
             })
         });
         Hold {
-            interface: self.config.interface.to_string(),
-            addresses: self.config.addresses.iter().map(|it| (it.address, it.prefix)).collect(),
+            interface: self.interface().to_string(),
+            addresses: self.placed(&self.config.addresses).iter().map(|it| (it.address, it.prefix)).collect(),
             farewells: farewells.collect(),
         }
     }

@@ -5,9 +5,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
+use haechi_sys::clock;
+use haechi_vrrp::record::Entry;
 use haechi_vrrp::{Effect, Group, Input, Output, State};
 
 use crate::deeds::{Deed, Helpers};
+use crate::flight::Flight;
 use crate::hands::Hands;
 use crate::held::Held;
 use crate::keeper::Hold;
@@ -36,6 +39,7 @@ pub(crate) struct Unit {
     leaving: bool,
     pub(crate) members: Vec<Member>,
     outputs: Vec<(usize, Output)>,
+    pub(crate) flight: Flight,
 }
 
 /// What executing needs.
@@ -51,7 +55,8 @@ impl Unit {
     pub(crate) fn new(configs: Vec<VirtualRouter>, now: Moment) -> Self {
         let members: Vec<Member> = configs.into_iter().map(Member::new).collect();
         let machine = Group::new(members.iter().map(Member::settings), now);
-        Self { machine, held: Held::default(), leaving: false, members, outputs: Vec::new() }
+        let flight = Flight::new(&machine);
+        Self { machine, held: Held::default(), leaving: false, members, outputs: Vec::new(), flight }
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &VirtualRouterName> {
@@ -112,11 +117,15 @@ impl Unit {
     }
 
     /// Results come back as inputs, and each may ask for more; the machine bounds that by its states.
-    fn feed_all(&mut self, now: Moment, mut inputs: VecDeque<(usize, Input)>, world: &mut World<'_>) {
+    fn feed_all(&mut self, mut now: Moment, mut inputs: VecDeque<(usize, Input)>, world: &mut World<'_>) {
         while let Some((at, input)) = inputs.pop_front() {
+            self.flight.before(&self.machine);
             self.machine.handle(now, at, &input, &mut self.outputs);
             let outputs = std::mem::take(&mut self.outputs);
+            self.flight.push(Entry { at: now, input: (at, input.clone()), outputs: outputs.clone() });
             self.run(now, outputs.into(), &mut inputs, world);
+            // The deeds took their time.
+            now = clock::now();
             if input == Input::Claimed {
                 self.tell_claimed(now, at, world);
             }
@@ -195,11 +204,15 @@ impl Unit {
             Output::Claim => return claim(member, world),
             Output::Announce => announce(member, world),
             Output::Demote { to } if member.moves_kernel_addresses() => {
-                member.mover.demote(world.view, &member.config.interface, &member.config.addresses);
+                let (interface, addresses) =
+                    (member.interface().clone(), member.placed(&member.config.addresses));
+                member.mover.demote(world.view, &interface, &addresses);
                 member.say_that_it_serves(router, to, world.ports);
             }
             Output::Release if member.moves_kernel_addresses() => {
-                member.mover.release(world.view, &member.config.interface, &member.config.addresses);
+                let (interface, addresses) =
+                    (member.interface().clone(), member.placed(&member.config.addresses));
+                member.mover.release(world.view, &interface, &addresses);
                 unchain(now, member, world);
                 return Some(Input::Released);
             }
@@ -248,7 +261,7 @@ impl Unit {
         if !member.moves_kernel_addresses() {
             return;
         }
-        let Some(index) = world.view.interface(&member.config.interface).map(|it| it.index) else { return };
+        let Some(index) = world.view.interface(member.interface()).map(|it| it.index) else { return };
         let here = |address: &std::net::IpAddr| world.view.has(index, *address);
         if router.holds_addresses() && !member.addresses.iter().all(here) {
             tracing::warn!(router = %member.config.name, "somebody took its addresses away: claiming them again");
@@ -256,7 +269,9 @@ impl Unit {
         } else if !router.state().holds() && member.addresses.iter().any(here) {
             // What an earlier run left, or somebody put there: two nodes must not answer for it.
             tracing::warn!(router = %member.config.name, "takes away addresses that are not this node's now");
-            member.mover.release(world.view, &member.config.interface, &member.config.addresses);
+            let (interface, addresses) =
+                (member.interface().clone(), member.placed(&member.config.addresses));
+            member.mover.release(world.view, &interface, &addresses);
         }
     }
 
@@ -270,7 +285,8 @@ impl Unit {
             let gone: Vec<_> =
                 member.config.addresses.iter().filter(|it| !config.addresses.contains(it)).copied().collect();
             if member.moves_kernel_addresses() && !gone.is_empty() {
-                member.mover.release(world.view, &member.config.interface, &gone);
+                let (interface, gone) = (member.interface().clone(), member.placed(&gone));
+                member.mover.release(world.view, &interface, &gone);
             } else if !gone.is_empty() {
                 let gone = gone.iter().map(|it| it.address).collect();
                 tell_refused(member.ask(Deed::Demote, gone, world.helpers));
@@ -335,7 +351,8 @@ fn claim(member: &mut Member, world: &mut World<'_>) -> Option<Input> {
         let failed = |error: std::io::Error| Input::ClaimFailed { text: error.to_string().into() };
         return asked.map_err(failed).err();
     }
-    match member.mover.claim(world.view, &member.config.interface, &member.config.addresses) {
+    let (interface, addresses) = (member.interface().clone(), member.placed(&member.config.addresses));
+    match member.mover.claim(world.view, &interface, &addresses) {
         Ok(()) => Some(Input::Claimed),
         Err(text) => Some(Input::ClaimFailed { text: text.into() }),
     }
@@ -366,7 +383,7 @@ fn announce(member: &Member, world: &World<'_>) {
     if !member.moves_kernel_addresses() {
         return;
     }
-    if let Err(error) = Mover::announce(world.view, &member.config.interface, &member.addresses) {
+    if let Err(error) = Mover::announce(world.view, member.interface(), &member.addresses) {
         tracing::warn!(router = %member.config.name, %error, "the neighbours could not be told");
     }
 }
