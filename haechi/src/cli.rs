@@ -47,6 +47,7 @@ pub(crate) enum Verb {
     Endpoint(EndpointVerb),
     #[command(subcommand)]
     Ha(HaVerb),
+    Why(WhyArgs),
     Test(TestArgs),
     Lab(lab::LabArgs),
     Explain(ExplainArgs),
@@ -314,6 +315,21 @@ pub(crate) enum HaVerb {
 
 #[derive(Args, Debug)]
 pub(crate) struct HaStatusArgs {
+    #[command(flatten)]
+    pub(crate) admin: AdminSocket,
+}
+
+/// Tell the last failover as a story: what this node saw, decided and did, with milliseconds
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  haechi why
+  haechi why edge -o json > record.json    # all of it: it can be played again")]
+pub(crate) struct WhyArgs {
+    /// Which virtual router, as `haechi ha status` names them; not needed if there is one
+    #[arg(value_name = "VIRTUAL ROUTER")]
+    pub(crate) router: Option<String>,
+
     #[command(flatten)]
     pub(crate) admin: AdminSocket,
 }

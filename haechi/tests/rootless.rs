@@ -7,7 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use haechi_admin::api::FlightRecord;
 use haechi_tests::{Node, TempDir, address, eventually, now, pause};
+use haechi_vrrp::Output;
+use haechi_vrrp::record::{GroupRecord, replay};
 use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
@@ -141,13 +144,36 @@ fn connect(to: SocketAddr) -> Option<(BufReader<TcpStream>, String)> {
 fn a_dead_node_is_followed_in_less_than_a_second() {
     let mut pair = Pair::start();
     pair.wait_for("lb1");
-    eventually(PATIENCE, "lb2 is backup", || pair.router(1)["state"] == "backup");
+    eventually(PATIENCE, "lb2 is backup and hears lb1", || {
+        let router = pair.router(1);
+        router["state"] == "backup" && router["heard"].as_u64() > Some(3)
+    });
 
     pair.nodes[0].signal("KILL");
     let since = now();
     eventually(PATIENCE, "lb2 serves", || pair.serves().as_deref() == Some("lb2"));
     let gap = since.elapsed();
     assert!(gap < BOUND, "nobody served for {gap:?}");
+
+    // The survivor tells it, and what it tells can be played again.
+    let story = pair.nodes[1].verb(&["why"]).out;
+    let order = [
+        "backup to active: 127.",
+        "advertises priority 150",
+        "did      advertises priority 100",
+        "did      claims the addresses",
+        "decided  backup to active",
+        "seen     the addresses are here",
+    ];
+    let places: Vec<_> =
+        order.iter().map(|part| story.find(part).unwrap_or_else(|| panic!("{part}: {story}"))).collect();
+    assert!(places.is_sorted(), "{story}");
+    let record = pair.nodes[1].verb(&["why", "edge", "-o", "json"]).out;
+    let flight: FlightRecord = serde_json::from_str(&record).unwrap();
+    let record: GroupRecord = serde_json::from_value(flight.record).unwrap();
+    let mut asked = record.entries.iter().flat_map(|entry| &entry.outputs);
+    assert!(asked.any(|(_, output)| *output == Output::Claim));
+    replay(&record).unwrap();
 
     // The better one comes back and takes over, and nobody but it takes connections then.
     pair.nodes[0].resume();

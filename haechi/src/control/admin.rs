@@ -4,7 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haechi_admin::api::{Applied, EndpointChanged, Events, HaStatus, Status, VirtualRouterStatus};
+use haechi_admin::api::{
+    Applied, EndpointChanged, Events, FlightRecord, HaStatus, Status, VirtualRouterStatus,
+};
 use haechi_admin::{Control as Api, Problem};
 use haechi_model::{AdminState, EndpointId};
 use haechi_proxy::LiveEndpoint;
@@ -22,6 +24,10 @@ impl Api for Handle {
 
     fn ha(&self) -> HaStatus {
         self.0.ha_status()
+    }
+
+    async fn record(&self, router: &str) -> Result<FlightRecord, Problem> {
+        self.0.record(router).await
     }
 
     async fn hand_over(&self, router: &str, to: Option<&str>) -> Result<VirtualRouterStatus, Problem> {

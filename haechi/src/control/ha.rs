@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use haechi_admin::Problem;
-use haechi_admin::api::{AlarmStatus, HaStatus, TrackedStatus, VirtualRouterStatus};
+use haechi_admin::api::{AlarmStatus, FlightRecord, HaStatus, TrackedStatus, VirtualRouterStatus};
 use haechi_ha::{Binder, Deed, Ha, RouterStatus, Setup, Told, Tracked};
 use haechi_model::{Moment, Snapshot, Transport, VirtualRouter, VirtualRouterName};
 use haechi_telemetry::event;
@@ -17,6 +17,19 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::admin::near;
 use super::{Control, lock};
+
+/// Longest wait for the node's thread: it answers between two advertisements.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked whether others took over: an interval of a default pair is five looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Longest wait for successors: three intervals and a second are how long a node yields, and an interval is
+/// rarely more than one second.
+const LONGEST_LEAVE: Duration = Duration::from_secs(5);
+
+/// From hearing a successor to its claim: it waits a second at most for its way to the flows here, and then tells
+/// the neighbours.
+const SUCCESSION: Duration = Duration::from_millis(1500);
 
 /// What the node told, on its way to the event log.
 pub(super) type Story = (VirtualRouterName, Told);
@@ -60,10 +73,42 @@ impl VirtualRouters {
         Ok(())
     }
 
+    /// Takes no part any more and lets others take over. Says whether this node was active anywhere.
+    fn leave(&self) -> bool {
+        let Some(node) = &self.node else { return false };
+        let active = node.status().iter().any(|router| router.state.holds());
+        node.leave();
+        active
+    }
+
+    /// Whether another node took over everywhere, or nobody comes.
+    fn is_left(&self, since: Moment) -> bool {
+        let status = self.node.as_ref().map(Ha::status).unwrap_or_default();
+        status.iter().all(|router| match router.state {
+            State::Active => router.since > since,
+            State::Yielding => false,
+            State::Initialize | State::Backup => true,
+        })
+    }
+
     /// Leaves all of them cleanly: peers are told, and need not wait.
     pub(super) fn stop(&mut self) {
         self.node = None;
     }
+}
+
+/// Lets other nodes take over while this one still listens, and waits until they answer for the addresses.
+pub(super) async fn leave(control: &Control) {
+    let since = haechi_sys::clock::now();
+    if !lock(&control.virtual_routers).leave() {
+        return;
+    }
+    let until = since + LONGEST_LEAVE;
+    while !lock(&control.virtual_routers).is_left(since) && haechi_sys::clock::now() < until {
+        tokio::time::sleep(LOOK).await;
+    }
+    // Heard is not claimed: connections come here until the successor has laid its way and told the neighbours.
+    tokio::time::sleep(SUCCESSION).await;
 }
 
 /// Lets the listeners follow addresses that no kernel moves.
@@ -96,6 +141,19 @@ pub(super) async fn follow_stories(control: Arc<Control>, mut stories: Unbounded
             Told::Claimed => {
                 (event::VIRTUAL_ROUTER_CHANGED, "its addresses are on this node and announced".to_owned())
             }
+            Told::Chained { previous, longest } => (
+                event::VIRTUAL_ROUTER_CHANGED,
+                format!("packets of open flows go on to {previous}, for {longest:?} at most"),
+            ),
+            Told::NotChained { text } => (
+                event::VIRTUAL_ROUTER_CHANGED,
+                format!(
+                    "open flows of the former active are reset, because their packets can't go on there: {text}"
+                ),
+            ),
+            Told::Unchained { previous } => {
+                (event::VIRTUAL_ROUTER_CHANGED, format!("packets go on to {previous} no more"))
+            }
             Told::Alarm { kind, text } => (event::VIRTUAL_ROUTER_ALARM, format!("{}: {text}", kind.name())),
             Told::AlarmOver { kind } => (event::VIRTUAL_ROUTER_ALARM, format!("{}: over", kind.name())),
         };
@@ -115,6 +173,34 @@ impl Control {
             scheduling,
             virtual_routers: status.iter().map(router_status).collect(),
         }
+    }
+
+    pub(super) async fn record(&self, name: &str) -> Result<FlightRecord, Problem> {
+        let live = self.proxy.live();
+        let known = live.snapshot.virtual_routers.iter().map(|router| &router.name);
+        let answer = {
+            let routers = lock(&self.virtual_routers);
+            let found = known.clone().find(|known| known.as_str() == name);
+            found.zip(routers.node.as_ref()).map(|(name, node)| node.record(name.clone()))
+        };
+        let Some(answer) = answer else {
+            let names: Vec<&str> = known.map(VirtualRouterName::as_str).collect();
+            return Err(Problem::NotFound(format!("no virtual router {name}{}", near(&names, name))));
+        };
+        let waited = tokio::task::spawn_blocking(move || answer.recv_timeout(PATIENCE)).await;
+        let Ok(Ok(flight)) = waited else {
+            return Err(Problem::Conflict(format!(
+                "virtual router {name} does not run, or its thread is busy"
+            )));
+        };
+        let record = serde_json::to_value(&flight.record);
+        Ok(FlightRecord {
+            node: live.snapshot.node.name.to_string(),
+            routers: flight.routers.iter().map(ToString::to_string).collect(),
+            origin_ms: wall_of(Moment::ORIGIN),
+            record: record
+                .map_err(|error| Problem::Conflict(format!("the record can't be told: {error}")))?,
+        })
     }
 
     pub(super) fn hand_over(&self, name: &str, to: Option<&str>) -> Result<VirtualRouterStatus, Problem> {

@@ -116,9 +116,11 @@ impl Control {
             "node",
             format!("finishing what runs, for at most {} s", grace.as_secs()),
         );
-        // Peers take over while what runs here comes to its end.
+        // Peers take over first; what is open here comes to its end on addresses that are still here.
+        ha::leave(self).await;
+        let left = self.proxy.stop(grace).await;
         lock(&self.virtual_routers).stop();
-        self.proxy.stop(grace).await
+        left
     }
 }
 

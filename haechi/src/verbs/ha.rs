@@ -156,7 +156,7 @@ fn handover(args: &HandoverArgs, format: Format) -> Outcome {
     })
 }
 
-async fn the_only_one(client: &Client) -> Result<String, Failure> {
+pub(super) async fn the_only_one(client: &Client) -> Result<String, Failure> {
     let status = client.ha().await?;
     match status.virtual_routers.as_slice() {
         [only] => Ok(only.name.clone()),

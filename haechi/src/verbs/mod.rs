@@ -18,6 +18,7 @@ mod start;
 mod status;
 mod test;
 mod top;
+mod why;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -47,6 +48,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode, (Format, Failure)> {
         Verb::Events(args) => events::events(&args, format),
         Verb::Endpoint(verb) => endpoint::set(verb, format),
         Verb::Ha(verb) => ha::ha(verb, format),
+        Verb::Why(args) => why::why(&args, format),
         Verb::Test(args) => test::test(args, format),
         Verb::Lab(args) => lab::lab(args, format),
         Verb::Explain(args) => explain::explain(&args, format),

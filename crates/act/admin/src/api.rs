@@ -115,6 +115,20 @@ pub struct AlarmStatus {
     pub since_ms: u64,
 }
 
+/// `GET /v1/ha/ROUTER/record`
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FlightRecord {
+    /// The node's name.
+    pub node: String,
+    /// The virtual routers that it is of, in the order in which it numbers them.
+    pub routers: Vec<String>,
+    /// Wall time of its moment 0, in milliseconds since 1970.
+    pub origin_ms: u64,
+    /// A `GroupRecord` of haechi-vrrp: it can be played again.
+    pub record: serde_json::Value,
+}
+
 /// `POST /v1/ha/ROUTER/handover`
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

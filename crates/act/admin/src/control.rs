@@ -5,7 +5,7 @@ use std::future::Future;
 
 use haechi_model::{AdminState, EndpointId};
 
-use crate::api::{Applied, EndpointChanged, Events, HaStatus, Status, VirtualRouterStatus};
+use crate::api::{Applied, EndpointChanged, Events, FlightRecord, HaStatus, Status, VirtualRouterStatus};
 
 /// The running haechi, as the API sees it. Implemented by the binary, which knows all rooms.
 pub trait Control: Send + Sync + 'static {
@@ -17,6 +17,12 @@ pub trait Control: Send + Sync + 'static {
 
     /// The virtual routers at this moment.
     fn ha(&self) -> HaStatus;
+
+    /// What happened to a virtual router around its last change.
+    ///
+    /// # Errors
+    /// There is no such virtual router.
+    fn record(&self, router: &str) -> impl Future<Output = Result<FlightRecord, Problem>> + Send;
 
     /// Lets another node take over a virtual router: `to` is its address or a peer's name. Returns at once; the
     /// state tells what comes of it.

@@ -4,7 +4,8 @@
 //! ```text
 //!  advertisements ─► ports ─┐                          ┌─► ports ─► advertisements
 //!  links, addresses ─► view ┼─► node ─► units ─► Group ┼─► mover ─► addresses, ARP, NA
-//!  commands, tracks ────────┘     (poll(2) loop)       └─► told ──► events, status
+//!  commands, tracks ────────┘     (poll(2) loop)       ├─► hands ─► nftables: flows go on to who has them
+//!                                                      └─► told ──► events, status
 //! ```
 //!
 //! One plain thread, real-time where that is allowed, so that load on the data plane delays no advertisement.
@@ -13,10 +14,15 @@
 
 mod counters;
 mod deeds;
+mod flight;
+mod handover;
+mod hands;
+mod held;
 mod keeper;
 mod mailbox;
 mod member;
 mod mover;
+mod nft;
 mod node;
 mod ports;
 mod status;
@@ -24,16 +30,20 @@ mod tracks;
 mod udp;
 mod unit;
 mod view;
+mod virtual_mac;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
 use haechi_vrrp::envelope::Keys;
+use haechi_vrrp::record::GroupRecord;
 use haechi_vrrp::{AlarmKind, Reason, State};
 
 pub use counters::Drops;
@@ -71,6 +81,15 @@ pub(crate) struct Shared {
     scheduling: Mutex<String>,
 }
 
+/// What happened to virtual routers that move together.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FlightRecord {
+    /// Their names, in the order in which the record numbers them.
+    pub routers: Vec<VirtualRouterName>,
+    /// Can be played again with [`replay`](haechi_vrrp::record::replay).
+    pub record: GroupRecord,
+}
+
 /// Something that people should hear of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Told {
@@ -97,6 +116,23 @@ pub enum Told {
     },
     /// The addresses are on this node and announced.
     Claimed,
+    /// Packets of open flows go on to the node that has them.
+    Chained {
+        /// That node.
+        previous: IpAddr,
+        /// For so long at most.
+        longest: Duration,
+    },
+    /// Open flows of the previous active will be reset.
+    NotChained {
+        /// Why.
+        text: Box<str>,
+    },
+    /// No packet is passed on any more.
+    Unchained {
+        /// To this node they were.
+        previous: IpAddr,
+    },
 }
 
 /// Hears what happens: which virtual router, when, and what. Called on the node's thread, so it must not wait.
@@ -117,8 +153,10 @@ impl Ha {
     ) -> io::Result<Self> {
         let (mailbox, inbox) = mailbox::open()?;
         let shared = Arc::new(Shared::default());
+        let hands = hands::Hands::start(mailbox.clone())?;
         let helpers = Helpers { mailbox: mailbox.clone(), binder };
-        let node = node::Node::new(inbox, Arc::clone(&shared), Keeper::new(keeper), listener, helpers)?;
+        let keeper = Keeper::new(keeper);
+        let node = node::Node::new(inbox, Arc::clone(&shared), keeper, listener, helpers, hands)?;
         let thread = std::thread::Builder::new().name("ha".to_owned()).spawn(move || node.run(setup))?;
         Ok(Self { mailbox, shared, thread: Some(thread) })
     }
@@ -137,6 +175,19 @@ impl Ha {
     /// Lets another node take over, if this one is active: `to`, if possible.
     pub fn hand_over(&self, router: VirtualRouterName, to: Option<IpAddr>) {
         self.mailbox.send(Command::HandOver { router, to });
+    }
+
+    /// Asks for what happened to a virtual router. Nothing comes if there is none of that name.
+    pub fn record(&self, router: VirtualRouterName) -> Receiver<FlightRecord> {
+        let (answer, receiver) = channel();
+        self.mailbox.send(Command::Record { router, answer });
+        receiver
+    }
+
+    /// Lets other nodes take over where this one is active, and takes no part any more, but goes on serving
+    /// what is open: before a stop. Where nobody comes it stays active.
+    pub fn leave(&self) {
+        self.mailbox.send(Command::Leave);
     }
 
     /// Where each virtual router stands, in the order of the config.

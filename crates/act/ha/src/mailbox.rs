@@ -10,7 +10,7 @@ use haechi_model::VirtualRouterName;
 use haechi_vrrp::Input;
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::{Setup, Tracked};
+use crate::{FlightRecord, Setup, Tracked};
 
 /// What the thread is asked for.
 #[derive(Debug)]
@@ -21,8 +21,14 @@ pub(crate) enum Command {
     Track { router: VirtualRouterName, tracked: Vec<Tracked> },
     /// Somebody else should be active.
     HandOver { router: VirtualRouterName, to: Option<IpAddr> },
+    /// Packets of unknown flows are passed on, or why not.
+    Chained { ticket: u64, result: Result<(), String> },
+    /// Let others take over, and take no part any more.
+    Leave,
     /// What came of a deed that took its time.
     Done { router: VirtualRouterName, number: u64, result: Input },
+    /// What happened to a virtual router and those that move with it.
+    Record { router: VirtualRouterName, answer: Sender<FlightRecord> },
     /// Leave all cleanly and end.
     Stop,
 }

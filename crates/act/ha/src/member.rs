@@ -4,18 +4,39 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use haechi_model::{Checksum, Mover as MoverKind, Transport, VirtualRouter};
+use haechi_model::{
+    Checksum, InterfaceName, Moment, Mover as MoverKind, Transport, VirtualAddress, VirtualRouter,
+};
 use haechi_sys::Family;
 use haechi_sys::raw::group;
 use haechi_vrrp::packet::{Advertisement, ChecksumForm, Cover, Version};
 use haechi_vrrp::{Router, Settings};
 
 use crate::deeds::{Deed, Helper, Helpers};
+use crate::handover::Chain;
 use crate::keeper::{Farewell, Hold};
 use crate::mover::Mover;
 use crate::ports::{Heard, Key, Ports};
 use crate::view::View;
+use crate::virtual_mac;
+
+/// How long the previous active has to say that it still serves its flows. It says so as soon as it hears of its
+/// successor. One that died without a word leaves flows that nobody answers, and a client is told sooner by a reset.
+const WORD: Duration = Duration::from_secs(1);
+
+/// A way to the previous active.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passing {
+    pub(crate) previous: IpAddr,
+    /// It ends now.
+    pub(crate) until: Moment,
+    /// It ends then, if the previous active says that it serves its flows.
+    pub(crate) longest: Moment,
+    /// It said so.
+    pub(crate) confirmed: bool,
+}
 
 /// A virtual router's outside.
 pub(crate) struct Member {
@@ -23,7 +44,11 @@ pub(crate) struct Member {
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) mover: Mover,
     pub(crate) link_up: bool,
+    /// To whom packets of unknown flows go.
+    pub(crate) passing: Option<Passing>,
     helper: Option<Helper>,
+    /// The interface with its own MAC.
+    face: Option<InterfaceName>,
     pub(crate) sent: u64,
     pub(crate) heard: u64,
     pub(crate) send_failures: u64,
@@ -41,7 +66,9 @@ impl Member {
             config,
             mover: Mover::default(),
             link_up: true,
+            passing: None,
             helper: None,
+            face: None,
             sent: 0,
             heard: 0,
             send_failures: 0,
@@ -65,11 +92,68 @@ impl Member {
         self.addresses.first().map_or(Family::V4, |address| Family::of(*address))
     }
 
+    /// Multicast over IPv4 comes from its own MAC, if it has one.
+    fn speaks_on(&self, multicast: bool) -> &InterfaceName {
+        if multicast && self.family() == Family::V4 { self.interface() } else { &self.config.interface }
+    }
+
+    /// Where its addresses live.
+    pub(crate) fn interface(&self) -> &InterfaceName {
+        self.face.as_ref().unwrap_or(&self.config.interface)
+    }
+
+    /// Addresses as they live there: without a network on a macvlan, whose interface leads to that network.
+    pub(crate) fn placed(&self, addresses: &[VirtualAddress]) -> Vec<VirtualAddress> {
+        let placed = |it: &VirtualAddress| match &self.face {
+            Some(_) => VirtualAddress { prefix: if it.address.is_ipv4() { 32 } else { 128 }, ..*it },
+            None => *it,
+        };
+        addresses.iter().map(placed).collect()
+    }
+
+    fn wants_face(&self) -> bool {
+        self.config.virtual_mac && self.moves_kernel_addresses()
+    }
+
+    /// Makes the interface with its own MAC, if it is wanted and not there. Says whether it did.
+    pub(crate) fn put_on_face(&mut self, view: &mut View) -> bool {
+        if !self.wants_face() {
+            return false;
+        }
+        let Some(parent) = view.interface(&self.config.interface).map(|it| it.index) else { return false };
+        let name = virtual_mac::name(self.family(), self.config.id.get(), parent);
+        if self.face.as_ref() == Some(&name) && view.interface(&name).is_some_and(|it| it.up) {
+            return false;
+        }
+        match virtual_mac::make(view, &name, parent, self.family(), self.config.id.get()) {
+            Ok(()) => {
+                self.face = Some(name);
+                true
+            }
+            Err(error) => {
+                tracing::error!(router = %self.config.name, %error, "no interface for its virtual MAC");
+                self.face = None;
+                false
+            }
+        }
+    }
+
+    pub(crate) fn take_off_face(&mut self, view: &mut View) {
+        if let Some(name) = self.face.take() {
+            virtual_mac::remove(view, &name);
+        }
+    }
+
+    /// The interface that must leave its addresses to another one.
+    pub(crate) fn quiet_parent(&self) -> Option<InterfaceName> {
+        self.face.as_ref().map(|_| self.config.interface.clone())
+    }
+
     /// Where it speaks and hears.
     pub(crate) fn port(&self) -> Key {
         match &self.config.transport {
             Transport::Vrrp { peers, .. } => Key::Vrrp {
-                interface: self.config.interface.clone(),
+                interface: self.speaks_on(peers.is_empty()).clone(),
                 v6: self.family() == Family::V6,
                 unicast: !peers.is_empty(),
             },
@@ -106,7 +190,10 @@ impl Member {
 
     /// Whether it can speak at all.
     pub(crate) fn can_speak(&self, view: &View, ports: &Ports) -> bool {
-        view.is_usable(&self.config.interface) && self.source.is_some() && ports.is_open(&self.port())
+        view.is_usable(&self.config.interface)
+            && self.face.is_some() == self.wants_face()
+            && self.source.is_some()
+            && ports.is_open(&self.port())
     }
 
     /// Whether this advertisement is for this virtual router, and from whom it may come.
@@ -138,6 +225,7 @@ impl Member {
     /// Notes what was heard.
     pub(crate) fn note(&mut self, heard: &Heard) {
         self.heard += 1;
+        self.confirm(heard);
         if heard.advertisement.version == Version::V3 {
             self.form = Some(heard.form);
         }
@@ -179,17 +267,21 @@ impl Member {
             })
         });
         Hold {
-            interface: self.config.interface.to_string(),
-            addresses: self.config.addresses.iter().map(|it| (it.address, it.prefix)).collect(),
+            interface: self.interface().to_string(),
+            addresses: self.placed(&self.config.addresses).iter().map(|it| (it.address, it.prefix)).collect(),
             farewells: farewells.collect(),
         }
     }
 
     /// Sends one advertisement to everybody who should hear it.
     pub(crate) fn advertise(&mut self, router: &Router, priority: u8, ports: &Ports) {
+        self.send(router, priority, self.audience(), ports);
+    }
+
+    fn send(&mut self, router: &Router, priority: u8, audience: Vec<SocketAddr>, ports: &Ports) {
         let Some(source) = self.source else { return };
         let message = self.message(router, priority);
-        for destination in self.audience() {
+        for destination in audience {
             let cover = self.cover(source, destination.ip());
             if let Err(error) = message.encode(cover, &mut self.bytes) {
                 tracing::error!(router = %self.config.name, %error, "no advertisement can be made");
@@ -218,6 +310,44 @@ impl Member {
             Checksum::Auto => self.form == Some(ChecksumForm::Plain),
         };
         if plain && source.is_ipv4() { Cover::Message } else { Cover::PseudoHeader { source, destination } }
+    }
+
+    /// Tells a successor that open flows are served here: priority 0 to it alone. To anybody else, and to a
+    /// successor that is no haechi, it says nothing new (RFC 9568 §6.4.3).
+    pub(crate) fn say_that_it_serves(&mut self, router: &Router, to: IpAddr, ports: &Ports) {
+        let audience = match &self.config.transport {
+            Transport::Vrrp { .. } => vec![SocketAddr::new(to, 0)],
+            Transport::Udp { .. } => self.audience().into_iter().filter(|peer| peer.ip() == to).collect(),
+        };
+        self.send(router, 0, audience, ports);
+    }
+
+    /// Takes the previous active's word that it serves its flows.
+    fn confirm(&mut self, heard: &Heard) {
+        if let Some(passing) = &mut self.passing
+            && passing.previous == heard.source
+            && heard.advertisement.priority == 0
+            && !passing.confirmed
+        {
+            (passing.confirmed, passing.until) = (true, passing.longest);
+        }
+    }
+
+    /// How packets of flows that `previous` has get there, if that is wanted. It serves them for no longer than
+    /// `drain`, which is the same on all nodes.
+    pub(crate) fn pass_to(&mut self, now: Moment, previous: IpAddr) -> Option<Chain> {
+        let wanted = self.moves_kernel_addresses()
+            && self.config.drain > Duration::ZERO
+            && Family::of(previous) == self.family();
+        let longest = now + self.config.drain;
+        let until = longest.min(now + WORD);
+        self.passing = wanted.then_some(Passing { previous, until, longest, confirmed: false });
+        wanted.then(|| Chain {
+            router: self.config.name.clone(),
+            interface: self.config.interface.clone(),
+            addresses: self.addresses.clone(),
+            previous,
+        })
     }
 
     /// Asks whoever moves its addresses, if that is not the kernel.

@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::counters::Dropped;
 use crate::deeds::Helpers;
+use crate::hands::Hands;
 use crate::keeper::{Hold, Holdings, Keeper};
 use crate::mailbox::{Command, Inbox};
 use crate::member::{Judgement, Member};
@@ -22,7 +23,8 @@ use crate::ports::{Heard, Key, Ports, Wanted};
 use crate::tracks::Tracks;
 use crate::unit::{Unit, World};
 use crate::view::View;
-use crate::{Drops, Listener, Setup, Shared, Tracked};
+use crate::virtual_mac::Quiet;
+use crate::{Drops, FlightRecord, Listener, Setup, Shared, Tracked};
 
 /// Real-time priority of the thread: above everything ordinary, below the kernel's interrupt threads.
 const PRIORITY: u8 = 20;
@@ -42,9 +44,11 @@ pub(crate) struct Node {
     helpers: Helpers,
     /// Threads of movers that end when all is done.
     retired: Vec<JoinHandle<()>>,
+    quiet: Quiet,
     view: View,
     ports: Ports,
     units: Vec<Unit>,
+    hands: Hands,
     drops: BTreeMap<Key, Drops>,
     tracks: Tracks,
     stopping: bool,
@@ -57,6 +61,7 @@ impl Node {
         keeper: Keeper,
         listener: Listener,
         helpers: Helpers,
+        hands: Hands,
     ) -> io::Result<Self> {
         Ok(Self {
             inbox,
@@ -65,9 +70,11 @@ impl Node {
             keeper,
             helpers,
             retired: Vec::new(),
+            quiet: Quiet::default(),
             view: View::open()?,
             ports: Ports::new(),
             units: Vec::new(),
+            hands,
             drops: BTreeMap::new(),
             tracks: Tracks::default(),
             stopping: false,
@@ -90,6 +97,9 @@ impl Node {
             self.take();
         }
         self.publish();
+        for member in self.units.iter_mut().flat_map(|unit| &mut unit.members) {
+            member.take_off_face(&mut self.view);
+        }
         let threads = self.units.iter_mut().flat_map(|unit| &mut unit.members).filter_map(Member::retire);
         for thread in threads.chain(self.retired) {
             // Its own panic was printed.
@@ -122,12 +132,23 @@ impl Node {
     }
 
     fn tick(&mut self) {
-        let at = now();
-        for number in 0..self.units.len() {
-            if self.units[number].deadline().is_some_and(|deadline| deadline <= at) {
-                self.feed(number, 0, Input::Timer);
+        self.each(|unit, world| {
+            let at = now();
+            if unit.deadline().is_some_and(|deadline| deadline <= at) {
+                unit.tick(at, world);
             }
-        }
+        });
+    }
+
+    fn each(&mut self, mut body: impl FnMut(&mut Unit, &mut World<'_>)) {
+        let mut world = World {
+            view: &mut self.view,
+            ports: &self.ports,
+            listener: &self.listener,
+            helpers: &self.helpers,
+            hands: &mut self.hands,
+        };
+        self.units.iter_mut().for_each(|unit| body(unit, &mut world));
     }
 
     fn take(&mut self) {
@@ -189,6 +210,19 @@ impl Node {
                 }
             }
             Command::HandOver { router, to } => self.feed_named(&router, Input::Yield { to }),
+            Command::Record { router, answer } => {
+                if let Some((number, _)) = self.place(&router) {
+                    let unit = &self.units[number];
+                    let routers = unit.names().cloned().collect();
+                    // Whoever asked may have stopped waiting.
+                    let _ = answer.send(FlightRecord { routers, record: unit.flight.record() });
+                }
+            }
+            Command::Chained { ticket, result } => {
+                let result = result.as_ref().copied().map_err(String::as_str);
+                self.each(|unit, world| unit.chained(now(), ticket, result, world));
+            }
+            Command::Leave => self.each(|unit, world| unit.leave(now(), world)),
             Command::Stop => {
                 for number in 0..self.units.len() {
                     self.feed(number, 0, Input::Stop);
@@ -225,6 +259,7 @@ impl Node {
             view: &mut self.view,
             ports: &self.ports,
             listener: &self.listener,
+            hands: &mut self.hands,
             helpers: &self.helpers,
         };
         self.units[number].feed(now(), at, input, &mut world);
@@ -233,12 +268,14 @@ impl Node {
     /// Looks at the network anew, and at what follows for each virtual router.
     fn look(&mut self) {
         self.view.list();
+        self.put_on_faces();
         self.open_ports();
         for unit in &mut self.units {
             let mut world = World {
                 view: &mut self.view,
                 ports: &self.ports,
                 listener: &self.listener,
+                hands: &mut self.hands,
                 helpers: &self.helpers,
             };
             unit.reconcile(now(), &mut world);
@@ -262,13 +299,29 @@ impl Node {
         }
     }
 
+    /// Interfaces with MACs of virtual routers.
+    fn put_on_faces(&mut self) {
+        let mut made = false;
+        for member in self.units.iter_mut().flat_map(|unit| &mut unit.members) {
+            made |= member.put_on_face(&mut self.view);
+        }
+        let parents = self.units.iter().flat_map(|unit| &unit.members).filter_map(Member::quiet_parent);
+        self.quiet.want(&parents.collect());
+        if made {
+            self.view.list();
+        }
+    }
+
     fn open_ports(&mut self) {
         let mut wanted: BTreeMap<Key, Wanted> = BTreeMap::new();
         for member in self.units.iter().flat_map(|unit| &unit.members) {
-            let Some(index) = self.view.interface(&member.config.interface).map(|it| it.index) else {
-                continue;
+            let key = member.port();
+            let interface = match &key {
+                Key::Vrrp { interface, .. } => interface,
+                Key::Udp(_) => &member.config.interface,
             };
-            let port = wanted.entry(member.port()).or_insert(Wanted { index, keys: BTreeSet::new() });
+            let Some(index) = self.view.interface(interface).map(|it| it.index) else { continue };
+            let port = wanted.entry(key).or_insert(Wanted { index, keys: BTreeSet::new() });
             port.keys.extend(member.keys().map(Box::from));
         }
         self.ports.want(&wanted);
@@ -286,6 +339,7 @@ impl Node {
                         && member.config.id == config.id
                         && member.config.interface == config.interface
                         && member.config.mover == config.mover
+                        && member.config.virtual_mac == config.virtual_mac
                 })
         };
         let mut old = std::mem::take(&mut self.units);
@@ -300,6 +354,7 @@ impl Node {
                         view: &mut self.view,
                         ports: &self.ports,
                         listener: &self.listener,
+                        hands: &mut self.hands,
                         helpers: &self.helpers,
                     };
                     unit.configure(at, configs, &mut world);
@@ -316,10 +371,12 @@ impl Node {
                 view: &mut self.view,
                 ports: &self.ports,
                 listener: &self.listener,
+                hands: &mut self.hands,
                 helpers: &self.helpers,
             };
             unit.feed(now(), 0, Input::Stop, &mut world);
             self.retired.extend(unit.members.iter_mut().filter_map(Member::retire));
+            unit.members.iter_mut().for_each(|member| member.take_off_face(&mut self.view));
         }
         self.retired.retain(|thread| !thread.is_finished());
         self.units = next;

@@ -5,11 +5,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
-use haechi_vrrp::{Group, Input, Output};
+use haechi_sys::clock;
+use haechi_vrrp::record::Entry;
+use haechi_vrrp::{Effect, Group, Input, Output, State};
 
 use crate::deeds::{Deed, Helpers};
+use crate::flight::Flight;
+use crate::hands::Hands;
+use crate::held::Held;
 use crate::keeper::Hold;
-use crate::member::Member;
+use crate::member::{Member, Passing};
 use crate::mover::Mover;
 use crate::ports::Ports;
 use crate::status::{AlarmStatus, RouterStatus};
@@ -17,11 +22,24 @@ use crate::tracks::Tracks;
 use crate::view::View;
 use crate::{Drops, Listener, Told};
 
+/// How long a claim waits for the way to the previous active: fifty times what laying it takes, and clients whose
+/// packet went astray meanwhile come back after a second.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long after a target of ours became active packets for it can still come here: until it is done with its
+/// own claim, and everybody has heard where the addresses are.
+const SETTLED: Duration = Duration::from_secs(2);
+
+const LEAVING: &str = "this node is stopping";
+
 /// A group with its outside.
 pub(crate) struct Unit {
     machine: Group,
+    held: Held,
+    leaving: bool,
     pub(crate) members: Vec<Member>,
     outputs: Vec<(usize, Output)>,
+    pub(crate) flight: Flight,
 }
 
 /// What executing needs.
@@ -29,6 +47,7 @@ pub(crate) struct World<'a> {
     pub(crate) view: &'a mut View,
     pub(crate) ports: &'a Ports,
     pub(crate) listener: &'a Listener,
+    pub(crate) hands: &'a mut Hands,
     pub(crate) helpers: &'a Helpers,
 }
 
@@ -36,34 +55,144 @@ impl Unit {
     pub(crate) fn new(configs: Vec<VirtualRouter>, now: Moment) -> Self {
         let members: Vec<Member> = configs.into_iter().map(Member::new).collect();
         let machine = Group::new(members.iter().map(Member::settings), now);
-        Self { machine, members, outputs: Vec::new() }
+        let flight = Flight::new(&machine);
+        Self { machine, held: Held::default(), leaving: false, members, outputs: Vec::new(), flight }
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &VirtualRouterName> {
         self.members.iter().map(|member| &member.config.name)
     }
 
+    /// When [`tick`](Self::tick) is due.
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        self.machine.deadline()
+        let passing = self.members.iter().filter_map(|member| member.passing).map(|it| it.until);
+        self.machine.deadline().into_iter().chain(self.held.deadline()).chain(passing).min()
+    }
+
+    /// A deadline is there.
+    pub(crate) fn tick(&mut self, now: Moment, world: &mut World<'_>) {
+        self.feed(now, 0, Input::Timer, world);
+        if self.held.deadline().is_some_and(|until| until <= now) {
+            let text = format!("it was not ready within {PATIENCE:?}");
+            self.go_on(now, Err(&text), world);
+        }
+        for member in &mut self.members {
+            if member.passing.is_some_and(|it| it.until <= now) {
+                unchain(now, member, world);
+            }
+        }
+    }
+
+    /// The hands are done with what this unit may wait for.
+    pub(crate) fn chained(
+        &mut self,
+        now: Moment,
+        ticket: u64,
+        result: Result<(), &str>,
+        world: &mut World<'_>,
+    ) {
+        if self.held.waits_for(ticket) {
+            self.go_on(now, result, world);
+        }
+    }
+
+    /// Others are to take over, and this unit takes no part any more.
+    pub(crate) fn leave(&mut self, now: Moment, world: &mut World<'_>) {
+        self.leaving = true;
+        for at in 0..self.members.len() {
+            self.feed(now, at, Input::Yield { to: None }, world);
+        }
     }
 
     /// Something happened to one member.
     pub(crate) fn feed(&mut self, now: Moment, at: usize, input: Input, world: &mut World<'_>) {
-        let mut inputs = VecDeque::from([(at, input)]);
-        // Results come back as inputs, and each may ask for more; the machine bounds that by its states.
+        self.feed_all(now, VecDeque::from([(at, input)]), world);
+        let handed_over = self.machine.members().iter().all(|router| router.state() == State::Backup);
+        if self.leaving && handed_over {
+            // It serves what is open, but must not take over again: nothing listens here any more.
+            let track = Input::Track { name: "stop".into(), effect: Effect::Fault, text: LEAVING.into() };
+            let tracks = (0..self.members.len()).map(|at| (at, track.clone()));
+            self.feed_all(now, tracks.collect(), world);
+        }
+    }
+
+    /// Results come back as inputs, and each may ask for more; the machine bounds that by its states.
+    fn feed_all(&mut self, mut now: Moment, mut inputs: VecDeque<(usize, Input)>, world: &mut World<'_>) {
         while let Some((at, input)) = inputs.pop_front() {
+            self.flight.before(&self.machine);
             self.machine.handle(now, at, &input, &mut self.outputs);
-            let mut outputs = std::mem::take(&mut self.outputs);
-            for (at, output) in outputs.drain(..) {
-                if let Some(result) = self.execute(now, at, output, world) {
-                    inputs.push_back((at, result));
-                }
-            }
-            self.outputs = outputs;
+            let outputs = std::mem::take(&mut self.outputs);
+            self.flight.push(Entry { at: now, input: (at, input.clone()), outputs: outputs.clone() });
+            self.run(now, outputs.into(), &mut inputs, world);
+            // The deeds took their time.
+            now = clock::now();
             if input == Input::Claimed {
                 self.tell_claimed(now, at, world);
             }
         }
+        for (router, member) in self.machine.members().iter().zip(&mut self.members) {
+            // Its target answers for the addresses itself: soon only what nobody knows would come here.
+            if let Some(passing) = &mut member.passing
+                && router.state() == State::Backup
+                && router.active(now) == Some(passing.previous)
+            {
+                passing.until = passing.until.min(now + SETTLED);
+            }
+        }
+    }
+
+    /// Executes outputs, or lets them wait behind a way that is being laid.
+    fn run(
+        &mut self,
+        now: Moment,
+        mut outputs: VecDeque<(usize, Output)>,
+        inputs: &mut VecDeque<(usize, Input)>,
+        world: &mut World<'_>,
+    ) {
+        while let Some((at, output)) = outputs.pop_front() {
+            match output {
+                Output::Chain { .. } if !self.held.is_waiting() => {
+                    outputs.push_front((at, output));
+                    self.chain(now, &mut outputs, world);
+                }
+                output if self.held.keeps(at, &output) => self.held.push(at, output),
+                output => {
+                    if let Some(result) = self.execute(now, at, output, world) {
+                        inputs.push_back((at, result));
+                    }
+                }
+            }
+        }
+    }
+
+    /// All members of a group in one go: what is laid is laid whole.
+    fn chain(&mut self, now: Moment, outputs: &mut VecDeque<(usize, Output)>, world: &mut World<'_>) {
+        let mut chains = Vec::new();
+        for (at, output) in outputs.iter() {
+            if let (Output::Chain { previous }, Some(member)) = (output, self.members.get_mut(*at)) {
+                chains.extend(member.pass_to(now, *previous));
+            }
+        }
+        outputs.retain(|(_, output)| !matches!(output, Output::Chain { .. }));
+        if !chains.is_empty() {
+            self.held.wait(world.hands.chain(chains), now + PATIENCE);
+        }
+    }
+
+    /// The way is laid or not: what waited for it is done.
+    fn go_on(&mut self, now: Moment, result: Result<(), &str>, world: &mut World<'_>) {
+        for member in &mut self.members {
+            let Some(Passing { previous, longest, .. }) = member.passing else { continue };
+            let told = match result {
+                Ok(()) => Told::Chained { previous, longest: longest.since(now) },
+                Err(text) => Told::NotChained { text: text.into() },
+            };
+            (world.listener)(&member.config.name, now, told);
+        }
+        let mut inputs = VecDeque::new();
+        let outputs = self.held.take();
+        self.run(now, outputs, &mut inputs, world);
+        self.feed_all(now, inputs, world);
     }
 
     fn execute(&mut self, now: Moment, at: usize, output: Output, world: &mut World<'_>) -> Option<Input> {
@@ -74,11 +203,17 @@ impl Unit {
             Output::Advertise { priority } => member.advertise(router, priority, world.ports),
             Output::Claim => return claim(member, world),
             Output::Announce => announce(member, world),
-            Output::Demote { .. } if member.moves_kernel_addresses() => {
-                member.mover.demote(world.view, &member.config.interface, &member.config.addresses);
+            Output::Demote { to } if member.moves_kernel_addresses() => {
+                let (interface, addresses) =
+                    (member.interface().clone(), member.placed(&member.config.addresses));
+                member.mover.demote(world.view, &interface, &addresses);
+                member.say_that_it_serves(router, to, world.ports);
             }
             Output::Release if member.moves_kernel_addresses() => {
-                member.mover.release(world.view, &member.config.interface, &member.config.addresses);
+                let (interface, addresses) =
+                    (member.interface().clone(), member.placed(&member.config.addresses));
+                member.mover.release(world.view, &interface, &addresses);
+                unchain(now, member, world);
                 return Some(Input::Released);
             }
             Output::Release => ask(member, Deed::Release, world),
@@ -126,7 +261,7 @@ impl Unit {
         if !member.moves_kernel_addresses() {
             return;
         }
-        let Some(index) = world.view.interface(&member.config.interface).map(|it| it.index) else { return };
+        let Some(index) = world.view.interface(member.interface()).map(|it| it.index) else { return };
         let here = |address: &std::net::IpAddr| world.view.has(index, *address);
         if router.holds_addresses() && !member.addresses.iter().all(here) {
             tracing::warn!(router = %member.config.name, "somebody took its addresses away: claiming them again");
@@ -134,7 +269,9 @@ impl Unit {
         } else if !router.state().holds() && member.addresses.iter().any(here) {
             // What an earlier run left, or somebody put there: two nodes must not answer for it.
             tracing::warn!(router = %member.config.name, "takes away addresses that are not this node's now");
-            member.mover.release(world.view, &member.config.interface, &member.config.addresses);
+            let (interface, addresses) =
+                (member.interface().clone(), member.placed(&member.config.addresses));
+            member.mover.release(world.view, &interface, &addresses);
         }
     }
 
@@ -148,7 +285,8 @@ impl Unit {
             let gone: Vec<_> =
                 member.config.addresses.iter().filter(|it| !config.addresses.contains(it)).copied().collect();
             if member.moves_kernel_addresses() && !gone.is_empty() {
-                member.mover.release(world.view, &member.config.interface, &gone);
+                let (interface, gone) = (member.interface().clone(), member.placed(&gone));
+                member.mover.release(world.view, &interface, &gone);
             } else if !gone.is_empty() {
                 let gone = gone.iter().map(|it| it.address).collect();
                 tell_refused(member.ask(Deed::Demote, gone, world.helpers));
@@ -213,7 +351,8 @@ fn claim(member: &mut Member, world: &mut World<'_>) -> Option<Input> {
         let failed = |error: std::io::Error| Input::ClaimFailed { text: error.to_string().into() };
         return asked.map_err(failed).err();
     }
-    match member.mover.claim(world.view, &member.config.interface, &member.config.addresses) {
+    let (interface, addresses) = (member.interface().clone(), member.placed(&member.config.addresses));
+    match member.mover.claim(world.view, &interface, &addresses) {
         Ok(()) => Some(Input::Claimed),
         Err(text) => Some(Input::ClaimFailed { text: text.into() }),
     }
@@ -229,11 +368,22 @@ fn tell_refused(asked: std::io::Result<()>) {
     }
 }
 
+fn unchain(now: Moment, member: &mut Member, world: &World<'_>) {
+    let Some(Passing { previous, confirmed, .. }) = member.passing.take() else { return };
+    world.hands.unchain(member.config.name.clone());
+    let told = if confirmed {
+        Told::Unchained { previous }
+    } else {
+        Told::NotChained { text: format!("{previous} did not say that it still serves them").into() }
+    };
+    (world.listener)(&member.config.name, now, told);
+}
+
 fn announce(member: &Member, world: &World<'_>) {
     if !member.moves_kernel_addresses() {
         return;
     }
-    if let Err(error) = Mover::announce(world.view, &member.config.interface, &member.addresses) {
+    if let Err(error) = Mover::announce(world.view, member.interface(), &member.addresses) {
         tracing::warn!(router = %member.config.name, %error, "the neighbours could not be told");
     }
 }

@@ -40,6 +40,8 @@ pub enum Setting {
     Ipv6Forwarding(InterfaceName),
     /// 0: conntrack takes no flow up in the middle, so packets of unknown flows are invalid.
     ConntrackLoose,
+    /// 1: a packet of a known flow is never invalid because it is out of the window.
+    ConntrackLiberal,
 }
 
 impl Setting {
@@ -62,6 +64,7 @@ impl Setting {
             Self::Ipv4Forwarding => "/proc/sys/net/ipv4/ip_forward".to_owned(),
             Self::Ipv6Forwarding(interface) => of("ipv6", interface, "forwarding")?,
             Self::ConntrackLoose => "/proc/sys/net/netfilter/nf_conntrack_tcp_loose".to_owned(),
+            Self::ConntrackLiberal => "/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal".to_owned(),
         };
         Ok(path.into())
     }

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 pub use error::ClientError;
 
 use crate::api::{
-    Applied, EndpointChanged, ErrorBody, Events, HaStatus, HandOver, SetAdminState, Status,
+    Applied, EndpointChanged, ErrorBody, Events, FlightRecord, HaStatus, HandOver, SetAdminState, Status,
     VirtualRouterStatus,
 };
 
@@ -85,6 +85,14 @@ impl Client {
     /// See [`ClientError`].
     pub async fn ha(&self) -> Result<HaStatus, ClientError> {
         self.call(Method::GET, "/v1/ha", None).await
+    }
+
+    /// What happened to a virtual router around its last change.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn record(&self, router: &str) -> Result<FlightRecord, ClientError> {
+        self.call(Method::GET, &format!("/v1/ha/{}/record", segment(router)), None).await
     }
 
     /// Lets another node take over a virtual router; see [`HandOver`].

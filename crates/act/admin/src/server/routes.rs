@@ -21,7 +21,8 @@ use tokio::time::timeout;
 use super::body;
 use super::refusal::Refusal;
 use crate::api::{
-    Applied, EndpointChanged, Events, HaStatus, HandOver, SetAdminState, Status, VirtualRouterStatus,
+    Applied, EndpointChanged, Events, FlightRecord, HaStatus, HandOver, SetAdminState, Status,
+    VirtualRouterStatus,
 };
 use crate::{Control, Problem, metrics};
 
@@ -35,7 +36,7 @@ pub const MAX_WAIT: Duration = Duration::from_secs(60);
 const REQUEST_TIME: Duration = Duration::from_secs(90);
 
 /// What there is, for those who ask for something else.
-const PATHS: &str = "there are: GET /v1/status, GET /v1/ha, GET /v1/events?after=N&limit=N&wait=30s, GET /metrics, GET /healthz, \
+const PATHS: &str = "there are: GET /v1/status, GET /v1/ha, GET /v1/ha/ROUTER/record, GET /v1/events?after=N&limit=N&wait=30s, GET /metrics, GET /healthz, \
                      POST /v1/reload?dryRun=true, POST /v1/endpoints/POOL/ENDPOINT/admin with {\"state\":\"draining\"}, \
                      POST /v1/ha/ROUTER/handover with {\"to\":\"PEER\"}";
 
@@ -46,6 +47,7 @@ pub(super) fn all<C: Control>(control: Arc<C>) -> Router {
     Router::new()
         .route("/v1/status", get(status::<C>))
         .route("/v1/ha", get(ha::<C>))
+        .route("/v1/ha/{router}/record", get(record::<C>))
         .route("/v1/ha/{router}/handover", post(hand_over::<C>))
         .route("/v1/events", get(events::<C>))
         .route("/v1/reload", post(reload::<C>))
@@ -77,6 +79,14 @@ async fn status<C: Control>(State(control): State<Arc<C>>) -> Json<Status> {
 
 async fn ha<C: Control>(State(control): State<Arc<C>>) -> Json<HaStatus> {
     Json(control.ha())
+}
+
+async fn record<C: Control>(
+    State(control): State<Arc<C>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Answer<FlightRecord> {
+    let Path(router) = path.map_err(|error| Refusal::bad(error.body_text()))?;
+    finish(async move { control.record(&router).await }).await
 }
 
 async fn hand_over<C: Control>(

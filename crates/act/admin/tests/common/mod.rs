@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haechi_admin::api::{
-    AlarmStatus, Applied, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events, HaStatus,
-    ListenerStatus, PoolStatus, RefusedConfig, Status, TrackedStatus, VirtualRouterStatus,
+    AlarmStatus, Applied, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events, FlightRecord,
+    HaStatus, ListenerStatus, PoolStatus, RefusedConfig, Status, TrackedStatus, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health};
@@ -115,6 +115,10 @@ impl Control for Fake {
             scheduling: "real-time priority 20".into(),
             virtual_routers: vec![virtual_router()],
         }
+    }
+
+    async fn record(&self, router: &str) -> Result<FlightRecord, Problem> {
+        Err(Problem::NotFound(format!("no virtual router {router}")))
     }
 
     async fn hand_over(&self, router: &str, to: Option<&str>) -> Result<VirtualRouterStatus, Problem> {
