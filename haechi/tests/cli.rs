@@ -94,8 +94,11 @@ fn blocks(language: &str) -> Vec<&'static str> {
 fn the_config_in_readme_is_right() {
     let blocks = blocks("yaml");
     assert!(!blocks.is_empty());
-    for block in blocks {
-        let node = Node::prepared(BINARY, block);
+    for block in &blocks {
+        // What is added to a config is right together with it.
+        let whole =
+            if block.contains("listeners:") { (*block).to_owned() } else { format!("{}{block}", blocks[0]) };
+        let node = Node::prepared(BINARY, &whole);
         let check = node.verb(&["check", "-c", "haechi.yaml", "--deny-warnings"]);
         assert_eq!(check.code, 0, "{check:?}");
     }
