@@ -217,6 +217,29 @@ keys:
 `keys` are all that are heard, `sign` names the one that signs; a secret is 16 to 64 bytes in hexadecimal digits
 (`openssl rand -hex 32`). To change a key without a gap: add the new one on every node, then let every node sign
 with it, then remove the old one. `haechi check` reads the file too, and never shows what is in it.
+
+### Moves that lose nothing
+
+When an address moves on purpose (`haechi ha handover`, a better node that returns, a stop), open TCP flows stay where
+they are for `drain`, and new ones begin at the new active. The former active keeps the address on its loopback,
+without answering for it. The new one passes packets of flows that it does not know on to the former one, which answers
+clients directly. UDP has no flows and just moves. When a node dies, its flows die with it.
+
+What it changes on the host, for `drain` at most, and puts back (after `kill -9`: at the next start):
+
+| what | where | why |
+|---|---|---|
+| table `haechi` in the families `ip` and `ip6` of nftables | new active | passes packets on |
+| `nf_conntrack_tcp_loose` 0, `nf_conntrack_tcp_be_liberal` 1 | new active | an unknown flow is one that began elsewhere |
+| the address on `lo`; `arp_ignore` 1 and `arp_announce` 2 of the interface | former active | serves, and is quiet |
+
+It needs the program `nft` (Debian: `nftables`), `CAP_NET_ADMIN`, and nodes that reach each other on `interface` itself.
+Without them addresses move all the same, and an event says that open flows are reset. It takes a haechi on both sides:
+to a former active that does not say that it still serves its flows, packets are passed on for one second only.
+
+A stop (SIGTERM) hands over first and goes on listening until the other node has the addresses, then waits for what is
+open as long as `--grace` says. It closes connections that are idle; a request that meets that close is repeated by its
+client (RFC 9112 section 9.3.1). Make `drain` at least as long as the grace time.
 ";
 
 const TIME: &str = "
