@@ -323,7 +323,10 @@ virtualRouters:
         heading: "Mover",
         path: "virtualRouters.NAME.mover",
         shape: &keys::MOVER,
-        intro: "A map, where neither `netlink` nor `bind` will do.",
+        intro: "A map, where neither `netlink` nor `bind` will do. The program gets one more word, `claim`, `release` or \
+                `demote` (another node has them, but what is open goes on), and then the addresses. Exit code 0 says \
+                that it is done; anything else, or more than 20 s, that it is not, with its standard error as the \
+                reason. It knows `HAECHI_VIRTUAL_ROUTER`, `HAECHI_INTERFACE` and `PATH`, and no other variable.",
         example: "\
 virtualRouters:
   edge:
