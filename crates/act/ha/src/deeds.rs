@@ -14,10 +14,11 @@ use std::time::Duration;
 use haechi_model::{Mover, VirtualRouter};
 use haechi_sys::clock::now;
 use haechi_vrrp::Input;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::mailbox::{Command as Message, Mailbox};
+use crate::waiting::wait;
 
 /// Longest run of a program: calls of a cloud's API that move an address take one to five seconds.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -182,20 +183,15 @@ fn finish(child: &mut Child, group: Option<Pid>, longest: Duration) -> io::Resul
         if left.is_zero() {
             return Ok(false);
         }
-        let left = Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(0),
-            tv_nsec: left.subsec_nanos().into(),
-        };
         // Interrupted: it looks again.
-        let _ = poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&left));
+        let _ = wait(&mut [PollFd::new(&ended, PollFlags::IN)], Some(left));
     }
 }
 
 /// What is in the pipe by now: a process that fled its group may hold it open.
 fn rest(mut stderr: impl Read + AsFd, complaint: &mut Vec<u8>) {
     let mut piece = [0; KEPT];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let ready = poll(&mut [PollFd::new(&stderr, PollFlags::IN)], Some(&at_once));
+    let ready = wait(&mut [PollFd::new(&stderr, PollFlags::IN)], Some(Duration::ZERO));
     if let (Ok(1..), Ok(count)) = (ready, stderr.read(&mut piece)) {
         complaint.extend_from_slice(&piece[..count]);
     }
@@ -222,29 +218,10 @@ fn judge(
 mod tests {
     use std::num::NonZeroU8;
 
-    use haechi_model::{Announcing, Checksum, Track, Transport};
-
     use super::*;
 
     fn router(name: &str) -> VirtualRouter {
-        VirtualRouter {
-            name: name.into(),
-            id: NonZeroU8::MIN,
-            interface: "eth0".into(),
-            addresses: Vec::new(),
-            priority: NonZeroU8::MIN,
-            advertisement_interval: Duration::from_millis(100),
-            preempt: true,
-            preempt_delay: Duration::ZERO,
-            startup_delay: Duration::ZERO,
-            transport: Transport::Vrrp { source: None, peers: Vec::new(), checksum: Checksum::Auto },
-            mover: Mover::Netlink,
-            virtual_mac: false,
-            announce: Announcing::default(),
-            track: Track::default(),
-            group: None,
-            drain: Duration::ZERO,
-        }
+        haechi_config::defaults::virtual_router(name, NonZeroU8::MIN, "eth0")
     }
 
     fn outcome(script: &str, deed: Deed, longest: Duration) -> Result<(), String> {

@@ -21,8 +21,10 @@ use haechi_sys::clock::now;
 use haechi_sys::netlink::Network;
 use haechi_sys::raw::{Advertisements, Hears};
 use haechi_sys::scheduling::realtime;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use serde::{Deserialize, Serialize};
+
+use crate::waiting::wait;
 
 /// Above the node's own thread: it acts when that one does not.
 const PRIORITY: u8 = 21;
@@ -257,11 +259,7 @@ impl<P: Read + AsFd> Lines<P> {
 }
 
 fn readable(parent: &impl AsFd, patience: Option<Duration>) -> io::Result<bool> {
-    let timeout = patience.map(|patience| Timespec {
-        tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: patience.subsec_nanos().into(),
-    });
-    match poll(&mut [PollFd::new(parent, PollFlags::IN)], timeout.as_ref()) {
+    match wait(&mut [PollFd::new(parent, PollFlags::IN)], patience) {
         Ok(count) => Ok(count > 0),
         Err(rustix::io::Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),

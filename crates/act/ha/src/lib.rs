@@ -31,6 +31,7 @@ mod udp;
 mod unit;
 mod view;
 mod virtual_mac;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -14,6 +14,7 @@ use haechi_sys::raw::group;
 use haechi_vrrp::packet::{Advertisement, ChecksumForm, Cover, Version};
 use haechi_vrrp::{Router, Settings};
 
+use crate::counters::Dropped;
 use crate::deeds::{Deed, Helper, Helpers};
 use crate::handover::Chain;
 use crate::keeper::{Farewell, Hold};
@@ -42,7 +43,7 @@ pub(crate) struct Passing {
 pub(crate) struct Member {
     pub(crate) config: VirtualRouter,
     pub(crate) addresses: Vec<IpAddr>,
-    pub(crate) mover: Mover,
+    mover: Mover,
     pub(crate) link_up: bool,
     /// To whom packets of unknown flows go.
     pub(crate) passing: Option<Passing>,
@@ -103,12 +104,39 @@ impl Member {
     }
 
     /// Addresses as they live there: without a network on a macvlan, whose interface leads to that network.
-    pub(crate) fn placed(&self, addresses: &[VirtualAddress]) -> Vec<VirtualAddress> {
+    fn placed(&self, addresses: &[VirtualAddress]) -> Vec<VirtualAddress> {
         let placed = |it: &VirtualAddress| match &self.face {
             Some(_) => VirtualAddress { prefix: if it.address.is_ipv4() { 32 } else { 128 }, ..*it },
             None => *it,
         };
         addresses.iter().map(placed).collect()
+    }
+
+    /// Puts its addresses into the kernel.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(crate) fn claim(&mut self, view: &mut View) -> Result<(), String> {
+        let (interface, addresses) = (self.interface().clone(), self.placed(&self.config.addresses));
+        self.mover.claim(view, &interface, &addresses)
+    }
+
+    /// Keeps them where nobody asks for them.
+    pub(crate) fn demote(&mut self, view: &mut View) {
+        let (interface, addresses) = (self.interface().clone(), self.placed(&self.config.addresses));
+        self.mover.demote(view, &interface, &addresses);
+    }
+
+    /// Takes them away.
+    pub(crate) fn release(&mut self, view: &mut View) {
+        let all = self.config.addresses.clone();
+        self.release_some(view, &all);
+    }
+
+    /// Takes some of them away.
+    pub(crate) fn release_some(&mut self, view: &mut View, addresses: &[VirtualAddress]) {
+        let (interface, addresses) = (self.interface().clone(), self.placed(addresses));
+        self.mover.release(view, &interface, &addresses);
     }
 
     fn wants_face(&self) -> bool {
@@ -196,10 +224,13 @@ impl Member {
             && ports.is_open(&self.port())
     }
 
-    /// Whether this advertisement is for this virtual router, and from whom it may come.
-    pub(crate) fn judge(&self, heard: &Heard) -> Judgement {
+    /// Whether this advertisement is for this virtual router, and from somebody who may speak.
+    ///
+    /// # Errors
+    /// Why it is none of its.
+    pub(crate) fn judge(&self, heard: &Heard) -> Result<(), Dropped> {
         if heard.advertisement.id != self.config.id.get() {
-            return Judgement::AnotherId;
+            return Err(Dropped::UnknownId);
         }
         let known = match &self.config.transport {
             Transport::Vrrp { peers, .. } => {
@@ -208,7 +239,7 @@ impl Member {
             Transport::Udp { peers, .. } => peers.iter().any(|peer| peer.address.ip() == heard.source),
         };
         if !known {
-            return Judgement::Stranger;
+            return Err(Dropped::UnknownPeer);
         }
         let wanted = match &self.config.transport {
             Transport::Vrrp { checksum: Checksum::Plain, .. } => Some(ChecksumForm::Plain),
@@ -217,9 +248,9 @@ impl Member {
         };
         let old = heard.advertisement.version == Version::V2;
         if wanted.is_some_and(|wanted| wanted != heard.form) && heard.source.is_ipv4() && !old {
-            return Judgement::OtherChecksum;
+            return Err(Dropped::OtherChecksum);
         }
-        Judgement::Ours
+        Ok(())
     }
 
     /// Notes what was heard.
@@ -378,17 +409,4 @@ impl Member {
     pub(crate) fn moves_kernel_addresses(&self) -> bool {
         self.config.mover == MoverKind::Netlink
     }
-}
-
-/// Whose an advertisement is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Judgement {
-    /// This virtual router's, from somebody who may speak.
-    Ours,
-    /// Of another virtual router.
-    AnotherId,
-    /// From somebody who is no peer.
-    Stranger,
-    /// Its checksum is of the form that the config does not want.
-    OtherChecksum,
 }

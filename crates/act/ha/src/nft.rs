@@ -6,7 +6,9 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use haechi_sys::clock::now;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
+
+use crate::waiting::wait;
 
 /// Longest run: a hundred times what it takes, and a busy machine still gets through.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -75,10 +77,9 @@ fn read_both(stdout: &mut ChildStdout, stderr: &mut ChildStderr) -> io::Result<(
         if left.is_zero() {
             return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {LONGEST:?}")));
         }
-        let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
         let wanted = |more: bool| if more { PollFlags::IN } else { PollFlags::empty() };
         let mut waiting = [PollFd::new(stdout, wanted(more_out)), PollFd::new(stderr, wanted(more_err))];
-        poll(&mut waiting, Some(&timeout))?;
+        wait(&mut waiting, Some(left))?;
         let ready = waiting.map(|it| !it.revents().is_empty());
         if more_out && ready[0] {
             let count = stdout.read(&mut block)?;

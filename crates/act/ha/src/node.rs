@@ -11,19 +11,20 @@ use haechi_sys::clock::now;
 use haechi_sys::scheduling::realtime;
 use haechi_vrrp::timing::lease;
 use haechi_vrrp::{Effect, Input};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 
 use crate::counters::Dropped;
 use crate::deeds::Helpers;
 use crate::hands::Hands;
 use crate::keeper::{Hold, Holdings, Keeper};
 use crate::mailbox::{Command, Inbox};
-use crate::member::{Judgement, Member};
+use crate::member::Member;
 use crate::ports::{Heard, Key, Ports, Wanted};
 use crate::tracks::Tracks;
 use crate::unit::{Unit, World};
 use crate::view::View;
 use crate::virtual_mac::Quiet;
+use crate::waiting::wait;
 use crate::{Drops, FlightRecord, Listener, Setup, Shared, Tracked};
 
 /// Real-time priority of the thread: above everything ordinary, below the kernel's interrupt threads.
@@ -39,16 +40,12 @@ const DESCRIPTORS: usize = 2 + 128;
 pub(crate) struct Node {
     inbox: Inbox,
     shared: Arc<Shared>,
-    listener: Listener,
     keeper: Keeper,
-    helpers: Helpers,
+    world: World,
     /// Threads of movers that end when all is done.
     retired: Vec<JoinHandle<()>>,
     quiet: Quiet,
-    view: View,
-    ports: Ports,
     units: Vec<Unit>,
-    hands: Hands,
     drops: BTreeMap<Key, Drops>,
     tracks: Tracks,
     stopping: bool,
@@ -66,15 +63,11 @@ impl Node {
         Ok(Self {
             inbox,
             shared,
-            listener,
             keeper,
-            helpers,
+            world: World { view: View::open()?, ports: Ports::new(), listener, helpers, hands },
             retired: Vec::new(),
             quiet: Quiet::default(),
-            view: View::open()?,
-            ports: Ports::new(),
             units: Vec::new(),
-            hands,
             drops: BTreeMap::new(),
             tracks: Tracks::default(),
             stopping: false,
@@ -98,7 +91,7 @@ impl Node {
         }
         self.publish();
         for member in self.units.iter_mut().flat_map(|unit| &mut unit.members) {
-            member.take_off_face(&mut self.view);
+            member.take_off_face(&mut self.world.view);
         }
         let threads = self.units.iter_mut().flat_map(|unit| &mut unit.members).filter_map(Member::retire);
         for thread in threads.chain(self.retired) {
@@ -114,17 +107,13 @@ impl Node {
         let timeout = deadline.since(at).min(LOOK);
         let mut keys = Vec::new();
         let mut descriptors =
-            vec![PollFd::new(&self.inbox, PollFlags::IN), PollFd::new(&self.view, PollFlags::IN)];
-        for (key, descriptor) in self.ports.descriptors().take(DESCRIPTORS) {
+            vec![PollFd::new(&self.inbox, PollFlags::IN), PollFd::new(&self.world.view, PollFlags::IN)];
+        for (key, descriptor) in self.world.ports.descriptors().take(DESCRIPTORS) {
             keys.push(key.clone());
             descriptors.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
         }
-        let timeout = Timespec {
-            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
         // Interrupted or out of memory: what is due is done, and it waits again.
-        if poll(&mut descriptors, Some(&timeout)).is_err() {
+        if wait(&mut descriptors, Some(timeout)).is_err() {
             return Vec::new();
         }
         let ready = descriptors.iter().skip(2).map(|descriptor| !descriptor.revents().is_empty());
@@ -140,19 +129,12 @@ impl Node {
         });
     }
 
-    fn each(&mut self, mut body: impl FnMut(&mut Unit, &mut World<'_>)) {
-        let mut world = World {
-            view: &mut self.view,
-            ports: &self.ports,
-            listener: &self.listener,
-            helpers: &self.helpers,
-            hands: &mut self.hands,
-        };
-        self.units.iter_mut().for_each(|unit| body(unit, &mut world));
+    fn each(&mut self, mut body: impl FnMut(&mut Unit, &mut World)) {
+        self.units.iter_mut().for_each(|unit| body(unit, &mut self.world));
     }
 
     fn take(&mut self) {
-        if self.view.changed() {
+        if self.world.view.changed() {
             self.look();
         }
         let commands: Vec<Command> = self.inbox.take().collect();
@@ -163,7 +145,7 @@ impl Node {
 
     fn receive(&mut self, key: &Key) {
         let mut came: Vec<Result<Heard, Dropped>> = Vec::new();
-        self.ports.receive(key, |it| came.push(it));
+        self.world.ports.receive(key, |it| came.push(it));
         for it in came {
             match it {
                 Ok(heard) => self.hear(key, heard),
@@ -173,7 +155,7 @@ impl Node {
     }
 
     fn hear(&mut self, key: &Key, heard: Heard) {
-        let mut verdict = Judgement::AnotherId;
+        let mut dropped = Dropped::UnknownId;
         for number in 0..self.units.len() {
             for at in 0..self.units[number].members.len() {
                 let member = &mut self.units[number].members[at];
@@ -181,22 +163,17 @@ impl Node {
                     continue;
                 }
                 match member.judge(&heard) {
-                    Judgement::AnotherId => {}
-                    Judgement::Ours => {
+                    Err(Dropped::UnknownId) => {}
+                    Err(other) => dropped = other,
+                    Ok(()) => {
                         member.note(&heard);
                         let Heard { source, advertisement, .. } = heard;
                         self.feed(number, at, Input::Advertisement { source, advertisement });
                         return;
                     }
-                    other => verdict = other,
                 }
             }
         }
-        let dropped = match verdict {
-            Judgement::Stranger => Dropped::UnknownPeer,
-            Judgement::OtherChecksum => Dropped::OtherChecksum,
-            Judgement::AnotherId | Judgement::Ours => Dropped::UnknownId,
-        };
         self.drops.entry(key.clone()).or_default().count(dropped);
     }
 
@@ -255,30 +232,16 @@ impl Node {
     }
 
     fn feed(&mut self, number: usize, at: usize, input: Input) {
-        let mut world = World {
-            view: &mut self.view,
-            ports: &self.ports,
-            listener: &self.listener,
-            hands: &mut self.hands,
-            helpers: &self.helpers,
-        };
-        self.units[number].feed(now(), at, input, &mut world);
+        self.units[number].feed(now(), at, input, &mut self.world);
     }
 
     /// Looks at the network anew, and at what follows for each virtual router.
     fn look(&mut self) {
-        self.view.list();
+        self.world.view.list();
         self.put_on_faces();
         self.open_ports();
         for unit in &mut self.units {
-            let mut world = World {
-                view: &mut self.view,
-                ports: &self.ports,
-                listener: &self.listener,
-                hands: &mut self.hands,
-                helpers: &self.helpers,
-            };
-            unit.reconcile(now(), &mut world);
+            unit.reconcile(now(), &mut self.world);
         }
         self.look_at_links();
     }
@@ -290,7 +253,7 @@ impl Node {
             .filter(|member| {
                 !member.config.track.interfaces.is_empty() || self.tracks.has_links(&member.config.name)
             })
-            .map(|member| (member.config.name.clone(), links(&member.config, &self.view)))
+            .map(|member| (member.config.name.clone(), links(&member.config, &self.world.view)))
             .collect();
         for (router, links) in links {
             for input in self.tracks.links(&router, links) {
@@ -303,12 +266,12 @@ impl Node {
     fn put_on_faces(&mut self) {
         let mut made = false;
         for member in self.units.iter_mut().flat_map(|unit| &mut unit.members) {
-            made |= member.put_on_face(&mut self.view);
+            made |= member.put_on_face(&mut self.world.view);
         }
         let parents = self.units.iter().flat_map(|unit| &unit.members).filter_map(Member::quiet_parent);
         self.quiet.want(&parents.collect());
         if made {
-            self.view.list();
+            self.world.view.list();
         }
     }
 
@@ -320,17 +283,17 @@ impl Node {
                 Key::Vrrp { interface, .. } => interface,
                 Key::Udp(_) => &member.config.interface,
             };
-            let Some(index) = self.view.interface(interface).map(|it| it.index) else { continue };
+            let Some(index) = self.world.view.interface(interface).map(|it| it.index) else { continue };
             let port = wanted.entry(key).or_insert(Wanted { index, keys: BTreeSet::new() });
             port.keys.extend(member.keys().map(Box::from));
         }
-        self.ports.want(&wanted);
+        self.world.ports.want(&wanted);
     }
 
     /// Units that stay keep their state; others leave cleanly, and new ones begin.
     fn configure(&mut self, setup: Setup) {
         let Setup { routers, node, keys } = setup;
-        self.ports.seals.configure(node, keys);
+        self.world.ports.seals.configure(node, keys);
         let wanted = together(routers);
         let same = |unit: &Unit, configs: &[VirtualRouter]| {
             unit.members.len() == configs.len()
@@ -350,14 +313,7 @@ impl Node {
             match old.iter().position(|unit| same(unit, &configs)) {
                 Some(found) => {
                     let mut unit = old.remove(found);
-                    let mut world = World {
-                        view: &mut self.view,
-                        ports: &self.ports,
-                        listener: &self.listener,
-                        hands: &mut self.hands,
-                        helpers: &self.helpers,
-                    };
-                    unit.configure(at, configs, &mut world);
+                    unit.configure(at, configs, &mut self.world);
                     next.push(unit);
                 }
                 None => {
@@ -367,16 +323,9 @@ impl Node {
             }
         }
         for mut unit in old {
-            let mut world = World {
-                view: &mut self.view,
-                ports: &self.ports,
-                listener: &self.listener,
-                hands: &mut self.hands,
-                helpers: &self.helpers,
-            };
-            unit.feed(now(), 0, Input::Stop, &mut world);
+            unit.feed(now(), 0, Input::Stop, &mut self.world);
             self.retired.extend(unit.members.iter_mut().filter_map(Member::retire));
-            unit.members.iter_mut().for_each(|member| member.take_off_face(&mut self.view));
+            unit.members.iter_mut().for_each(|member| member.take_off_face(&mut self.world.view));
         }
         self.retired.retain(|thread| !thread.is_finished());
         self.units = next;

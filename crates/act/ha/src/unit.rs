@@ -43,12 +43,12 @@ pub(crate) struct Unit {
 }
 
 /// What executing needs.
-pub(crate) struct World<'a> {
-    pub(crate) view: &'a mut View,
-    pub(crate) ports: &'a Ports,
-    pub(crate) listener: &'a Listener,
-    pub(crate) hands: &'a mut Hands,
-    pub(crate) helpers: &'a Helpers,
+pub(crate) struct World {
+    pub(crate) view: View,
+    pub(crate) ports: Ports,
+    pub(crate) listener: Listener,
+    pub(crate) hands: Hands,
+    pub(crate) helpers: Helpers,
 }
 
 impl Unit {
@@ -70,7 +70,7 @@ impl Unit {
     }
 
     /// A deadline is there.
-    pub(crate) fn tick(&mut self, now: Moment, world: &mut World<'_>) {
+    pub(crate) fn tick(&mut self, now: Moment, world: &mut World) {
         self.feed(now, 0, Input::Timer, world);
         if self.held.deadline().is_some_and(|until| until <= now) {
             let text = format!("it was not ready within {PATIENCE:?}");
@@ -84,20 +84,14 @@ impl Unit {
     }
 
     /// The hands are done with what this unit may wait for.
-    pub(crate) fn chained(
-        &mut self,
-        now: Moment,
-        ticket: u64,
-        result: Result<(), &str>,
-        world: &mut World<'_>,
-    ) {
+    pub(crate) fn chained(&mut self, now: Moment, ticket: u64, result: Result<(), &str>, world: &mut World) {
         if self.held.waits_for(ticket) {
             self.go_on(now, result, world);
         }
     }
 
     /// Others are to take over, and this unit takes no part any more.
-    pub(crate) fn leave(&mut self, now: Moment, world: &mut World<'_>) {
+    pub(crate) fn leave(&mut self, now: Moment, world: &mut World) {
         self.leaving = true;
         for at in 0..self.members.len() {
             self.feed(now, at, Input::Yield { to: None }, world);
@@ -105,7 +99,7 @@ impl Unit {
     }
 
     /// Something happened to one member.
-    pub(crate) fn feed(&mut self, now: Moment, at: usize, input: Input, world: &mut World<'_>) {
+    pub(crate) fn feed(&mut self, now: Moment, at: usize, input: Input, world: &mut World) {
         self.feed_all(now, VecDeque::from([(at, input)]), world);
         let handed_over = self.machine.members().iter().all(|router| router.state() == State::Backup);
         if self.leaving && handed_over {
@@ -117,7 +111,7 @@ impl Unit {
     }
 
     /// Results come back as inputs, and each may ask for more; the machine bounds that by its states.
-    fn feed_all(&mut self, mut now: Moment, mut inputs: VecDeque<(usize, Input)>, world: &mut World<'_>) {
+    fn feed_all(&mut self, mut now: Moment, mut inputs: VecDeque<(usize, Input)>, world: &mut World) {
         while let Some((at, input)) = inputs.pop_front() {
             self.flight.before(&self.machine);
             self.machine.handle(now, at, &input, &mut self.outputs);
@@ -147,7 +141,7 @@ impl Unit {
         now: Moment,
         mut outputs: VecDeque<(usize, Output)>,
         inputs: &mut VecDeque<(usize, Input)>,
-        world: &mut World<'_>,
+        world: &mut World,
     ) {
         while let Some((at, output)) = outputs.pop_front() {
             match output {
@@ -166,7 +160,7 @@ impl Unit {
     }
 
     /// All members of a group in one go: what is laid is laid whole.
-    fn chain(&mut self, now: Moment, outputs: &mut VecDeque<(usize, Output)>, world: &mut World<'_>) {
+    fn chain(&mut self, now: Moment, outputs: &mut VecDeque<(usize, Output)>, world: &mut World) {
         let mut chains = Vec::new();
         for (at, output) in outputs.iter() {
             if let (Output::Chain { previous }, Some(member)) = (output, self.members.get_mut(*at)) {
@@ -180,7 +174,7 @@ impl Unit {
     }
 
     /// The way is laid or not: what waited for it is done.
-    fn go_on(&mut self, now: Moment, result: Result<(), &str>, world: &mut World<'_>) {
+    fn go_on(&mut self, now: Moment, result: Result<(), &str>, world: &mut World) {
         for member in &mut self.members {
             let Some(Passing { previous, longest, .. }) = member.passing else { continue };
             let told = match result {
@@ -195,24 +189,20 @@ impl Unit {
         self.feed_all(now, inputs, world);
     }
 
-    fn execute(&mut self, now: Moment, at: usize, output: Output, world: &mut World<'_>) -> Option<Input> {
+    fn execute(&mut self, now: Moment, at: usize, output: Output, world: &mut World) -> Option<Input> {
         let router = self.machine.members().get(at)?;
         let member = self.members.get_mut(at)?;
         let name = &member.config.name;
         match output {
-            Output::Advertise { priority } => member.advertise(router, priority, world.ports),
+            Output::Advertise { priority } => member.advertise(router, priority, &world.ports),
             Output::Claim => return claim(member, world),
             Output::Announce => announce(member, world),
             Output::Demote { to } if member.moves_kernel_addresses() => {
-                let (interface, addresses) =
-                    (member.interface().clone(), member.placed(&member.config.addresses));
-                member.mover.demote(world.view, &interface, &addresses);
-                member.say_that_it_serves(router, to, world.ports);
+                member.demote(&mut world.view);
+                member.say_that_it_serves(router, to, &world.ports);
             }
             Output::Release if member.moves_kernel_addresses() => {
-                let (interface, addresses) =
-                    (member.interface().clone(), member.placed(&member.config.addresses));
-                member.mover.release(world.view, &interface, &addresses);
+                member.release(&mut world.view);
                 unchain(now, member, world);
                 return Some(Input::Released);
             }
@@ -229,7 +219,7 @@ impl Unit {
         None
     }
 
-    fn tell_claimed(&self, now: Moment, at: usize, world: &World<'_>) {
+    fn tell_claimed(&self, now: Moment, at: usize, world: &World) {
         let pair = self.machine.members().get(at).zip(self.members.get(at));
         if let Some((router, member)) = pair
             && router.holds_addresses()
@@ -239,13 +229,13 @@ impl Unit {
     }
 
     /// Compares what the kernel has with what this node should have.
-    pub(crate) fn reconcile(&mut self, now: Moment, world: &mut World<'_>) {
+    pub(crate) fn reconcile(&mut self, now: Moment, world: &mut World) {
         for at in 0..self.members.len() {
-            if self.members[at].look(world.view) {
+            if self.members[at].look(&world.view) {
                 let settings = Box::new(self.members[at].settings());
                 self.feed(now, at, Input::Configure(settings), world);
             }
-            let up = self.members[at].can_speak(world.view, world.ports);
+            let up = self.members[at].can_speak(&world.view, &world.ports);
             if up != self.members[at].link_up {
                 self.members[at].link_up = up;
                 self.feed(now, at, if up { Input::LinkUp } else { Input::LinkDown }, world);
@@ -254,7 +244,7 @@ impl Unit {
         }
     }
 
-    fn reconcile_addresses(&mut self, now: Moment, at: usize, world: &mut World<'_>) {
+    fn reconcile_addresses(&mut self, now: Moment, at: usize, world: &mut World) {
         let (Some(router), Some(member)) = (self.machine.members().get(at), self.members.get_mut(at)) else {
             return;
         };
@@ -269,14 +259,12 @@ impl Unit {
         } else if !router.state().holds() && member.addresses.iter().any(here) {
             // What an earlier run left, or somebody put there: two nodes must not answer for it.
             tracing::warn!(router = %member.config.name, "takes away addresses that are not this node's now");
-            let (interface, addresses) =
-                (member.interface().clone(), member.placed(&member.config.addresses));
-            member.mover.release(world.view, &interface, &addresses);
+            member.release(&mut world.view);
         }
     }
 
     /// Puts other configs of the same virtual routers in force.
-    pub(crate) fn configure(&mut self, now: Moment, configs: Vec<VirtualRouter>, world: &mut World<'_>) {
+    pub(crate) fn configure(&mut self, now: Moment, configs: Vec<VirtualRouter>, world: &mut World) {
         for (at, config) in configs.into_iter().enumerate() {
             let Some(member) = self.members.get_mut(at) else { return };
             if member.config == config {
@@ -285,15 +273,14 @@ impl Unit {
             let gone: Vec<_> =
                 member.config.addresses.iter().filter(|it| !config.addresses.contains(it)).copied().collect();
             if member.moves_kernel_addresses() && !gone.is_empty() {
-                let (interface, gone) = (member.interface().clone(), member.placed(&gone));
-                member.mover.release(world.view, &interface, &gone);
+                member.release_some(&mut world.view, &gone);
             } else if !gone.is_empty() {
                 let gone = gone.iter().map(|it| it.address).collect();
-                tell_refused(member.ask(Deed::Demote, gone, world.helpers));
+                tell_refused(member.ask(Deed::Demote, gone, &world.helpers));
             }
             member.addresses = config.addresses.iter().map(|it| it.address).collect();
             member.config = config;
-            member.look(world.view);
+            member.look(&world.view);
             let settings = Box::new(member.settings());
             self.feed(now, at, Input::Configure(settings), world);
         }
@@ -345,21 +332,20 @@ impl Unit {
 }
 
 /// The result, unless it comes later.
-fn claim(member: &mut Member, world: &mut World<'_>) -> Option<Input> {
+fn claim(member: &mut Member, world: &mut World) -> Option<Input> {
     if !member.moves_kernel_addresses() {
-        let asked = member.ask(Deed::Claim, member.addresses.clone(), world.helpers);
+        let asked = member.ask(Deed::Claim, member.addresses.clone(), &world.helpers);
         let failed = |error: std::io::Error| Input::ClaimFailed { text: error.to_string().into() };
         return asked.map_err(failed).err();
     }
-    let (interface, addresses) = (member.interface().clone(), member.placed(&member.config.addresses));
-    match member.mover.claim(world.view, &interface, &addresses) {
+    match member.claim(&mut world.view) {
         Ok(()) => Some(Input::Claimed),
         Err(text) => Some(Input::ClaimFailed { text: text.into() }),
     }
 }
 
-fn ask(member: &mut Member, deed: Deed, world: &World<'_>) {
-    tell_refused(member.ask(deed, member.addresses.clone(), world.helpers));
+fn ask(member: &mut Member, deed: Deed, world: &World) {
+    tell_refused(member.ask(deed, member.addresses.clone(), &world.helpers));
 }
 
 fn tell_refused(asked: std::io::Result<()>) {
@@ -368,7 +354,7 @@ fn tell_refused(asked: std::io::Result<()>) {
     }
 }
 
-fn unchain(now: Moment, member: &mut Member, world: &World<'_>) {
+fn unchain(now: Moment, member: &mut Member, world: &World) {
     let Some(Passing { previous, confirmed, .. }) = member.passing.take() else { return };
     world.hands.unchain(member.config.name.clone());
     let told = if confirmed {
@@ -379,11 +365,11 @@ fn unchain(now: Moment, member: &mut Member, world: &World<'_>) {
     (world.listener)(&member.config.name, now, told);
 }
 
-fn announce(member: &Member, world: &World<'_>) {
+fn announce(member: &Member, world: &World) {
     if !member.moves_kernel_addresses() {
         return;
     }
-    if let Err(error) = Mover::announce(world.view, member.interface(), &member.addresses) {
+    if let Err(error) = Mover::announce(&world.view, member.interface(), &member.addresses) {
         tracing::warn!(router = %member.config.name, %error, "the neighbours could not be told");
     }
 }

@@ -162,10 +162,7 @@ mod tests {
     use std::num::NonZeroU8;
     use std::time::Duration;
 
-    use haechi_model::{
-        Announcing, Checksum, Listener, PoolIndex, TcpListener, Track, Transport, VirtualAddress,
-        VirtualRouter,
-    };
+    use haechi_model::{Listener, PoolIndex, TcpListener, VirtualAddress, VirtualRouter};
 
     use super::*;
 
@@ -174,24 +171,8 @@ mod tests {
     const OTHER: [u8; 4] = [203, 0, 113, 2];
 
     fn router(address: IpAddr) -> VirtualRouter {
-        VirtualRouter {
-            name: "edge".into(),
-            id: NonZeroU8::MIN,
-            interface: "eth0".into(),
-            addresses: vec![VirtualAddress { address, prefix: 24 }],
-            priority: NonZeroU8::MIN,
-            advertisement_interval: Duration::from_millis(100),
-            preempt: true,
-            preempt_delay: Duration::ZERO,
-            startup_delay: Duration::ZERO,
-            transport: Transport::Vrrp { source: None, peers: Vec::new(), checksum: Checksum::Auto },
-            mover: Mover::Netlink,
-            virtual_mac: false,
-            announce: Announcing::default(),
-            track: Track::default(),
-            group: None,
-            drain: Duration::ZERO,
-        }
+        let addresses = vec![VirtualAddress { address, prefix: 24 }];
+        VirtualRouter { addresses, ..haechi_config::defaults::virtual_router("edge", NonZeroU8::MIN, "eth0") }
     }
 
     fn listener(ip: [u8; 4], port: u16) -> Listener {
