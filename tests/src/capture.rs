@@ -110,14 +110,14 @@ mod tests {
     fn both_families_are_read() {
         let four = "1700000000.250000 IP (tos 0xc0, ttl 255, id 1, offset 0, flags [none], proto VRRP (112), length 32) \
                     10.0.0.1 > 224.0.0.18: vrrp 10.0.0.1 > 224.0.0.18: VRRPv3, Advertisement, vrid 51, prio 150, intvl 10cs, length 12, addrs: 10.0.0.100";
-        let frame = super::frame(four).unwrap();
-        assert_eq!((frame.at.as_millis(), frame.priority), (1_700_000_000_250, 150));
+        let found = frame(four).unwrap();
+        assert_eq!((found.at.as_millis(), found.priority), (1_700_000_000_250, 150));
         assert_eq!(
-            (frame.source, frame.destination),
+            (found.source, found.destination),
             ("10.0.0.1".parse().unwrap(), "224.0.0.18".parse().unwrap())
         );
         let six = "1.5 IP6 (hlim 255, next-header VRRP (112) payload length: 40) fe80::1 > ff02::12: ip-proto-112: VRRPv3, Advertisement, vrid 51, prio 0, intvl 10cs, length 40, addrs(2): fe80::100,fd00::100";
-        assert_eq!(super::frame(six).unwrap().destination, "ff02::12".parse::<IpAddr>().unwrap());
-        assert_eq!(super::frame("1.5 ARP, Request who-has 10.0.0.1"), None);
+        assert_eq!(frame(six).unwrap().destination, "ff02::12".parse::<IpAddr>().unwrap());
+        assert_eq!(frame("1.5 ARP, Request who-has 10.0.0.1"), None);
     }
 }
