@@ -87,9 +87,18 @@ impl Node {
     /// # Panics
     /// When it does not start.
     pub fn start_in(namespace: &Namespace, binary: &str, config: &str) -> Self {
+        let mut node = Self::prepared_in(namespace, binary, config);
+        node.resume();
+        node
+    }
+
+    /// A node of a network namespace that is not started.
+    ///
+    /// # Panics
+    /// When the config can't be written.
+    pub fn prepared_in(namespace: &Namespace, binary: &str, config: &str) -> Self {
         let mut node = Self::prepared(binary, config);
         node.inside = Some(namespace.name().to_owned());
-        node.resume();
         node
     }
 
