@@ -33,7 +33,7 @@ use clap::{Parser, Subcommand};
 
 use case::CASES;
 use contender::{Contender, Places};
-use failover::{Blow, Times};
+use failover::{Blow, Times, Wanted};
 use machine::{Machine, Ticks};
 use problem::{Outcome, Problem};
 use process::Running;
@@ -73,6 +73,9 @@ enum Verb {
         /// Only this row, may be repeated: kill, unplug, freeze-2, part, handover …
         #[arg(long, value_name = "ROW")]
         only: Vec<Blow>,
+        /// Not the peers
+        #[arg(long)]
+        alone: bool,
     },
     /// The server behind the contenders, until it is killed
     #[command(hide = true)]
@@ -130,9 +133,9 @@ fn main() -> ExitCode {
             let span = Duration::from_secs(seconds.into());
             load::run(kind, port, connections, span).map(|count| print(&count.to_string()))
         }
-        Some(Verb::Failover { kills, others, slow, flaps, only }) => {
+        Some(Verb::Failover { kills, others, slow, flaps, only, alone }) => {
             let times = Times { kills, others, slow, flaps, flap_span: Duration::from_secs(60) };
-            runtime.block_on(failover(&arguments.options, times, &only))
+            runtime.block_on(failover(&arguments.options, times, &Wanted { only, alone }))
         }
         Some(Verb::Scale) => runtime.block_on(scale(&arguments.options)),
         Some(Verb::Proxy) | None => runtime.block_on(proxy(&arguments.options)),
@@ -169,7 +172,7 @@ async fn scale(options: &Options) -> Outcome<()> {
     write(options, true, "benchmarks", "scale", &text)
 }
 
-async fn failover(options: &Options, times: Times, only: &[Blow]) -> Outcome<()> {
+async fn failover(options: &Options, times: Times, wanted: &Wanted) -> Outcome<()> {
     setup::many_files()?;
     setup::peers()?;
     let places = setup::places(options.haechi.clone())?;
@@ -178,7 +181,7 @@ async fn failover(options: &Options, times: Times, only: &[Blow]) -> Outcome<()>
     }
     let quick = Times { kills: 4, others: 2, slow: 1, flaps: 1, flap_span: Duration::from_secs(20) };
     let before = Ticks::now()?;
-    let series = failover::measure(&places, if options.quick { quick } else { times }, only)?;
+    let series = failover::measure(&places, if options.quick { quick } else { times }, wanted)?;
     let others = Ticks::now()?.others_since(before);
     let mut versions = Vec::new();
     for contender in [Contender::Haechi, Contender::HaProxy] {
@@ -188,7 +191,7 @@ async fn failover(options: &Options, times: Times, only: &[Blow]) -> Outcome<()>
     versions.push(failover::keepalived_version()?);
     let text = failover::page(&failover::Run { command: command(), versions, others }, &series);
     print(&text);
-    write(options, only.is_empty(), "failover", "failover", &text)
+    write(options, wanted.is_all(), "failover", "failover", &text)
 }
 
 /// From the start of the origin to its end: what has to hold while anything is measured.

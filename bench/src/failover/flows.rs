@@ -39,8 +39,8 @@ impl Flows {
         Ok(flows)
     }
 
-    /// How many broke, of how many; and says of each what it met.
-    pub(crate) fn end(mut self) -> (usize, usize) {
+    /// What those met that broke, and how many there were.
+    pub(crate) fn end(mut self) -> (Vec<String>, usize) {
         let all = self.downloads.len() + self.streams.len();
         let silent = self.streams.iter_mut().filter_map(|stream| {
             let port = stream.local_addr().map_or(0, |own| own.port());
@@ -54,7 +54,6 @@ impl Flows {
             Ok(Err(error)) => Some(format!("a download: {error}")),
             Err(_panic) => Some("a download panicked".to_owned()),
         }));
-        broken.iter().for_each(|broken| crate::note(broken));
-        (broken.len(), all)
+        (broken, all)
     }
 }

@@ -65,18 +65,40 @@ pub(crate) struct Series {
     pub(crate) lost: Vec<String>,
 }
 
+/// Which rows are measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// These; none: all.
+    pub(crate) only: Vec<Blow>,
+    /// Of haechi, and not of the peers.
+    pub(crate) alone: bool,
+}
+
+impl Wanted {
+    /// Whether nothing is left out.
+    pub(crate) fn is_all(&self) -> bool {
+        self.only.is_empty() && !self.alone
+    }
+
+    fn has(&self, blow: Blow, make: Make) -> bool {
+        let (row, peer) =
+            (self.only.is_empty() || self.only.contains(&blow), matches!(make, Make::Keepalived(_)));
+        row && !(self.alone && peer) && blow.why_not(make).is_none()
+    }
+}
+
 /// What one make goes through in one network.
 struct Course {
     make: Make,
     blows: Vec<Blow>,
 }
 
-/// Deals blows to every make: courses beside each other, each on a switch of its own. `only` names blows; none: all.
-pub(crate) fn measure(places: &Places, times: Times, only: &[Blow]) -> Outcome<Vec<Series>> {
+/// Deals blows to every make: courses beside each other, each on a switch of its own.
+pub(crate) fn measure(places: &Places, times: Times, wanted: &Wanted) -> Outcome<Vec<Series>> {
     if !can_make_namespaces() {
         return Err(Problem::new("network namespaces take root: sudo target/release/bench failover"));
     }
-    let waiting = Mutex::new(courses(only));
+    let waiting = Mutex::new(courses(wanted));
     let (found, stopped) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let next = || waiting.lock().map_or(None, |mut waiting| waiting.pop());
     let work = || {
@@ -110,15 +132,14 @@ pub(crate) fn measure(places: &Places, times: Times, only: &[Blow]) -> Outcome<V
 }
 
 /// All courses, those that take longest last, which are taken first.
-fn courses(only: &[Blow]) -> Vec<Course> {
-    let wanted = |blow: &Blow| only.is_empty() || only.contains(blow);
+fn courses(wanted: &Wanted) -> Vec<Course> {
     let mut all = Vec::new();
     for make in Make::ALL {
-        let can = |blow: &Blow| wanted(blow) && blow.why_not(make).is_none();
-        let courses = Blow::COURSES.iter().map(|course| course.iter().copied().filter(can).collect());
-        all.extend(courses.map(|blows| Course { make, blows }));
+        let blows =
+            |course: &&[Blow]| course.iter().copied().filter(|blow| wanted.has(*blow, make)).collect();
+        all.extend(Blow::COURSES.iter().map(|course| Course { make, blows: blows(course) }));
     }
-    let kill = [Blow::Kill].into_iter().filter(|kill| wanted(kill)).collect();
+    let kill = [Blow::Kill].into_iter().filter(|kill| wanted.has(*kill, Make::FASTEST)).collect();
     all.push(Course { make: Make::FASTEST, blows: kill });
     all.retain(|course| !course.blows.is_empty());
     all.sort_by_key(|course| course.make != Make::SLOW);

@@ -122,7 +122,7 @@ impl Strike<'_> {
         if !matches!(blow, Blow::Freeze(_)) {
             content(self.client, now())?;
         }
-        let broken = flows.map(Flows::end);
+        let broken = flows.map(|flows| self.broken(flows));
         drop(hung);
         let contact = self.undo(active)?;
         // What comes back may disturb too, and then it is part of what the client saw.
@@ -131,6 +131,16 @@ impl Strike<'_> {
         content(self.client, now())?;
         let rivals = observer.map(|observer| observer.contended(contact));
         self.look_back(at).map(|seen| Seen { rivals, broken, ..seen })
+    }
+
+    /// Ours may not break: each that does is told, with the time, so that the nodes' logs can be read beside it.
+    fn broken(&self, flows: Flows) -> (usize, usize) {
+        let (broken, all) = flows.end();
+        if matches!(self.make, Make::Haechi(_)) {
+            let when = jiff::Timestamp::now();
+            broken.iter().for_each(|what| crate::note(&format!("{}, {when}: {what}", self.blow)));
+        }
+        (broken.len(), all)
     }
 
     /// What happens to the active. What it gives goes on until it is dropped.
