@@ -12,6 +12,7 @@ mod keys;
 mod programs;
 mod reload;
 mod requests;
+mod rights;
 mod source;
 mod status;
 mod tracks;
@@ -33,6 +34,8 @@ pub(crate) use self::admin::Handle;
 use self::events::Log;
 use self::ha::VirtualRouters;
 pub(crate) use self::keys::{Found, KeysFile, keys_files};
+use self::rights::Kept;
+pub(crate) use self::rights::Rights;
 pub(crate) use self::source::{Compiled, Source, read};
 use self::status::ConfigState;
 pub(crate) use self::watch::watch;
@@ -54,6 +57,7 @@ pub(crate) struct Control {
     /// Endpoints that warm up: their share grows every second.
     warming: Mutex<Vec<EndpointId>>,
     virtual_routers: Mutex<VirtualRouters>,
+    kept: Kept,
     /// One change of config at a time.
     changing: tokio::sync::Mutex<()>,
     started_at_ms: u64,
@@ -75,7 +79,11 @@ impl Control {
     ///
     /// # Errors
     /// The system refuses threads, or an address of the config can't be had.
-    pub(crate) async fn start(source: Source, first: Compiled) -> Result<Arc<Self>, StartError> {
+    pub(crate) async fn start(
+        source: Source,
+        first: Compiled,
+        rights: Rights,
+    ) -> Result<Arc<Self>, StartError> {
         let workers = first.snapshot.workers.map_or_else(haechi_sys::limits::cores, std::num::NonZero::get);
         let (proxy, signals) = Proxy::start(workers, CLUSTER_SEED).map_err(StartError::System)?;
         let options = Options {
@@ -84,7 +92,7 @@ impl Control {
             limits: Limits::default(),
         };
         let (prober, verdicts) = Prober::start(options);
-        let (virtual_routers, stories) = VirtualRouters::new();
+        let (virtual_routers, stories) = VirtualRouters::new(rights.virtual_routers);
         let control = Arc::new(Self {
             proxy,
             prober,
@@ -95,6 +103,7 @@ impl Control {
             cuts: Mutex::default(),
             warming: Mutex::default(),
             virtual_routers: Mutex::new(virtual_routers),
+            kept: rights.kept,
             changing: tokio::sync::Mutex::default(),
             started_at_ms: wall_ms(),
         });
@@ -104,6 +113,7 @@ impl Control {
         tokio::spawn(health::warm_up(Arc::clone(&control)));
         tokio::spawn(ha::follow_stories(Arc::clone(&control), stories));
         tokio::spawn(tracks::follow(Arc::clone(&control)));
+        control.tell_rights();
         control.events.add(event::STARTED, "node", format!("serving with {workers} workers"));
         Ok(control)
     }

@@ -9,7 +9,7 @@ use haechi_admin::server::{self, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Outcome;
-use crate::control::{Compiled, Control, Handle, Source, StartError};
+use crate::control::{Compiled, Control, Handle, Rights, Source, StartError};
 use crate::failure::Failure;
 
 /// What `run` was asked to do.
@@ -29,6 +29,12 @@ pub(super) fn run(options: Options) -> Outcome {
     if !compiled.warnings.is_empty() {
         crate::output::error_text(&compiled.warnings);
     }
+    // Rights belong to threads, and there is one as yet.
+    let rights = Rights::keep().map_err(|error| {
+        Failure::new(format!(
+            "the system does not let haechi give away the rights that it does not need: {error}"
+        ))
+    })?;
     // Two threads: a view of ten thousand endpoints in the making must not hold up probes.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -37,17 +43,18 @@ pub(super) fn run(options: Options) -> Outcome {
         .build();
     runtime
         .map_err(|error| Failure::new(format!("the system refuses an event loop: {error}")))?
-        .block_on(serve(options, compiled))
+        .block_on(serve(options, compiled, rights))
 }
 
-async fn serve(options: Options, compiled: Compiled) -> Outcome {
+async fn serve(options: Options, compiled: Compiled, rights: Rights) -> Outcome {
     let (listen, source) = (compiled.snapshot.admin.listen, options.source.name());
     let (listeners, pools) = (compiled.snapshot.listeners.len(), compiled.snapshot.pools.len());
     // The socket comes first: a second haechi on it would otherwise take half of the connections before it
     // finds out.
     let server =
         Server::bind(&options.admin_socket, listen).map_err(|error| Failure::new(error.to_string()))?;
-    let control = Control::start(options.source.clone(), compiled).await.map_err(|error| match error {
+    let control = Control::start(options.source.clone(), compiled, rights).await;
+    let control = control.map_err(|error| match error {
         StartError::Refused(problem) => problem.into(),
         StartError::System(error) => Failure::new(format!("the system refuses a worker: {error}")),
     })?;

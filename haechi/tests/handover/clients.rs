@@ -81,14 +81,6 @@ impl Clients {
         self.end().assert_all_good();
     }
 
-    /// The same after a node stopped. It closes connections that are idle, and a request that meets that close is
-    /// one that its client sends again (RFC 9112 §9.3.1): at most one for each.
-    #[track_caller]
-    pub(crate) fn finish_after_stop(self) {
-        let tally = self.end();
-        assert!(tally.bad.values().sum::<u64>() <= 5 && tally.good > 100, "{tally:?}");
-    }
-
     #[track_caller]
     fn end(self) -> Tally {
         let outcomes = self.downloads.into_iter().map(|thread| thread.join().unwrap());

@@ -217,7 +217,7 @@ fn a_stop_waits_for_what_is_open() {
     wait_state(&second, "active");
     pause(Duration::from_secs(1));
     clients.check_streams();
-    clients.finish_after_stop();
+    clients.finish();
     assert_eq!(first.wait_end(Duration::from_secs(60)), 0, "{}", first.log());
     rig.assert_clean("lb1");
 }

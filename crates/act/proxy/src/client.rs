@@ -23,6 +23,10 @@ use crate::worker::Worker;
 /// client still sends would cause one (nginx's `lingering_timeout` is 5 s).
 const LINGER: Duration = Duration::from_secs(5);
 
+/// The same when the process ends. A client that looks at its idle connections closes within a round trip; one that
+/// does not look holds up the end no longer than this.
+const LAST_LINGER: Duration = Duration::from_secs(1);
+
 /// Bytes that a closing connection may still send. Enough for what is in flight on a fast path; a client
 /// that sends more is not listening.
 const LINGER_BYTES: usize = 1 << 20;
@@ -56,6 +60,8 @@ pub(crate) enum After {
 enum Head {
     Request(Request),
     Refused(Refused),
+    /// Nothing came for so long that we leave.
+    Left,
     Gone,
 }
 
@@ -75,6 +81,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
         let after = match head {
             Head::Request(request) => exchange::run(&worker, &mut client, &local, request).await,
             Head::Refused(refused) => client.refuse(&worker, &local, &refused),
+            Head::Left => After::Linger,
             Head::Gone => After::Close,
         };
         if after != After::Next {
@@ -123,30 +130,27 @@ impl Client {
                 None => break,
             }
         }
-        self.poll_patience(cx, worker, local, &http.timeouts)
+        self.poll_patience(cx, local, &http.timeouts)
     }
 
     /// What waiting for a head comes to: more patience, an answer, or a quiet end.
-    fn poll_patience(
-        &mut self,
-        cx: &Context<'_>,
-        worker: &Worker,
-        local: &Local,
-        timeouts: &ClientTimeouts,
-    ) -> Poll<Head> {
+    fn poll_patience(&mut self, cx: &Context<'_>, local: &Local, timeouts: &ClientTimeouts) -> Poll<Head> {
         match self.head_deadline {
             Some(deadline) => self.timer.set_at(deadline),
             // The first request has the time of a head, not that of an idle connection.
             None if self.served == 0 => self.begin_head(timeouts),
-            None if local.is_closing() || worker.is_stopping() => return Poll::Ready(Head::Gone),
             None => {
                 // Waking up (for a new generation, say) is not a reason to wait anew.
                 let since = *self.idle_since.get_or_insert(self.timer.coarse_now());
-                self.timer.set_at(since + timeouts.keep_alive);
+                let until = since + timeouts.keep_alive;
+                self.timer.set_at(local.leaves_at().map_or(until, |leaves_at| leaves_at.min(until)));
             }
         }
         if !self.timer.has_passed(cx) {
             return Poll::Pending;
+        }
+        if local.is_closing() && self.head_deadline.is_none() {
+            return Poll::Ready(Head::Left);
         }
         self.head_deadline = None;
         if self.unread.is_empty() {
@@ -246,16 +250,18 @@ impl Client {
     /// Ends our side and reads what still comes, so that the answer reaches its reader.
     async fn linger(&mut self, worker: &Worker) {
         self.stream.end_writing();
-        self.timer.set(LINGER);
+        let mut until = self.timer.coarse_now() + LINGER;
         let mut left = LINGER_BYTES;
         std::future::poll_fn(|cx| {
+            if worker.is_stopping() {
+                until = until.min(self.timer.coarse_now() + LAST_LINGER);
+            }
+            self.timer.set_at(until);
             loop {
                 match worker.buffers.with_hot(|hot| self.stream.poll_read(cx, hot)) {
                     Poll::Ready(Ok(count)) if count > 0 && count < left => left -= count,
                     Poll::Ready(_) => return Poll::Ready(()),
-                    Poll::Pending if self.timer.has_passed(cx) || worker.is_stopping() => {
-                        return Poll::Ready(());
-                    }
+                    Poll::Pending if self.timer.has_passed(cx) => return Poll::Ready(()),
                     Poll::Pending => return Poll::Pending,
                 }
             }

@@ -219,12 +219,14 @@ impl Proxy {
     }
 
     /// Takes nothing new, finishes what runs, and gives the number of connections that did not end within
-    /// `grace`.
+    /// `grace`. Clients are told with their next answer that it was the last; who asks nothing is left soon.
     pub async fn stop(&self, grace: Duration) -> usize {
+        // Where there is hardly any time, what is left of it is for seeing that the end has come.
+        let patience = worker::PATIENCE.min(grace / 2);
         let mut waits = Vec::new();
         for worker in &self.workers {
             let (done, wait) = oneshot::channel();
-            if worker.send(Command::Stop { grace, done }).is_ok() {
+            if worker.send(Command::Stop { grace, patience, done }).is_ok() {
                 waits.push(wait);
             }
         }

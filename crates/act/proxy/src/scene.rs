@@ -4,8 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use haechi_model::HttpListener;
-use haechi_model::ListenerKind;
+use haechi_model::{HttpListener, ListenerKind, Moment};
 
 use crate::live::{Live, LiveListener, LivePool};
 
@@ -42,12 +41,13 @@ impl Scene {
 /// A listener on one worker: what its connections look at before each request.
 pub(crate) struct Local {
     scene: RefCell<Rc<Scene>>,
-    closing: Cell<bool>,
+    /// No request more is wanted; until then who has been silent may still bring one.
+    leaves_at: Cell<Option<Moment>>,
 }
 
 impl Local {
     pub(crate) fn new(scene: Scene) -> Rc<Self> {
-        Rc::new(Self { scene: RefCell::new(Rc::new(scene)), closing: Cell::new(false) })
+        Rc::new(Self { scene: RefCell::new(Rc::new(scene)), leaves_at: Cell::new(None) })
     }
 
     pub(crate) fn scene(&self) -> Rc<Scene> {
@@ -58,12 +58,17 @@ impl Local {
         *self.scene.borrow_mut() = Rc::new(scene);
     }
 
-    /// Lets connections finish what they have and take nothing new.
-    pub(crate) fn close(&self) {
-        self.closing.set(true);
+    /// Lets connections finish what they have, and tells each with its next answer that it was the last. Who asks
+    /// nothing until then is left.
+    pub(crate) fn close(&self, leaves_at: Moment) {
+        self.leaves_at.set(Some(leaves_at));
+    }
+
+    pub(crate) fn leaves_at(&self) -> Option<Moment> {
+        self.leaves_at.get()
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        self.closing.get()
+        self.leaves_at.get().is_some()
     }
 }

@@ -31,6 +31,11 @@ const ACCEPT_BATCH: u32 = 64;
 /// Ticks between two looks at idle connections: a second.
 const TICKS_PER_SWEEP: u32 = 50;
 
+/// How long a silent client of a listener that is gone may still bring a request, and then be told that it was the
+/// last here. One that finds its connection closed may not dare to ask again (nginx's `keepalive_min_timeout`,
+/// HAProxy's `idle-close-on-response`); one that asks less often sees the end before it asks.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
 /// What the control plane tells a worker.
 pub(crate) enum Command {
     /// A new generation: sockets to stand on, sockets to leave, listeners that are gone.
@@ -44,8 +49,9 @@ pub(crate) enum Command {
     Purge(u64),
     /// Cuts off connections that work with this endpoint.
     Cut(u64),
-    /// Takes nothing new and says when all is finished, or gives up after this long.
-    Stop { grace: Duration, done: oneshot::Sender<usize> },
+    /// Takes nothing new and says when all is finished, or gives up after `grace`. Silent clients are left after
+    /// `patience`.
+    Stop { grace: Duration, patience: Duration, done: oneshot::Sender<usize> },
 }
 
 /// When a worker's event loop last turned, for others to see.
@@ -144,7 +150,7 @@ impl Worker {
             locals.retain(|name, local| {
                 let stays = live.listeners.iter().any(|listener| listener.config.name == *name);
                 if !stays {
-                    local.close();
+                    local.close(haechi_sys::clock::now() + PATIENCE);
                 }
                 stays
             });
@@ -305,8 +311,8 @@ pub(crate) async fn run(
             }
             Command::Purge(serial) => worker.idle.purge(serial),
             Command::Cut(serial) => worker.timers.cut(serial),
-            Command::Stop { grace, done } => {
-                let left = stop(&worker, grace).await;
+            Command::Stop { grace, patience, done } => {
+                let left = stop(&worker, grace, patience).await;
                 let _ = done.send(left);
                 return;
             }
@@ -329,13 +335,14 @@ async fn tick(worker: Rc<Worker>, pulse: Pulse) {
 }
 
 /// Finishes what runs. Gives the number of connections that did not end in time.
-async fn stop(worker: &Rc<Worker>, grace: Duration) -> usize {
+async fn stop(worker: &Rc<Worker>, grace: Duration, patience: Duration) -> usize {
+    let leaves_at = haechi_sys::clock::now() + patience;
     worker.stopping.set(true);
     for leave in worker.sockets.borrow_mut().drain() {
         leave.1.notify_one();
     }
     for local in worker.locals.borrow().values() {
-        local.close();
+        local.close(leaves_at);
     }
     let until = haechi_sys::clock::now() + grace;
     // The accept loops end first, so that what they accept last is counted.

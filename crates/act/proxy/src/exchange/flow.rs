@@ -203,7 +203,7 @@ impl<'a> Flow<'a> {
 
     /// Whether no request can follow on the client's connection, as far as we are concerned.
     pub(super) fn is_closing(&self) -> bool {
-        self.worker.is_stopping() || self.local.is_closing()
+        self.local.is_closing()
     }
 
     /// Bytes that went to the endpoint, and that came from it.

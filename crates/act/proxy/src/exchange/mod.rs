@@ -39,7 +39,7 @@ pub(crate) async fn run(
         let (timer, stream) = (&client.timer, &mut client.stream);
         let lease = match select(worker, &scene, request.pool, request.source, &tried, timer, stream).await {
             Ok(lease) => lease,
-            Err(fault) => break give_up(worker, client, &request, fault, Told::Nothing),
+            Err(fault) => break give_up(worker, client, local, &request, fault, Told::Nothing),
         };
         let pool = lease.pool();
         let last = tries.saturating_add(1) >= pool.config.retry.tries;
@@ -53,7 +53,7 @@ pub(crate) async fn run(
                     || !may_retry(&failure, &request, &pool.config.retry)
                     || !afford(worker, pool, &failure)
                 {
-                    break give_up(worker, client, &request, failure.fault, failure.told);
+                    break give_up(worker, client, local, &request, failure.fault, failure.told);
                 }
                 if stale {
                     // It says nothing of the endpoint, so it is no try; and it can't happen twice.
@@ -128,7 +128,7 @@ async fn attempt(
         worker.idle.give(upstream, endpoint, &pool.config, worker.timers.coarse_now());
     }
     Ok(match end.keep_alive {
-        true if local.is_closing() || worker.is_stopping() => After::Linger,
+        // Also on a listener that is left: a client that was not told so may be sending its next request.
         true => After::Next,
         false if end.client_may_send => After::Linger,
         false => After::Close,
@@ -200,13 +200,21 @@ fn take_from_budget(worker: &Worker, pool: &LivePool) -> bool {
 }
 
 /// Ends the exchange without an endpoint's answer. A response that has begun can only be cut off.
-fn give_up(worker: &Worker, client: &mut Client, request: &Request, fault: Fault, told: Told) -> After {
+fn give_up(
+    worker: &Worker,
+    client: &mut Client,
+    local: &Local,
+    request: &Request,
+    fault: Fault,
+    told: Told,
+) -> After {
     request.scene.listener().counters.of(worker.number).fault(fault);
     tracing::debug!(peer = %client.who.peer, fault = fault.name(), ?told, "no answer from an endpoint");
     if told == Told::Part || fault == Fault::ClientGone {
         return After::Reset;
     }
     let facts = request.facts;
-    let keep_alive = facts.keep_alive && request.body.is_done() && fault.side() != Side::Client;
+    let keep_alive =
+        facts.keep_alive && request.body.is_done() && fault.side() != Side::Client && !local.is_closing();
     client.answer(worker, fault, Persistence::of(facts.version, keep_alive), facts.is_head())
 }
