@@ -1,3 +1,4 @@
+//! The loop from outside: who goes on when, and what of a socket is noted.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::cell::RefCell;
@@ -46,7 +47,8 @@ fn many_threads_wake_many_tasks_and_no_wake_is_lost() {
         for told in tolds {
             let (sum, done) = (Rc::clone(&sum), Rc::clone(&done));
             spawn(async move {
-                sum.set(sum.get() + told.await.unwrap());
+                let number = told.await.unwrap();
+                sum.set(sum.get() + number);
                 drop(done);
             });
         }
