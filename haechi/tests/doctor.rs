@@ -35,7 +35,7 @@ fn config(id: u8, priority: u8, address: &str) -> String {
 /// A doctor on a host, for a config that does not run there.
 fn ask(host: &Namespace, config: &str) -> Told {
     let node = Node::prepared_in(host, BINARY, config);
-    Told::of(node.verb(&["doctor", "-c", "haechi.yaml", "-o", "json"]))
+    Told::of(&node.verb(&["doctor", "-c", "haechi.yaml", "-o", "json"]))
 }
 
 struct Told {
@@ -44,7 +44,7 @@ struct Told {
 }
 
 impl Told {
-    fn of(output: Output) -> Self {
+    fn of(output: &Output) -> Self {
         let report: Value = serde_json::from_str(&output.out).unwrap_or_else(|_| panic!("{output:?}"));
         Self { code: output.code, findings: report["findings"].as_array().unwrap().clone() }
     }
@@ -76,7 +76,7 @@ fn a_good_host_is_fine_before_and_while_haechi_runs() {
         eventually(SOON, "it is active", || network.host("lb1").has(address));
         let rules = network.host("lb1").command("nft").args(["list", "ruleset"]).output().unwrap();
         // Its config is that of the haechi that runs.
-        let told = Told::of(node.verb(&["doctor", "-o", "json"]));
+        let told = Told::of(&node.verb(&["doctor", "-o", "json"]));
         assert_eq!((told.code, told.at("error")), (0, vec![]));
         let fine = told.at("ok").join("\n");
         for part in [
@@ -162,7 +162,7 @@ fn a_host_without_nft_is_warned() {
     );
     let mut command = network.host("lb1").command("sh");
     command.args(["-c", &script]).env("HAECHI_ADMIN_SOCKET", node.folder().join("admin.sock"));
-    let told = Told::of(output(&mut command));
+    let told = Told::of(&output(&mut command));
     assert_eq!(told.code, 0);
     let warnings = told.at("warning").join("\n");
     assert!(
@@ -182,7 +182,7 @@ fn without_rights_it_says_what_it_could_not_look_at() {
     let mut command = network.host("lb1").command("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", BINARY, "doctor", "-o", "json", "-c"]);
     command.arg(&config_file).env("HAECHI_ADMIN_SOCKET", folder.path().join("none/admin.sock"));
-    let told = Told::of(output(&mut command));
+    let told = Told::of(&output(&mut command));
     assert_eq!(told.code, 1);
     let unknown = told.at("unknown");
     for wanted in [
