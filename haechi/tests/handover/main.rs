@@ -96,7 +96,7 @@ impl Rig {
     }
 
     /// A TCP stream of the client that comes from this port.
-    fn from_port(&self, port: u16) -> TcpStream {
+    fn stream_from(&self, port: u16) -> TcpStream {
         let ip = |address: &str| address.parse::<IpAddr>().unwrap();
         let socket =
             self.network.host("client").run(|| Socket::new(Domain::IPV4, Type::STREAM, None).unwrap());
@@ -227,12 +227,12 @@ fn a_port_that_the_new_active_knew_in_an_earlier_turn_goes_on() {
     let second = rig.start("lb2", 100);
     wait_state(&second, "backup");
     hand_over(&first, &second);
-    let ended: Vec<_> = (0..20).map(|number| rig.from_port(40_000 + number)).collect();
+    let ended: Vec<_> = (0..20).map(|number| rig.stream_from(40_000 + number)).collect();
     // Without waiting for a last word: the same port is free at once.
     ended.iter().for_each(|stream| socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap());
     drop(ended);
     hand_over(&second, &first);
-    let mut open: Vec<_> = (0..20).map(|number| rig.from_port(40_000 + number)).collect();
+    let mut open: Vec<_> = (0..20).map(|number| rig.stream_from(40_000 + number)).collect();
     hand_over(&first, &second);
     for (number, stream) in open.iter_mut().enumerate() {
         speak(stream, "after\n").unwrap_or_else(|error| panic!("stream {number}: {error}"));
