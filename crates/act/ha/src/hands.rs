@@ -6,11 +6,12 @@
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use haechi_model::{Moment, VirtualRouterName};
+use haechi_model::VirtualRouterName;
 use haechi_sys::Family;
 use haechi_sys::capabilities::Capability;
-use haechi_sys::clock::now;
+use haechi_sys::clock::wall;
 use haechi_sys::flows;
 use haechi_sys::sysctl::{Changed, Setting};
 
@@ -118,7 +119,7 @@ impl Laid {
     fn add(&mut self, chains: Vec<Chain>) -> Result<(), String> {
         let families: Vec<Family> =
             FAMILIES.into_iter().filter(|family| chains.iter().any(|it| it.family() == *family)).collect();
-        let zone = zone(now());
+        let zone = zone(wall());
         let new: Vec<Way> = chains.into_iter().map(|chain| Way { chain, kept: Vec::new(), zone }).collect();
         for family in &families {
             if !self.ways.iter().any(|way| way.family() == *family) {
@@ -203,9 +204,10 @@ fn served(chain: &Chain) -> Result<Vec<flows::Flow>, String> {
 }
 
 /// A conntrack zone for this turn. An earlier turn had the same one only if it was in the same fifth of a second, or a
-/// whole number of 3.6 hours ago: longer than conntrack keeps anything but open flows.
-fn zone(now: Moment) -> u16 {
-    let fifths = now.since(Moment::ORIGIN).as_millis() / 200;
+/// whole number of 3.6 hours ago: longer than conntrack keeps anything but open flows. By the wall's clock, because the
+/// node's own begins anew with it, and what conntrack knows does not.
+fn zone(wall: SystemTime) -> u16 {
+    let fifths = wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() / 200;
     // From 1: zone 0 is everybody's.
     u16::try_from(fifths % u128::from(u16::MAX)).unwrap_or_default().saturating_add(1)
 }
@@ -216,4 +218,20 @@ fn set(setting: &Setting, value: i32) -> Result<Changed, String> {
 
 fn load(ruleset: &str) -> Result<(), String> {
     nft(&["-f", "-"], ruleset).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_zone_comes_again_after_hours_and_is_never_that_of_everybody() {
+        let at = |fifths: u32| zone(UNIX_EPOCH + Duration::from_millis(200) * fifths);
+        let all: BTreeSet<u16> = (0..65_535).map(at).collect();
+        assert_eq!((all.len(), all.contains(&0)), (65_535, false));
+        assert_eq!(at(65_535), at(0));
+    }
 }
