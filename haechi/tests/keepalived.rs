@@ -1,13 +1,14 @@
 //! haechi and keepalived in one virtual router: either hears, follows and replaces the other.
 //!
-//! Debian's keepalived knows the checksum of RFC 5798 only; that of RFC 9568 is tested by bytes.
+//! Debian's keepalived (2.2.7) knows the checksum of RFC 5798 only; that of RFC 9568 is tested by bytes and between
+//! two nodes (`election/checksums.rs`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs::File;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use haechi_tests::{Namespace, Network, Node, TempDir, can_make_namespaces, eventually};
+use haechi_tests::{Capture, Frame, Namespace, Network, Node, TempDir, can_make_namespaces, eventually};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
 
@@ -43,7 +44,24 @@ impl Case {
         }
     }
 
-    fn haechi(&self, priority: u8) -> String {
+    /// Who stands in the IP header: over IPv6 by multicast the link-local address (RFC 9568 section 5.1.2.1).
+    fn speaks_as(&self, network: &Network, host: &str) -> String {
+        if !self.six || self.unicast {
+            return self.own(host == "haechi").to_owned();
+        }
+        let told = network.host(host).ip("-6 -o addr show dev eth0 scope link");
+        let mut words = told.split_whitespace().filter_map(|word| word.strip_suffix("/64"));
+        words.find(|word| *word != "fe80::100").unwrap().to_owned()
+    }
+
+    /// Takes away what a killed keepalived leaves.
+    fn clean(&self, host: &Namespace) {
+        for address in self.addresses() {
+            host.ip(&format!("addr del {address} dev eth0"));
+        }
+    }
+
+    fn haechi(&self, priority: u8, more: &str) -> String {
         let unicast = if self.unicast {
             format!(", peers: {{ other: \"{}\" }}, source: \"{}\"", self.own(false), self.own(true))
         } else {
@@ -54,21 +72,26 @@ impl Case {
             "node: {{ name: haechi }}\nworkers: 1\n\
              listeners: {{ web: {{ bind: \":80\", protocol: http, routes: [{{ pool: web }}] }} }}\n\
              pools: {{ web: {{ endpoints: {{ e: \"127.0.0.1:1\" }} }} }}\n\
-             virtualRouters: {{ edge: {{ id: 51, interface: eth0, addresses: [{}], priority: {priority}{unicast} }} }}\n",
+             virtualRouters: {{ edge: {{ id: 51, interface: eth0, addresses: [{}], priority: {priority}{unicast}{more} }} }}\n",
             addresses.join(", ")
         )
     }
 
-    fn keepalived(&self, priority: u8) -> String {
+    fn keepalived(&self, priority: u8, interval: &str, more: &str) -> String {
         let unicast = if self.unicast {
-            format!("  unicast_src_ip {}\n  unicast_peer {{\n    {}\n  }}\n", self.own(false), self.own(true))
+            // Over IPv6 keepalived leaves the hop limit at 64 unless it is told otherwise (over IPv4 too it says 255).
+            format!(
+                "  unicast_src_ip {}\n  unicast_ttl 255\n  unicast_peer {{\n    {}\n  }}\n",
+                self.own(false),
+                self.own(true)
+            )
         } else {
             String::new()
         };
         format!(
             "global_defs {{\n  router_id other\n  vrrp_version 3\n}}\n\
              vrrp_instance edge {{\n  state BACKUP\n  interface eth0\n  virtual_router_id 51\n  priority {priority}\n  \
-             advert_int 0.1\n{unicast}  virtual_ipaddress {{\n    {}\n  }}\n}}\n",
+             advert_int {interval}\n{more}{unicast}  virtual_ipaddress {{\n    {}\n  }}\n}}\n",
             self.addresses().join("\n    ")
         )
     }
@@ -118,43 +141,133 @@ impl Drop for Keepalived {
     }
 }
 
-/// haechi is better, leaves and comes back; then keepalived is better, leaves and comes back.
-fn both_ways(case: &Case) {
-    if !can_make_namespaces() {
-        return;
-    }
-    let network = Network::new(&[
+fn network() -> Network {
+    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
+    Network::new(&[
         ("haechi", &["10.99.0.1/24", "fd00:99::1/64"]),
         ("other", &["10.99.0.2/24", "fd00:99::2/64"]),
-    ]);
+    ])
+}
+
+/// Waits until one has the address and the other has not.
+#[track_caller]
+fn wait_owner(network: &Network, case: &Case, what: &str, owner: &str) {
+    eventually(SOON, what, || {
+        let has = |host| network.host(host).has_on_network(case.virtual_address());
+        has("haechi") == (owner == "haechi") && has("other") == (owner == "other")
+    });
+}
+
+/// haechi is better, leaves and comes back; then keepalived is better, leaves and comes back.
+fn both_ways(case: &Case) {
+    let network = network();
     let (here, there) = (network.host("haechi"), network.host("other"));
-    let owner = |what: &str, first: bool| {
-        eventually(SOON, what, || {
-            here.has_on_network(case.virtual_address()) == first
-                && there.has_on_network(case.virtual_address()) != first
-        });
-    };
-    let mut node = Node::start_in(here, BINARY, &case.haechi(150));
-    owner("haechi is alone", true);
-    let peer = Keepalived::start(there, &case.keepalived(100));
+    let owner = |what: &str, owner: &str| wait_owner(&network, case, what, owner);
+    let mut node = Node::start_in(here, BINARY, &case.haechi(150, ""));
+    owner("haechi is alone", "haechi");
+    let peer = Keepalived::start(there, &case.keepalived(100, "0.1", ""));
     eventually(SOON, "keepalived is up", || peer.log().contains("Entering BACKUP STATE"));
     node.signal("TERM");
     assert_eq!(node.wait_end(SOON), 0);
-    owner("keepalived follows a farewell", false);
+    owner("keepalived follows a farewell", "other");
     node.resume();
-    owner("haechi is better and takes over from a living keepalived", true);
+    owner("haechi is better and takes over from a living keepalived", "haechi");
     peer.stop();
 
-    let peer = Keepalived::start(there, &case.keepalived(200));
-    owner("keepalived is better and takes over from a living haechi", false);
-    let said = node.verb(&["ha", "status", "-o", "json"]);
-    let status: serde_json::Value = serde_json::from_str(&said.out).unwrap();
-    let router = &status["virtualRouters"][0];
+    let peer = Keepalived::start(there, &case.keepalived(200, "0.1", ""));
+    owner("keepalived is better and takes over from a living haechi", "other");
+    let router = node.router("edge");
     assert_eq!(router["state"], "backup", "{router}");
     assert!(router["heard"].as_u64().unwrap() > 0, "{router}");
     assert_eq!(router["intervalMs"], 100, "learnt from the wire: {router}");
     peer.stop();
-    owner("haechi follows a farewell", true);
+    owner("haechi follows a farewell", "haechi");
+}
+
+/// Whoever is better waits, on either side, when it shall not preempt.
+fn without_preempt(case: &Case) {
+    let network = network();
+    let (here, there) = (network.host("haechi"), network.host("other"));
+    let peer = Keepalived::start(there, &case.keepalived(100, "0.1", ""));
+    wait_owner(&network, case, "keepalived is alone", "other");
+    let node = Node::start_in(here, BINARY, &case.haechi(150, ", preempt: false"));
+    eventually(SOON, "haechi hears it for long", || node.router("edge")["heard"].as_u64() > Some(20));
+    assert_eq!(node.router("edge")["state"], "backup");
+    there.signal_all("KILL");
+    drop(peer);
+    eventually(SOON, "haechi is alone", || here.has_on_network(case.virtual_address()));
+    drop(node);
+    case.clean(there);
+    eventually(SOON, "its keeper let go", || !here.has_on_network(case.virtual_address()));
+
+    let node = Node::start_in(here, BINARY, &case.haechi(100, ""));
+    wait_owner(&network, case, "haechi is alone", "haechi");
+    let peer = Keepalived::start(there, &case.keepalived(150, "0.1", "  nopreempt\n"));
+    eventually(SOON, "keepalived is up", || peer.log().contains("Entering BACKUP STATE"));
+    let sent = || node.router("edge")["sent"].as_u64().unwrap();
+    let before = sent();
+    eventually(SOON, "keepalived hears it for long", || sent() > before + 20);
+    assert!(!peer.log().contains("Entering MASTER STATE"), "{}", peer.log());
+    node.signal("KILL");
+    wait_owner(&network, case, "keepalived follows a farewell of the keeper", "other");
+}
+
+/// The mean time between advertisements.
+fn mean(frames: &[Frame]) -> Duration {
+    let gaps = u32::try_from(frames.len() - 1).unwrap();
+    (frames.last().unwrap().at - frames[0].at) / gaps
+}
+
+/// Within a tenth of what the RFC says; and a takeover is late by what a shared machine needs, and never early.
+#[track_caller]
+fn assert_near(what: &str, found: Duration, wanted: Duration, late: Duration) {
+    let tenth = wanted / 10;
+    assert!(
+        found + tenth >= wanted && found <= wanted + tenth + late,
+        "{what}: {found:?} and not {wanted:?}"
+    );
+}
+
+/// From the last frame of one that is as wanted to the next frame of the other.
+fn between(capture: &Capture, one: &str, wanted: impl Fn(&Frame) -> bool, other: &str) -> Duration {
+    let from = || capture.of(one).into_iter().rfind(&wanted).map(|frame| frame.at);
+    let next = || capture.of(other).into_iter().find(|frame| from().is_some_and(|from| frame.at > from));
+    eventually(SOON, "the other one advertises", || next().is_some());
+    next().unwrap().at - from().unwrap()
+}
+
+/// Every time that the RFC knows, as a third one on the wire sees it.
+fn timers(case: &Case) {
+    const LATE: Duration = Duration::from_millis(60);
+    let network = network();
+    let capture = Capture::start(&network, "haechi");
+    let (here, there) = (case.speaks_as(&network, "haechi"), case.speaks_as(&network, "other"));
+    let peer = Keepalived::start(network.host("other"), &case.keepalived(200, "0.3", ""));
+    wait_owner(&network, case, "keepalived is alone", "other");
+    let node = Node::start_in(network.host("haechi"), BINARY, &case.haechi(100, ""));
+    let said = capture.more_of(&there, 8);
+    assert_near("keepalived's interval", mean(&said[2..]), Duration::from_millis(300), Duration::ZERO);
+    assert_eq!(node.router("edge")["intervalMs"], 300, "learnt");
+    network.host("other").signal_all("KILL");
+    drop(peer);
+    // Three learnt intervals and a skew of (256 - 100) / 256 of one (RFC 9568 section 6.1).
+    let silence = between(&capture, &there, |_| true, &here);
+    assert_near("haechi follows a dead keepalived", silence, Duration::from_micros(1_082_813), LATE);
+    case.clean(network.host("other"));
+    let said = capture.more_of(&here, 22);
+    assert_near("haechi's interval", mean(&said[2..]), Duration::from_millis(100), Duration::ZERO);
+    assert!(said[2..].iter().all(|frame| !frame.text.contains("bad vrrp cksum")), "{said:?}");
+
+    let peer = Keepalived::start(network.host("other"), &case.keepalived(50, "0.1", ""));
+    eventually(SOON, "keepalived is up", || peer.log().contains("Entering BACKUP STATE"));
+    capture.more_of(&here, 4);
+    node.signal("TERM");
+    // The first farewell: it is said again until the other one is heard. The skew of priority 50.
+    let first = |frame: &Frame| frame.priority == 0;
+    eventually(SOON, "it says farewell", || capture.of(&here).iter().any(first));
+    let resigned = capture.of(&here).into_iter().find(first).unwrap().at;
+    let skew = between(&capture, &here, |frame| frame.at == resigned, &there);
+    assert_near("keepalived follows a farewell", skew, Duration::from_micros(80_469), LATE);
 }
 
 #[test]
@@ -170,4 +283,29 @@ fn by_unicast() {
 #[test]
 fn by_multicast_with_ipv6() {
     both_ways(&Case { six: true, unicast: false });
+}
+
+#[test]
+fn by_unicast_with_ipv6() {
+    both_ways(&Case { six: true, unicast: true });
+}
+
+#[test]
+fn neither_takes_over_from_a_worse_one_when_it_shall_not() {
+    without_preempt(&Case { six: false, unicast: false });
+}
+
+#[test]
+fn times_on_the_wire_by_multicast() {
+    timers(&Case { six: false, unicast: false });
+}
+
+#[test]
+fn times_on_the_wire_by_unicast() {
+    timers(&Case { six: false, unicast: true });
+}
+
+#[test]
+fn times_on_the_wire_with_ipv6() {
+    timers(&Case { six: true, unicast: false });
 }

@@ -4,23 +4,29 @@
 //! loopback addresses of its own ([`address`]), so that they run beside each other with fixed ports.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod capture;
 mod client;
 mod load;
 mod namespaces;
 mod nginx;
 mod node;
+mod observer;
 mod scripted;
+mod stall;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+pub use capture::{Capture, Frame};
 pub use client::{Connection, Reply, get, raw};
 pub use load::{Load, Tally};
 pub use namespaces::{Namespace, Network, can_make_namespaces};
 pub use nginx::Nginx;
 pub use node::{Node, Output, TempDir};
+pub use observer::{Heard, Observer};
 pub use scripted::{Peer, Scripted};
+pub use stall::Stall;
 
 /// A loopback address that no other test uses: 127.x.y.z by process and call.
 pub fn address() -> IpAddr {

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{env, panic, thread};
 
+use rustix::process::{Pid, Signal, getpid, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::eventually;
@@ -127,6 +128,19 @@ impl Namespace {
         assert!(output.status.success(), "nft (Debian: nftables) refuses {ruleset}: {said}");
     }
 
+    /// Sends a signal (`KILL`) to all that runs inside, the youngest first: a child that watches its parent does its
+    /// duty as soon as that is gone.
+    ///
+    /// # Panics
+    /// When nothing runs inside.
+    pub fn signal_all(&self, signal: &str) {
+        let mut inside = pids(&self.name);
+        inside.sort_unstable_by_key(|pid| std::cmp::Reverse(pid.as_raw_nonzero()));
+        let mut kill = Command::new("kill");
+        kill.arg(format!("-{signal}")).args(inside.iter().map(|pid| pid.as_raw_nonzero().to_string()));
+        assert!(kill.status().unwrap().success(), "{signal} to all of {}: {inside:?}", self.name);
+    }
+
     /// Sets a file below `/proc/sys/net`.
     ///
     /// # Panics
@@ -239,10 +253,24 @@ impl Network {
 
     /// Drops every frame from one host to the other, and none in the other direction. Both keep their carrier.
     pub fn cut(&self, from: &str, to: &str) {
+        self.drop_frames(&format!("iifname to-{from} oifname to-{to}"));
+    }
+
+    /// Drops every frame that a host sends, and none that it gets. It keeps its carrier.
+    pub fn mute(&self, host: &str) {
+        self.drop_frames(&format!("iifname to-{host}"));
+    }
+
+    /// Drops every frame that a host gets, and none that it sends. It keeps its carrier.
+    pub fn deafen(&self, host: &str) {
+        self.drop_frames(&format!("oifname to-{host}"));
+    }
+
+    fn drop_frames(&self, which: &str) {
         self.switch.nft(&format!(
             "add table bridge cuts\n\
              add chain bridge cuts pass {{ type filter hook forward priority 0; }}\n\
-             add rule bridge cuts pass iifname to-{from} oifname to-{to} drop\n"
+             add rule bridge cuts pass {which} drop\n"
         ));
     }
 
@@ -279,16 +307,19 @@ fn ip(words: &[&str]) -> String {
     out.into_owned()
 }
 
-/// Ends what still runs inside (by its own id, this process never), and removes the namespace.
-fn remove(name: &str) {
+/// What runs inside, but for this process.
+fn pids(name: &str) -> Vec<Pid> {
     let inside = Command::new("ip").args(["netns", "pids", name]).output();
-    let inside = inside.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    for pid in inside.unwrap_or_default().split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()) {
-        if pid.unsigned_abs() != process::id()
-            && let Some(pid) = rustix::process::Pid::from_raw(pid)
-        {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
+    let inside =
+        inside.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let all = inside.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?));
+    all.filter(|pid| *pid != getpid()).collect()
+}
+
+/// Ends what still runs inside, by its own id, and removes the namespace.
+fn remove(name: &str) {
+    for pid in pids(name) {
+        let _ = kill_process(pid, Signal::KILL);
     }
     let _ = Command::new("ip").args(["netns", "del", name]).output();
 }

@@ -101,9 +101,18 @@ impl Node {
     /// # Panics
     /// When it does not start.
     pub fn start_in(namespace: &Namespace, binary: &str, config: &str) -> Self {
+        let mut node = Self::prepared_in(namespace, binary, config);
+        node.resume();
+        node
+    }
+
+    /// A node of a network namespace that is not started.
+    ///
+    /// # Panics
+    /// When the config can't be written.
+    pub fn prepared_in(namespace: &Namespace, binary: &str, config: &str) -> Self {
         let mut node = Self::prepared(binary, config);
         node.inside = Some(namespace.name().to_owned());
-        node.resume();
         node
     }
 
@@ -293,6 +302,38 @@ impl Node {
             list.as_array().unwrap().iter().find(|item| item["name"] == name).cloned().expect(name)
         };
         named(&named(&status["pools"], pool)["endpoints"], endpoint)
+    }
+
+    /// A virtual router of `haechi ha status`.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
+    pub fn router(&self, name: &str) -> Value {
+        let output = self.verb(&["ha", "status", "-o", "json"]);
+        assert_eq!(output.code, 0, "{output:?}");
+        let status: Value = serde_json::from_str(&output.out).unwrap();
+        let routers = status["virtualRouters"].as_array().unwrap();
+        routers.iter().find(|router| router["name"] == name).cloned().expect(name)
+    }
+
+    /// Waits until a virtual router is in this state.
+    #[track_caller]
+    pub fn wait_state(&self, router: &str, state: &str) {
+        eventually(Duration::from_secs(20), &format!("{router} is {state}"), || {
+            self.router(router)["state"] == state
+        });
+    }
+
+    /// What a scraper reads.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn metrics(&self) -> String {
+        let mut command = Command::new("curl");
+        command.args(["-sS", "--unix-socket"]).arg(self.folder.path().join("admin.sock"));
+        let output = command.arg("http://haechi/metrics").output().expect("this test needs curl");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Waits until an endpoint has this health.

@@ -10,6 +10,7 @@ use haechi_admin::Problem;
 use haechi_admin::api::{AlarmStatus, FlightRecord, HaStatus, TrackedStatus, VirtualRouterStatus};
 use haechi_ha::{Binder, Deed, Ha, RouterStatus, Setup, Told, Tracked};
 use haechi_model::{Moment, Snapshot, Transport, VirtualRouter, VirtualRouterName};
+use haechi_sys::scheduling::Ready;
 use haechi_telemetry::event;
 use haechi_vrrp::envelope::Keys;
 use haechi_vrrp::{Effect, State};
@@ -37,13 +38,15 @@ pub(super) type Story = (VirtualRouterName, Told);
 /// The virtual routers, once there are any.
 pub(super) struct VirtualRouters {
     pub(super) node: Option<Ha>,
+    /// Their thread, until it has work.
+    ready: Option<Ready>,
     told: UnboundedSender<Story>,
 }
 
 impl VirtualRouters {
-    pub(super) fn new() -> (Self, UnboundedReceiver<Story>) {
+    pub(super) fn new(ready: Ready) -> (Self, UnboundedReceiver<Story>) {
         let (told, stories) = unbounded_channel();
-        (Self { node: None, told }, stories)
+        (Self { node: None, ready: Some(ready), told }, stories)
     }
 
     /// Puts the virtual routers of a snapshot in force.
@@ -67,7 +70,10 @@ impl VirtualRouters {
                 let listener = move |name: &VirtualRouterName, _at: Moment, what: Told| {
                     let _ = told.send((name.clone(), what));
                 };
-                self.node = Some(Ha::start(setup, keeper(), Box::new(listener), binder(control))?);
+                let Some(ready) = self.ready.take() else {
+                    return Err(std::io::Error::other("their thread has ended"));
+                };
+                self.node = Some(Ha::start(ready, setup, keeper(), Box::new(listener), binder(control))?);
             }
         }
         Ok(())
@@ -171,6 +177,7 @@ impl Control {
         HaStatus {
             node: self.proxy.live().snapshot.node.name.to_string(),
             scheduling,
+            rights: self.rights_status(),
             virtual_routers: status.iter().map(router_status).collect(),
         }
     }

@@ -12,6 +12,7 @@ mod keys;
 mod programs;
 mod reload;
 mod requests;
+mod rights;
 mod source;
 mod status;
 mod tracks;
@@ -37,10 +38,12 @@ pub(crate) use self::admin::Handle;
 use self::events::Log;
 use self::ha::VirtualRouters;
 pub(crate) use self::keys::{Found, KeysFile, keys_files};
+use self::rights::Kept;
+pub(crate) use self::rights::Rights;
 pub(crate) use self::source::{Compiled, Source, read};
 use self::status::ConfigState;
 pub(crate) use self::upgrade::Heir;
-use self::upgrade::Known;
+use self::upgrade::{Known, Starter};
 pub(crate) use self::watch::watch;
 
 /// Spreads hashes and probes. One value for every node, so that nodes agree on `ipHash` without talking.
@@ -52,7 +55,7 @@ pub(crate) struct Control {
     prober: Prober,
     source: Source,
     /// What takes this one's place in an upgrade, and the doors of the API that it gets.
-    program: Program,
+    starter: Starter,
     doors: Doors,
     /// An heir serves; this one lets what is open end.
     passed_on: Flag<bool>,
@@ -65,6 +68,7 @@ pub(crate) struct Control {
     /// Endpoints that warm up: their share grows every second.
     warming: Mutex<Vec<EndpointId>>,
     virtual_routers: Mutex<VirtualRouters>,
+    kept: Kept,
     /// One change of config at a time.
     changing: tokio::sync::Mutex<()>,
     started_at_ms: u64,
@@ -95,7 +99,11 @@ impl Control {
     ///
     /// # Errors
     /// The system refuses threads, or an address of the config can't be had, or the process whose heir it is hangs.
-    pub(crate) async fn start(beginning: Beginning<'_>, first: Compiled) -> Result<Arc<Self>, StartError> {
+    pub(crate) async fn start(
+        beginning: Beginning<'_>,
+        first: Compiled,
+        rights: Rights,
+    ) -> Result<Arc<Self>, StartError> {
         let Beginning { source, program, doors, heir } = beginning;
         let workers = first.snapshot.workers.map_or_else(haechi_sys::limits::cores, std::num::NonZero::get);
         let (proxy, signals) = Proxy::start(workers, CLUSTER_SEED).map_err(StartError::System)?;
@@ -105,12 +113,12 @@ impl Control {
             limits: Limits::default(),
         };
         let (prober, verdicts) = Prober::start(options);
-        let (virtual_routers, stories) = VirtualRouters::new();
+        let (virtual_routers, stories) = VirtualRouters::new(rights.virtual_routers);
         let control = Arc::new(Self {
             proxy,
             prober,
             source,
-            program,
+            starter: Starter::new(program, rights.heirs),
             doors,
             passed_on: Flag::new(false),
             events: Log::default(),
@@ -119,6 +127,7 @@ impl Control {
             cuts: Mutex::default(),
             warming: Mutex::default(),
             virtual_routers: Mutex::new(virtual_routers),
+            kept: rights.kept,
             changing: tokio::sync::Mutex::default(),
             started_at_ms: wall_ms(),
         });
@@ -131,6 +140,7 @@ impl Control {
         tokio::spawn(health::warm_up(Arc::clone(&control)));
         tokio::spawn(ha::follow_stories(Arc::clone(&control), stories));
         tokio::spawn(tracks::follow(Arc::clone(&control)));
+        control.tell_rights();
         control.events.add(event::STARTED, "node", format!("serving with {workers} workers"));
         Ok(control)
     }

@@ -96,6 +96,7 @@ impl Control {
             self.proxy.apply(Arc::clone(&snapshot), bound, &initial).await
         };
         self.refresh_states(&live);
+        self.tell_lacks(&snapshot);
         self.configure_virtual_routers(&snapshot, keys)?;
         let mut config = lock(&self.config);
         config.applied_at_ms = wall_ms();

@@ -37,6 +37,7 @@ impl Control {
             started_at_ms: self.started_at_ms,
             workers: self.proxy.workers(),
             generation: live.generation,
+            rights: self.rights_status(),
             config: ConfigStatus {
                 source: self.source.name(),
                 applied_at_ms: config.applied_at_ms,

@@ -58,7 +58,7 @@ fn render(status: &HaStatus) -> String {
         return "no virtual router: nothing in `virtualRouters` of the config\n".to_owned();
     }
     let paint = output::paint();
-    let mut out = String::new();
+    let mut out = screen::missing_rights(&status.rights, paint);
     for alarm in status.virtual_routers.iter().flat_map(|router| {
         router.alarms.iter().map(move |alarm| format!("{}: {}", router.name, output::clean(&alarm.text)))
     }) {

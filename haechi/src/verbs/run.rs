@@ -11,7 +11,7 @@ use haechi_sys::program::Program;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Outcome;
-use crate::control::{Beginning, Compiled, Control, Handle, Heir, Source, StartError};
+use crate::control::{Beginning, Compiled, Control, Handle, Heir, Rights, Source, StartError};
 use crate::failure::Failure;
 
 /// What `run` was asked to do.
@@ -43,6 +43,12 @@ fn start(options: Options, heir: Option<&Heir>) -> Outcome {
     if !compiled.warnings.is_empty() {
         crate::output::error_text(&compiled.warnings);
     }
+    // Rights belong to threads, and there is one as yet.
+    let rights = Rights::keep().map_err(|error| {
+        Failure::new(format!(
+            "the system does not let haechi give away the rights that it does not need: {error}"
+        ))
+    })?;
     // Two threads: a view of ten thousand endpoints in the making must not hold up probes.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -51,10 +57,16 @@ fn start(options: Options, heir: Option<&Heir>) -> Outcome {
         .build();
     runtime
         .map_err(|error| Failure::new(format!("the system refuses an event loop: {error}")))?
-        .block_on(serve(options, compiled, program, heir))
+        .block_on(serve(options, compiled, program, rights, heir))
 }
 
-async fn serve(options: Options, compiled: Compiled, program: Program, heir: Option<&Heir>) -> Outcome {
+async fn serve(
+    options: Options,
+    compiled: Compiled,
+    program: Program,
+    rights: Rights,
+    heir: Option<&Heir>,
+) -> Outcome {
     let (listen, source) = (compiled.snapshot.admin.listen, options.source.name());
     let (listeners, pools) = (compiled.snapshot.listeners.len(), compiled.snapshot.pools.len());
     // The socket comes first: a second haechi on it would otherwise take half of the connections before it
@@ -66,7 +78,7 @@ async fn serve(options: Options, compiled: Compiled, program: Program, heir: Opt
     let server = server.map_err(|error| Failure::new(error.to_string()))?;
     let doors = server.lend().map_err(|error| Failure::new(format!("out of descriptors: {error}")))?;
     let beginning = Beginning { source: options.source.clone(), program, doors, heir };
-    let control = Control::start(beginning, compiled).await.map_err(|error| match error {
+    let control = Control::start(beginning, compiled, rights).await.map_err(|error| match error {
         StartError::Refused(problem) => problem.into(),
         StartError::Hangs(text) => Failure::new(text),
         StartError::System(error) => Failure::new(format!("the system refuses a worker: {error}")),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use haechi_admin::api::{EndpointStatus, ListenerStatus, PoolStatus, Status};
+use haechi_admin::api::{EndpointStatus, ListenerStatus, MissingRight, PoolStatus, RightsStatus, Status};
 use haechi_admin::words;
 use haechi_model::{AdminOrigin, AdminState, Health};
 
@@ -25,9 +25,20 @@ pub(super) fn sources(socket: &Path, path: &str, line: &str, paint: Paint) -> St
     format!("\n{}\n", paint.text(Tone::Faint, &output::clean(&text)))
 }
 
+/// What is not possible for want of a right; nothing where nothing lacks.
+pub(super) fn missing_rights(rights: &RightsStatus, paint: Paint) -> String {
+    let line = |missing: &MissingRight| {
+        let MissingRight { right, subject, costs, way_out } = missing;
+        let text = output::clean(&format!("{subject}: no {right}: {costs}; {way_out}"));
+        format!("{}\n", paint.text(Tone::Doubtful, &text))
+    };
+    rights.missing.iter().map(line).collect()
+}
+
 impl Screen<'_> {
     pub(super) fn render(&self) -> String {
         let mut out = self.refusal();
+        out.push_str(&missing_rights(&self.status.rights, self.paint));
         out.push_str(&self.head());
         if !self.status.listeners.is_empty() {
             out.push('\n');

@@ -62,6 +62,7 @@ fn status() -> LabStatus {
         started_at_ms: 0,
         workers: 2,
         generation: 1,
+        rights: haechi_admin::api::RightsStatus::default(),
         config: ConfigStatus { source: "haechi.yaml".into(), applied_at_ms: 0, refused: None },
         listeners: Vec::new(),
         pools: vec![pool],

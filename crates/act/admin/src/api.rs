@@ -25,6 +25,8 @@ pub struct Status {
     pub workers: usize,
     /// Counts applied changes.
     pub generation: u64,
+    /// What the process may do.
+    pub rights: RightsStatus,
     /// Where the config comes from, and what became of the last attempt to change it.
     pub config: ConfigStatus,
     /// In the order of the config.
@@ -41,8 +43,34 @@ pub struct HaStatus {
     pub node: String,
     /// Whether advertisements are sent with real-time priority, and if not, why.
     pub scheduling: String,
+    /// What the process may do.
+    pub rights: RightsStatus,
     /// In the order of the config; empty if it has none.
     pub virtual_routers: Vec<VirtualRouterStatus>,
+}
+
+/// What a process may do, and what it can't for that reason.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RightsStatus {
+    /// Kept since the start, as capabilities(7) calls them; all others were given away.
+    pub kept: Vec<String>,
+    /// What the config needs and the process does not have.
+    pub missing: Vec<MissingRight>,
+}
+
+/// A right that the config needs.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MissingRight {
+    /// `CAP_NET_RAW`
+    pub right: String,
+    /// Who needs it: `virtual router edge`.
+    pub subject: String,
+    /// What is not possible without it.
+    pub costs: String,
+    /// How to have it, or how to do without.
+    pub way_out: String,
 }
 
 /// A virtual router on this node.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use haechi_model::{Mover, VirtualRouter};
 use haechi_sys::clock::now;
+use haechi_sys::scheduling::ordinary;
 use haechi_vrrp::Input;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -121,6 +122,10 @@ impl Helper {
 }
 
 fn work(config: &VirtualRouter, jobs: &Receiver<Job>, mailbox: &Mailbox, binder: &Binder) {
+    // Its makers are the node's thread, whose priority it must not have: programs wait and loop as they like.
+    if let Err(error) = ordinary() {
+        tracing::warn!(%error, "a mover keeps the real-time priority of the virtual routers");
+    }
     for Job { number, deed, addresses } in jobs {
         let done = match &config.mover {
             Mover::Command(command) => run(command, config, deed, &addresses, LONGEST),

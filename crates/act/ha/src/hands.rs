@@ -9,12 +9,14 @@ use std::thread::JoinHandle;
 
 use haechi_model::VirtualRouterName;
 use haechi_sys::Family;
+use haechi_sys::capabilities::Capability;
 use haechi_sys::flows::{self, Flow};
 use haechi_sys::sysctl::{Changed, Setting};
 
 use crate::handover::{Before, Chain, TABLE, nothing, passing, watching, word};
 use crate::mailbox::{Command, Mailbox};
 use crate::nft::nft;
+use crate::rights::pass_on_rights;
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
@@ -68,6 +70,7 @@ impl Drop for Hands {
 }
 
 fn work(jobs: &Receiver<Job>, mailbox: &Mailbox) {
+    pass_on_rights(&[Capability::NetAdmin]);
     for family in FAMILIES {
         remove_leftovers(family);
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use haechi_model::InterfaceName;
 use haechi_sys::Family;
+use haechi_sys::capabilities::keep_only;
 use haechi_sys::clock::now;
 use haechi_sys::netlink::Network;
 use haechi_sys::raw::{Advertisements, Hears};
@@ -24,6 +25,7 @@ use haechi_sys::scheduling::realtime;
 use rustix::event::{PollFd, PollFlags};
 use serde::{Deserialize, Serialize};
 
+use crate::RIGHTS;
 use crate::waiting::wait;
 
 /// Above the node's own thread: it acts when that one does not.
@@ -142,7 +144,9 @@ fn write_line(stdin: &mut ChildStdin, line: &[u8]) -> io::Result<()> {
 /// # Errors
 /// The stream breaks in another way than by ending, or holds what no parent sends.
 pub fn keep(parent: impl Read + AsFd) -> io::Result<()> {
+    // Refused, it has the priority of the thread that started it.
     let _ = realtime(PRIORITY);
+    keep_only(&RIGHTS)?;
     let mut guard = Guard::new()?;
     let mut lines = Lines { parent, buffer: Vec::new() };
     loop {

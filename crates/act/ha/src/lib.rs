@@ -25,6 +25,7 @@ mod mover;
 mod nft;
 mod node;
 mod ports;
+mod rights;
 mod status;
 mod tracks;
 mod udp;
@@ -43,6 +44,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
+use haechi_sys::capabilities::Capability;
+use haechi_sys::scheduling::Ready;
 use haechi_vrrp::envelope::Keys;
 use haechi_vrrp::record::GroupRecord;
 use haechi_vrrp::{AlarmKind, Reason, State};
@@ -55,6 +58,13 @@ pub use keeper::keep;
 use mailbox::{Command, Mailbox};
 pub use status::{AlarmStatus, RouterStatus};
 pub use tracks::Tracked;
+
+/// Real-time priority of the thread: above everything ordinary, below the kernel's interrupt threads.
+pub const PRIORITY: u8 = 20;
+
+/// What virtual routers take where they use protocol 112 or move addresses in the kernel, and what the programs of
+/// theirs get: keeper and movers.
+pub const RIGHTS: [Capability; 2] = [Capability::NetAdmin, Capability::NetRaw];
 
 /// What a node runs.
 #[derive(Debug, Default)]
@@ -140,13 +150,14 @@ pub enum Told {
 pub type Listener = Box<dyn Fn(&VirtualRouterName, Moment, Told) + Send>;
 
 impl Ha {
-    /// Starts the thread with these virtual routers. `binder` serves those with `mover: bind`.
+    /// Runs these virtual routers on the thread that is ready. `binder` serves those with `mover: bind`.
     /// `keeper` is the command of a process that calls [`keep`] with its standard input: it lets go of the addresses when
     /// this process dies or stands still.
     ///
     /// # Errors
     /// The system refuses a thread, a subscription to changes of the network, or a descriptor.
     pub fn start(
+        ready: Ready,
         setup: Setup,
         keeper: Vec<OsString>,
         listener: Listener,
@@ -154,11 +165,12 @@ impl Ha {
     ) -> io::Result<Self> {
         let (mailbox, inbox) = mailbox::open()?;
         let shared = Arc::new(Shared::default());
+        *shared.scheduling.lock().unwrap_or_else(PoisonError::into_inner) = ready.realtime().to_string();
         let hands = hands::Hands::start(mailbox.clone())?;
         let helpers = Helpers { mailbox: mailbox.clone(), binder };
         let keeper = Keeper::new(keeper);
         let node = node::Node::new(inbox, Arc::clone(&shared), keeper, listener, helpers, hands)?;
-        let thread = std::thread::Builder::new().name("ha".to_owned()).spawn(move || node.run(setup))?;
+        let thread = ready.run(move || node.run(setup));
         Ok(Self { mailbox, shared, thread: Some(thread) })
     }
 

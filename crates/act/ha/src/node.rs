@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use haechi_model::{GroupName, Moment, TrackedInterface, VirtualRouter, VirtualRouterName};
 use haechi_sys::clock::now;
-use haechi_sys::scheduling::realtime;
 use haechi_vrrp::timing::lease;
 use haechi_vrrp::{Effect, Input};
 use rustix::event::{PollFd, PollFlags};
@@ -20,15 +19,13 @@ use crate::keeper::{Hold, Holdings, Keeper};
 use crate::mailbox::{Command, Inbox};
 use crate::member::Member;
 use crate::ports::{Heard, Key, Ports, Wanted};
+use crate::rights::pass_on_rights;
 use crate::tracks::Tracks;
 use crate::unit::{Unit, World};
 use crate::view::View;
 use crate::virtual_mac::Quiet;
 use crate::waiting::wait;
-use crate::{Drops, FlightRecord, Listener, Setup, Shared, Tracked};
-
-/// Real-time priority of the thread: above everything ordinary, below the kernel's interrupt threads.
-const PRIORITY: u8 = 20;
+use crate::{Drops, FlightRecord, Listener, RIGHTS, Setup, Shared, Tracked};
 
 /// Longest wait when nothing is due: the kernel's addresses are looked at this often even if it says nothing.
 const LOOK: Duration = Duration::from_secs(1);
@@ -75,8 +72,8 @@ impl Node {
     }
 
     pub(crate) fn run(mut self, setup: Setup) {
-        let scheduling = realtime(PRIORITY).to_string();
-        *self.shared.scheduling.lock().unwrap_or_else(PoisonError::into_inner) = scheduling;
+        // To the keeper, and to movers, whose threads this one starts.
+        pass_on_rights(&RIGHTS);
         self.configure(setup);
         while !self.stopping {
             self.publish();

@@ -7,8 +7,9 @@ use std::fmt;
 use std::io;
 
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
-    remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
+    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, capabilities, capabilities_secure_bits,
+    clear_ambient_capability_set, configure_capability_in_ambient_set, remove_capability_from_bounding_set,
+    set_capabilities, set_capabilities_secure_bits, set_no_new_privs,
 };
 
 /// A right that something here needs.
@@ -63,18 +64,23 @@ pub fn effective() -> io::Result<Vec<Capability>> {
     Ok(Capability::ALL.into_iter().filter(|capability| sets.effective.contains(capability.bit())).collect())
 }
 
-/// Gives away every right but these, for this thread and what it starts, for good: also a program that is run
-/// as root, or that has rights of its own in its file, gets no more. Rights of this list that the thread does
-/// not have are not gained.
+/// Gives away every right but these, for this thread and the threads that it starts, for good. Rights of this
+/// list that the thread does not have are not gained. Programs that it runs get none at all, unless it says so with
+/// [`pass_on`]; also one that is run as root, or that has rights of its own in its file, gets no more. (A thread of
+/// root without `CAP_SETPCAP` can't say so to the kernel, and its programs get what it keeps.)
+///
+/// Gives how many were given away.
 ///
 /// # Errors
 /// The kernel says no; then some may be gone and some not, and the process should end.
-pub fn keep_only(keep: &[Capability]) -> io::Result<()> {
-    let keep = keep.iter().fold(CapabilitySet::empty(), |set, capability| set | capability.bit());
+pub fn keep_only(keep: &[Capability]) -> io::Result<u32> {
+    let keep = set_of(keep);
     let now = capabilities(None)?;
-    // First the bound on what programs can get, because that takes a right (CAP_SETPCAP) that then goes too.
-    // Without it, no_new_privs below keeps programs from gaining anything.
+    // First what programs can get, because that takes a right (CAP_SETPCAP) that then goes too. Without it,
+    // no_new_privs below keeps programs from gaining anything.
     if now.effective.contains(CapabilitySet::SETPCAP) {
+        let no_root = CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED;
+        set_capabilities_secure_bits(capabilities_secure_bits()? | no_root)?;
         for bit in 0..u64::BITS {
             let one = CapabilitySet::from_bits_retain(1 << bit);
             if keep.contains(one) {
@@ -95,7 +101,26 @@ pub fn keep_only(keep: &[Capability]) -> io::Result<()> {
         CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
     )?;
     set_no_new_privs(true)?;
+    Ok((now.permitted - kept).bits().count_ones())
+}
+
+/// Lets programs that this thread, or a thread that it starts later, runs have those of these rights that it has
+/// itself (the ambient set).
+///
+/// # Errors
+/// The kernel says no, as a process may have told it to before.
+pub fn pass_on(rights: &[Capability]) -> io::Result<()> {
+    let sets = capabilities(None)?;
+    let inheritable = set_of(rights) & sets.permitted;
+    set_capabilities(None, CapabilitySets { inheritable, ..sets })?;
+    for one in inheritable.iter() {
+        configure_capability_in_ambient_set(one, true)?;
+    }
     Ok(())
+}
+
+fn set_of(rights: &[Capability]) -> CapabilitySet {
+    rights.iter().fold(CapabilitySet::empty(), |set, right| set | right.bit())
 }
 
 #[cfg(test)]
@@ -141,6 +166,29 @@ mod tests {
                 if before[0] & CapabilitySet::SETPCAP.bits() != 0 { before[2] & raw } else { before[2] };
             assert_eq!(after[2..], [bound, 0, 1], "bound, ambient, no_new_privs");
             assert!(effective().unwrap().iter().all(|kept| *kept == Capability::NetRaw));
+        });
+    }
+
+    /// The effective set of a program that this thread runs.
+    fn of_a_program() -> u64 {
+        let told = std::process::Command::new("grep").args(["CapEff", "/proc/self/status"]).output().unwrap();
+        let told = String::from_utf8(told.stdout).unwrap();
+        u64::from_str_radix(told.split_whitespace().last().unwrap(), 16).unwrap()
+    }
+
+    #[test]
+    fn programs_get_what_is_passed_on_and_nothing_else() {
+        apart(|| {
+            let before = told()[0];
+            keep_only(&[Capability::NetRaw, Capability::NetAdmin]).unwrap();
+            // Root's programs get none only where the kernel could be told so.
+            if before == 0 || before & CapabilitySet::SETPCAP.bits() != 0 {
+                assert_eq!(of_a_program(), 0);
+            }
+            pass_on(&[Capability::NetRaw, Capability::SysNice]).unwrap();
+            let raw = before & CapabilitySet::NET_RAW.bits();
+            assert_eq!(of_a_program(), raw, "what this thread does not have is not passed on");
+            assert_eq!(std::thread::spawn(of_a_program).join().unwrap(), raw, "threads inherit it");
         });
     }
 

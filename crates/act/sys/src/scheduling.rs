@@ -2,9 +2,13 @@
 
 use std::fmt;
 use std::io;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{Builder, JoinHandle};
 
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Resource, getrlimit};
+
+use crate::capabilities::{Capability, keep_only};
 
 /// The greatest priority for [`realtime`]; Linux has 1 to 99. Ours stays in the lower half, below the kernel's
 /// own threads for interrupts (50), without which no packet arrives.
@@ -42,9 +46,60 @@ impl fmt::Display for Realtime {
 /// A thread with it that never waits starves its core, so the caller must wait in poll(2) for everything.
 pub fn realtime(priority: u8) -> Realtime {
     let priority = priority.clamp(1, GREATEST);
-    match set(libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, priority) {
+    granted(set(libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, priority), priority)
+}
+
+fn granted(outcome: io::Result<()>, priority: u8) -> Realtime {
+    match outcome {
         Ok(()) => Realtime::Granted { priority },
         Err(error) => Realtime::Refused { reason: reason(&error, priority) },
+    }
+}
+
+/// A thread with a real-time priority that waits for its work: made while this process has the right to it, used
+/// after that right was given away. Its own threads and programs inherit the priority; those that loop or wait
+/// elsewhere than in poll(2) take [`ordinary`] first.
+#[derive(Debug)]
+pub struct Ready {
+    realtime: Realtime,
+    work: Sender<Box<dyn FnOnce() + Send>>,
+    thread: JoinHandle<()>,
+}
+
+impl Ready {
+    /// Starts it. A priority that is refused is no error: the thread is an ordinary one then. It keeps only these
+    /// rights ([`keep_only`](crate::capabilities::keep_only)).
+    ///
+    /// # Errors
+    /// The system refuses a thread, or does not let it give away its rights.
+    pub fn start(name: &str, priority: u8, keep: &'static [Capability]) -> io::Result<Self> {
+        let priority = priority.clamp(1, GREATEST);
+        let (work, jobs) = channel::<Box<dyn FnOnce() + Send>>();
+        let (tell, told) = channel();
+        let thread = Builder::new().name(name.to_owned()).spawn(move || {
+            let realtime = granted(set(libc::SCHED_FIFO, priority), priority);
+            let ready = keep_only(keep).map(|_| realtime);
+            let good = ready.is_ok();
+            // Whoever does not wait for it any more gives no work either.
+            let _ = tell.send(ready);
+            if good && let Ok(job) = jobs.recv() {
+                job();
+            }
+        })?;
+        let realtime = told.recv().map_err(|_| io::Error::other("a thread ended as soon as it began"))??;
+        Ok(Self { realtime, work, thread })
+    }
+
+    /// What became of the wish for a priority.
+    pub const fn realtime(&self) -> &Realtime {
+        &self.realtime
+    }
+
+    /// Does this on it, and then ends it.
+    pub fn run(self, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+        // It waits for nothing else, so it is there to take it.
+        let _ = self.work.send(Box::new(work));
+        self.thread
     }
 }
 
@@ -117,9 +172,30 @@ mod tests {
     }
 
     #[test]
+    fn a_ready_thread_has_its_priority_without_the_right_to_it_and_hands_it_on() {
+        let ready = Ready::start("ready", 7, &[]).unwrap();
+        let priority =
+            if let Realtime::Granted { priority } = ready.realtime() { (*priority).into() } else { 0 };
+        let (sender, receiver) = channel();
+        let thread = ready.run(move || {
+            let child = std::thread::spawn(|| {
+                let inherited = told();
+                ordinary().unwrap();
+                (inherited, told())
+            });
+            let rights = crate::capabilities::effective().unwrap();
+            sender.send((told(), rights, child.join().unwrap())).unwrap();
+        });
+        thread.join().unwrap();
+        let policy = u32::from(priority > 0);
+        let wanted = ((priority, policy), Vec::new(), ((priority, policy), (0, 0)));
+        assert_eq!(receiver.recv().unwrap(), wanted);
+    }
+
+    #[test]
     fn without_the_right_it_is_refused() {
         let refused = std::thread::spawn(|| {
-            crate::capabilities::keep_only(&[]).unwrap();
+            keep_only(&[]).unwrap();
             (realtime(10), getrlimit(Resource::Rtprio).current, told())
         });
         let (answer, limit, told) = refused.join().unwrap();

@@ -23,6 +23,11 @@ pub const VIRTUAL_ROUTER_CHANGED: &str = "virtualRouterChanged";
 /// Something is wrong with a virtual router that people must mend, or is mended.
 pub const VIRTUAL_ROUTER_ALARM: &str = "virtualRouterAlarm";
 
+/// What the process may do, said at its start.
+pub const RIGHTS_KEPT: &str = "rightsKept";
+/// The config needs a right that the process does not have.
+pub const RIGHT_MISSING: &str = "rightMissing";
+
 /// All of them.
 pub const ALL: &[&str] = &[
     STARTED,
@@ -36,4 +41,6 @@ pub const ALL: &[&str] = &[
     POOL_CHANGED,
     VIRTUAL_ROUTER_CHANGED,
     VIRTUAL_ROUTER_ALARM,
+    RIGHTS_KEPT,
+    RIGHT_MISSING,
 ];

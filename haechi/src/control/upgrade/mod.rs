@@ -16,6 +16,7 @@
 mod estate;
 mod heir;
 mod pass_on;
+mod starter;
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use self::estate::Estate;
 pub(super) use self::estate::Known;
 pub(crate) use self::heir::Heir;
+pub(super) use self::starter::Starter;
 
 /// Of what passes. It grows when an older reader would take something wrongly; what is only added needs no other.
 const FORMAT: u32 = 1;

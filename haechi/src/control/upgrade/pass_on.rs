@@ -1,19 +1,17 @@
 //! The side of the process that serves: starts its heir, passes everything on, and serves on if that fails.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_admin::Problem;
 use haechi_admin::api::Upgraded;
-use haechi_sys::clock;
 use haechi_telemetry::event;
-use tokio::process::{Child, Command};
 
-use super::{AT_ONCE, Estate, FORMAT, HEIR_OF, Line, Offer, Word, is_gone};
+use super::starter::Heired;
+use super::{AT_ONCE, Estate, FORMAT, Line, Offer, Word, is_gone};
 use crate::control::{Control, lock};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -50,38 +48,32 @@ impl Control {
         if lock(&self.virtual_routers).node.is_some() {
             return Err("it runs virtual routers, which can't be passed on".to_owned());
         }
-        let place = self.program.place().display().to_string();
-        let (line, mut child) = self.start_heir().map_err(|error| format!("can't start {place}: {error}"))?;
-        let outcome = self.pass_on(&line, &mut child, within).await;
+        let place = self.starter.place();
+        let cant = |error: io::Error| format!("can't start {place}: {error}");
+        let (ours, theirs) = UnixStream::pair().map_err(cant)?;
+        let mut heir = self.starter.start(theirs.into()).await.map_err(cant)?;
+        let line = Line(Arc::new(ours));
+        let outcome = self.pass_on(&line, &mut heir, within).await;
         if outcome.is_err() {
-            // It must not take this end of the line for a death.
-            let _ = child.kill().await;
+            // Before this end of the line goes: the heir must not take that for a death.
+            heir.end().await;
         }
         outcome.map_err(|reason| format!("{place} did not take over: {reason}"))
-    }
-
-    fn start_heir(&self) -> io::Result<(Line, Child)> {
-        let (ours, theirs) = UnixStream::pair()?;
-        let of = format!("{}:{}", haechi_sys::limits::process_id(), clock::origin_nanos());
-        let mut command = Command::from(self.program.command());
-        // The watchdog that systemd wants is the heir's from now on.
-        command.env(HEIR_OF, of).env_remove("WATCHDOG_PID").stdin(Stdio::from(OwnedFd::from(theirs)));
-        Ok((Line(Arc::new(ours)), command.spawn()?))
     }
 
     async fn pass_on(
         self: &Arc<Self>,
         line: &Line,
-        child: &mut Child,
+        heir: &mut Heired,
         within: Duration,
     ) -> Result<Upgraded, String> {
-        let pid = child.id().unwrap_or_default();
+        let pid = heir.pid();
         self.offer(line).map_err(|error| format!("what it needs could not be passed: {error}"))?;
         let version = match line.hear(within).await {
             Ok((Word::Ready { version }, _)) => version,
             Ok((Word::Refused { text }, _)) => return Err(text),
             Ok((Word::Serving, _)) => return Err("it skipped a step".to_owned()),
-            Err(error) => return Err(silence(child, &error, within).await),
+            Err(error) => return Err(silence(heir, &error, within).await),
         };
         let estate = Estate::of(self);
         line.send(&[], &estate).map_err(|error| format!("the state could not be passed: {error}"))?;
@@ -91,7 +83,7 @@ impl Control {
             }
             Ok((Word::Refused { text }, _)) => Err(text),
             Ok((Word::Ready { .. }, _)) => Err("it got ready twice".to_owned()),
-            Err(error) => Err(silence(child, &error, AT_ONCE).await),
+            Err(error) => Err(silence(heir, &error, AT_ONCE).await),
         }
     }
 
@@ -114,15 +106,15 @@ impl Control {
 }
 
 /// Why nothing came.
-async fn silence(child: &mut Child, error: &io::Error, within: Duration) -> String {
+async fn silence(heir: &mut Heired, error: &io::Error, within: Duration) -> String {
     if error.kind() == io::ErrorKind::TimedOut {
         return format!("it was not ready within {within:?}");
     }
     if !is_gone(error) {
         return format!("it can't be understood: {error}");
     }
-    match tokio::time::timeout(AT_ONCE, child.wait()).await {
-        Ok(Ok(status)) => format!("it ended with {status} before it was ready; its log says why"),
-        _ => "it hung up before it was ready".to_owned(),
+    match heir.ends(AT_ONCE).await {
+        Some(status) => format!("it ended with {status} before it was ready; its log says why"),
+        None => "it hung up before it was ready".to_owned(),
     }
 }

@@ -53,6 +53,7 @@ pub(in crate::verbs) fn status() -> Status {
         started_at_ms: START_MS,
         workers: 2,
         generation: 7,
+        rights: RightsStatus::default(),
         config: ConfigStatus {
             source: "/etc/haechi/haechi.yaml".into(),
             applied_at_ms: START_MS + 60_000,

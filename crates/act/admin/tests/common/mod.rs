@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use haechi_admin::api::{
     AlarmStatus, Applied, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events, FlightRecord,
-    HaStatus, ListenerStatus, PoolStatus, RefusedConfig, Status, TrackedStatus, Upgraded,
+    HaStatus, ListenerStatus, PoolStatus, RefusedConfig, RightsStatus, Status, TrackedStatus, Upgraded,
     VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
@@ -114,6 +114,7 @@ impl Control for Fake {
         HaStatus {
             node: "lb1".into(),
             scheduling: "real-time priority 20".into(),
+            rights: RightsStatus::default(),
             virtual_routers: vec![virtual_router()],
         }
     }
@@ -194,6 +195,7 @@ fn status() -> Status {
         zone: Some("kr1-a".into()),
         started_at_ms: START_MS,
         workers: 2,
+        rights: RightsStatus::default(),
         generation: 7,
         config: ConfigStatus {
             source: "/etc/haechi/haechi.yaml".into(),

@@ -75,7 +75,8 @@ pub(crate) static VIRTUAL_ROUTER: Shape = Shape::new(
             "peers",
             Kind::Named(&Kind::Text(Text::Peer)),
             "The other nodes, by their names. Advertisements go to them alone, and only they are heard; multicast if left out. \
-             Required with `udp`, where each has a port.",
+             Required with `udp`, where each has a port. A keepalived there needs `unicast_ttl 255` over IPv6: its own 64 is \
+             dropped (`hopLimit`).",
         ),
         Key::new(
             "source",
@@ -86,7 +87,7 @@ pub(crate) static VIRTUAL_ROUTER: Shape = Shape::new(
         Key::new(
             "checksum",
             Kind::Word(&["auto", "pseudoHeader", "plain"], &[]),
-            "What the checksum of an IPv4 advertisement covers: the pseudo-header too (RFC 5798, keepalived), or \
+            "What the checksum of an IPv4 advertisement covers: the pseudo-header too (RFC 5798, keepalived 2.2), or \
              the message only (RFC 9568). `auto` hears both and sends what it heard last (vrrp).",
         )
         .default("auto"),

@@ -89,7 +89,8 @@ pub(super) fn values() -> String {
     out
 }
 
-pub(super) const PARTS: &[&str] = &[ROUTES, HEALTH, EJECTION, WORK, RETRIES, VIRTUAL_ADDRESSES, TIME, RELOAD];
+pub(super) const PARTS: &[&str] =
+    &[ROUTES, HEALTH, EJECTION, WORK, RETRIES, VIRTUAL_ADDRESSES, RIGHTS, TIME, RELOAD];
 
 const ROUTES: &str = "
 ## Which route takes a request
@@ -241,6 +242,32 @@ A stop (SIGTERM) hands over first and goes on listening until the other node has
 open as long as `--grace` says. A client that keeps its connection is told with its next answer that it was the last
 there; who asks nothing for two seconds finds its connection ended, and not reset. Make `drain` at least as long as
 the grace time.
+";
+
+const RIGHTS: &str = "
+## Rights
+
+haechi keeps three rights when it starts and gives all others away; it need not be started as root.
+
+| right | for |
+|---|---|
+| `CAP_NET_ADMIN` | `mover: netlink`, `virtualMac`, moves that lose nothing |
+| `CAP_NET_RAW` | `transport: vrrp`, and telling neighbours where an address is |
+| `CAP_NET_BIND_SERVICE` | ports below `net.ipv4.ip_unprivileged_port_start` (1024) |
+| `CAP_SYS_NICE` at the start, or `LimitRTPRIO=21` | advertisements that a busy host does not delay |
+
+What lacks is an event, and `haechi status` says what it costs. Everything else works without. For systemd:
+
+```ini
+[Service]
+User=haechi
+AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE
+LimitRTPRIO=21
+```
+
+Programs of probes and of `track` get no right; a mover's program gets `CAP_NET_ADMIN` and `CAP_NET_RAW`. None gains
+more by `sudo` or by capabilities of its file. Files that are read again at a reload must be readable for the user that
+runs haechi; root has no more to say here than the file's permissions.
 ";
 
 const TIME: &str = "
