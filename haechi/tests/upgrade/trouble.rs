@@ -77,10 +77,11 @@ fn dies(plan: &Plan, at: impl FnOnce(&Node, u32)) {
     let mut node = plan.start(2);
     let (old, binary) = (node.pid(), BINARY);
     // Slow enough to be met on the way.
-    let slow = script(&node, &format!("#!/bin/sh\nsleep 0.5\nexec {binary} \"$@\"\n"));
+    let slow = script(&node, &format!("#!/bin/sh\nsleep 0.3\ntouch met\nsleep 0.3\nexec {binary} \"$@\"\n"));
     node.replace(&slow);
     node.signal("USR2");
-    eventually(SOON, "an heir is started", || !children(old).is_empty());
+    // What it is offered waits for it by then.
+    eventually(SOON, "an heir is on its way", || node.folder().join("met").exists());
     let heir = children(old)[0];
     at(&node, heir);
     node.replace(Path::new(BINARY));

@@ -68,8 +68,11 @@ impl Control {
         within: Duration,
     ) -> Result<Upgraded, String> {
         let pid = heir.pid();
-        self.offer(line).map_err(|error| format!("what it needs could not be passed: {error}"))?;
-        let version = match line.hear(within).await {
+        let heard = match self.offer(line) {
+            Ok(()) => line.hear(within).await,
+            Err(error) => Err(error),
+        };
+        let version = match heard {
             Ok((Word::Ready { version }, _)) => version,
             Ok((Word::Refused { text }, _)) => return Err(text),
             Ok((Word::Serving, _)) => return Err("it skipped a step".to_owned()),
