@@ -49,6 +49,7 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Ha(HaVerb),
     Why(WhyArgs),
+    Doctor(DoctorArgs),
     Test(TestArgs),
     Lab(lab::LabArgs),
     Explain(ExplainArgs),
@@ -172,6 +173,25 @@ pub(crate) struct CheckArgs {
     /// Exit with 1 on warnings too
     #[arg(long)]
     pub(crate) deny_warnings: bool,
+}
+
+/// Check that this machine can do what the config asks; changes nothing
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  haechi doctor -c haechi.yaml              # before the first start
+  haechi doctor                             # the config of the haechi that runs
+  haechi doctor -o json | jq '.findings[] | select(.level == \"error\")'
+
+It listens for other nodes and asks who has the addresses, which takes about a second, and more with long
+advertisement intervals. Run it as root: what it may not look at, it says. Exit code 1 if there is an error.")]
+pub(crate) struct DoctorArgs {
+    /// The config file [default: that of the haechi that runs]
+    #[arg(short, long, value_name = "FILE", env = "HAECHI_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) admin: AdminSocket,
 }
 
 /// Show what a config change would do and whom it would disturb

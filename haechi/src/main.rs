@@ -3,8 +3,10 @@
 
 mod cli;
 mod control;
+mod doctor;
 mod failure;
 mod output;
+mod state;
 mod verbs;
 
 use std::process::ExitCode;

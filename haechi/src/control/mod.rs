@@ -39,7 +39,7 @@ use self::events::Log;
 use self::ha::VirtualRouters;
 pub(crate) use self::keys::{Found, KeysFile, keys_files};
 use self::rights::Kept;
-pub(crate) use self::rights::Rights;
+pub(crate) use self::rights::{Rights, given};
 pub(crate) use self::source::{Compiled, Source, read};
 use self::status::ConfigState;
 pub(crate) use self::upgrade::Heir;

@@ -2,6 +2,7 @@
 
 mod check;
 mod diff;
+mod doctor;
 mod endpoint;
 mod events;
 mod explain;
@@ -50,6 +51,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode, (Format, Failure)> {
         Verb::Events(args) => events::events(&args, format),
         Verb::Endpoint(verb) => endpoint::set(verb, format),
         Verb::Ha(verb) => ha::ha(verb, format),
+        Verb::Doctor(args) => doctor::doctor(&args, format),
         Verb::Why(args) => why::why(&args, format),
         Verb::Test(args) => test::test(args, format),
         Verb::Lab(args) => lab::lab(args, format),

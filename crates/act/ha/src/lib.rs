@@ -14,6 +14,7 @@
 
 mod counters;
 mod deeds;
+mod dry;
 mod flight;
 mod handover;
 mod hands;
@@ -53,6 +54,7 @@ use haechi_vrrp::{AlarmKind, Reason, State};
 pub use counters::Drops;
 use deeds::Helpers;
 pub use deeds::{Binder, Deed};
+pub use dry::{can_pass_on, ruleset};
 use keeper::Keeper;
 pub use keeper::keep;
 use mailbox::{Command, Mailbox};

@@ -12,6 +12,7 @@
 mod admit;
 mod buffers;
 mod client;
+mod engine;
 mod exchange;
 mod live;
 mod scene;
@@ -40,6 +41,7 @@ pub use live::{EndpointTotals, LatencyBuckets, ListenerTotals, Live, LiveEndpoin
 pub use sockets::{BindError, Bound};
 pub use worker::Signal;
 
+use engine::Engine;
 use live::Make;
 use sockets::Sockets;
 use worker::{Command, Pulse};
@@ -278,10 +280,6 @@ fn cut(workers: &[UnboundedSender<Command>], serial: u64) {
 /// a runnable thread waiting.
 const STALL: Duration = Duration::from_secs(1);
 
-/// Connections served between two looks at the sockets. With tokio's 61, hundreds of busy connections cost more
-/// looks than they have news; 256 turns of about 10 µs keep a look every few milliseconds.
-const EVENT_INTERVAL: u32 = 256;
-
 /// Starts one worker's thread; returns when its event loop runs.
 fn start_worker(
     number: usize,
@@ -293,14 +291,14 @@ fn start_worker(
     let beats = pulse.clone();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let life = move || {
-        // A local runtime can't change threads, so it is made where it runs.
-        let options = tokio::runtime::LocalOptions::default();
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        match builder.enable_all().event_interval(EVENT_INTERVAL).build_local(options) {
-            Ok(runtime) => {
+        // An event loop can't change threads, so it is made where it runs.
+        match Engine::new() {
+            Ok(engine) => {
                 // Nobody hears it only if the caller is gone; then the commands end at once.
                 let _ = ready.send(Ok(()));
-                runtime.block_on(worker::run(number, seed, signals, receiver, beats));
+                if let Err(error) = engine.run(worker::run(number, seed, signals, receiver, beats)) {
+                    tracing::error!(number, %error, "a worker's event loop broke");
+                }
             }
             Err(error) => drop(ready.send(Err(error))),
         }

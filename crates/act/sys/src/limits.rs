@@ -11,6 +11,11 @@ pub fn raise_open_files() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
+/// Most open files that [`raise_open_files`] can reach; `None` means unlimited.
+pub fn most_open_files() -> Option<u64> {
+    getrlimit(Resource::Nofile).maximum
+}
+
 /// Number of cores this process may run on, which may be fewer than the machine has.
 pub fn cores() -> u16 {
     let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -256,7 +256,7 @@ haechi keeps three rights when it starts and gives all others away; it need not 
 | `CAP_NET_BIND_SERVICE` | ports below `net.ipv4.ip_unprivileged_port_start` (1024) |
 | `CAP_SYS_NICE` at the start, or `LimitRTPRIO=21` | advertisements that a busy host does not delay |
 
-What lacks is an event, and `haechi status` says what it costs. Everything else works without. For systemd:
+What lacks is an event, and `haechi status` says what it costs; `haechi doctor` tells before the first start. Everything else works without. For systemd:
 
 ```ini
 [Service]
