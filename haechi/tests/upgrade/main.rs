@@ -3,15 +3,13 @@
 
 #[path = "../handover/clients.rs"]
 mod clients;
-#[path = "../handover/endpoint.rs"]
-mod endpoint;
 mod trouble;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use haechi_tests::{Node, Scripted, address, eventually, get, pause};
+use haechi_tests::{Node, Scripted, address, eventually, get, pause, serve_flows};
 use serde_json::Value;
 
 use clients::Clients;
@@ -30,7 +28,7 @@ struct Plan {
 impl Plan {
     fn new() -> Self {
         let (ip, endpoint) = (address(), SocketAddr::new(address(), 8080));
-        endpoint::serve(endpoint);
+        serve_flows(endpoint);
         Self { web: SocketAddr::new(ip, 8080), echo: SocketAddr::new(ip, 7000), endpoint }
     }
 
