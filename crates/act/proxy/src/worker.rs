@@ -99,7 +99,8 @@ pub(crate) struct Worker {
     stopping: Cell<bool>,
     signals: UnboundedSender<Signal>,
     locals: RefCell<HashMap<ListenerName, Rc<Local>>>,
-    sockets: RefCell<HashMap<(ListenerName, SocketAddr), Rc<Notify>>>,
+    /// Several where a former process had more workers.
+    sockets: RefCell<HashMap<(ListenerName, SocketAddr), Leaves>>,
 }
 
 impl Worker {
@@ -166,9 +167,8 @@ impl Worker {
             self.open(name, address, socket);
         }
         for key in close {
-            if let Some(leave) = self.sockets.borrow_mut().remove(&key) {
-                leave.notify_one();
-            }
+            let leaves = self.sockets.borrow_mut().remove(&key);
+            leaves.iter().flatten().for_each(|leave| leave.notify_one());
         }
         self.timers.wake_all();
     }
@@ -179,7 +179,7 @@ impl Worker {
         // The control plane may keep a descriptor of its own.
         match Watched::shared(socket) {
             Ok(socket) => {
-                self.sockets.borrow_mut().insert((name, address), Rc::clone(&leave));
+                self.sockets.borrow_mut().entry((name, address)).or_default().push(Rc::clone(&leave));
                 engine::spawn(accept_all(Rc::clone(self), local, socket, leave));
             }
             Err(error) => tracing::error!(%address, %error, "the event loop refuses a listening socket"),
@@ -221,6 +221,9 @@ impl Drop for Open {
         self.0.closed();
     }
 }
+
+/// To be told when the sockets of one address are to be left.
+type Leaves = Vec<Rc<Notify>>;
 
 /// Accepts until the socket is to be left; what the kernel has accepted by then is served still.
 async fn accept_all(worker: Rc<Worker>, local: Rc<Local>, socket: Watched<TcpListener>, leave: Rc<Notify>) {
@@ -338,8 +341,8 @@ async fn tick(worker: Rc<Worker>, pulse: Pulse) {
 async fn stop(worker: &Rc<Worker>, grace: Duration, patience: Duration) -> usize {
     let leaves_at = haechi_sys::clock::now() + patience;
     worker.stopping.set(true);
-    for leave in worker.sockets.borrow_mut().drain() {
-        leave.1.notify_one();
+    for (_, leaves) in worker.sockets.borrow_mut().drain() {
+        leaves.iter().for_each(|leave| leave.notify_one());
     }
     for local in worker.locals.borrow().values() {
         local.close(leaves_at);

@@ -22,6 +22,7 @@ pub mod netlink;
 mod options;
 mod packet;
 pub mod pipe;
+pub mod program;
 pub mod raw;
 pub mod scheduling;
 pub mod service;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use haechi_admin::api::{
     AlarmStatus, Applied, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events, FlightRecord,
-    HaStatus, ListenerStatus, PoolStatus, RefusedConfig, RightsStatus, Status, TrackedStatus,
+    HaStatus, ListenerStatus, PoolStatus, RefusedConfig, RightsStatus, Status, TrackedStatus, Upgraded,
     VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
@@ -125,6 +125,13 @@ impl Control for Fake {
 
     async fn hand_over(&self, router: &str, to: Option<&str>) -> Result<VirtualRouterStatus, Problem> {
         Err(Problem::Conflict(format!("nothing to hand over for {router} to {to:?}")))
+    }
+
+    async fn upgrade(&self, within: Duration) -> Result<Upgraded, Problem> {
+        if within < Duration::from_secs(1) {
+            return Err(Problem::Conflict(format!("the new process was not ready within {within:?}")));
+        }
+        Ok(Upgraded { from_version: "0.1.0".into(), to_version: "0.2.0".into(), pid: 42 })
     }
 
     async fn set_admin_state(&self, id: &EndpointId, state: AdminState) -> Result<EndpointChanged, Problem> {
