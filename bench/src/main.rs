@@ -33,6 +33,7 @@ use clap::{Parser, Subcommand};
 
 use case::CASES;
 use contender::{Contender, Places};
+use failover::{Blow, Times, Wanted};
 use machine::{Machine, Ticks};
 use problem::{Outcome, Problem};
 use process::Running;
@@ -64,8 +65,17 @@ enum Verb {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         others: u16,
         /// At most that often for keepalived at its default of 1 s, whose rounds are long
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
         slow: u16,
+        /// How often a cable flaps ten times in a minute
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+        flaps: u16,
+        /// Only this row, may be repeated: kill, unplug, freeze-2, part, handover …
+        #[arg(long, value_name = "ROW")]
+        only: Vec<Blow>,
+        /// Not the peers
+        #[arg(long)]
+        alone: bool,
     },
     /// The server behind the contenders, until it is killed
     #[command(hide = true)]
@@ -123,8 +133,9 @@ fn main() -> ExitCode {
             let span = Duration::from_secs(seconds.into());
             load::run(kind, port, connections, span).map(|count| print(&count.to_string()))
         }
-        Some(Verb::Failover { kills, others, slow }) => {
-            runtime.block_on(failover(&arguments.options, failover::Times { kills, others, slow }))
+        Some(Verb::Failover { kills, others, slow, flaps, only, alone }) => {
+            let times = Times { kills, others, slow, flaps, flap_span: Duration::from_secs(60) };
+            runtime.block_on(failover(&arguments.options, times, &Wanted { only, alone }))
         }
         Some(Verb::Scale) => runtime.block_on(scale(&arguments.options)),
         Some(Verb::Proxy) | None => runtime.block_on(proxy(&arguments.options)),
@@ -161,16 +172,16 @@ async fn scale(options: &Options) -> Outcome<()> {
     write(options, true, "benchmarks", "scale", &text)
 }
 
-async fn failover(options: &Options, times: failover::Times) -> Outcome<()> {
+async fn failover(options: &Options, times: Times, wanted: &Wanted) -> Outcome<()> {
     setup::many_files()?;
     setup::peers()?;
     let places = setup::places(options.haechi.clone())?;
     if !places.haechi.exists() {
         return Err(no_haechi(&places));
     }
-    let quick = failover::Times { kills: 5, others: 2, slow: 2 };
+    let quick = Times { kills: 4, others: 2, slow: 1, flaps: 1, flap_span: Duration::from_secs(20) };
     let before = Ticks::now()?;
-    let series = failover::measure(&places, if options.quick { quick } else { times })?;
+    let series = failover::measure(&places, if options.quick { quick } else { times }, wanted)?;
     let others = Ticks::now()?.others_since(before);
     let mut versions = Vec::new();
     for contender in [Contender::Haechi, Contender::HaProxy] {
@@ -180,7 +191,7 @@ async fn failover(options: &Options, times: failover::Times) -> Outcome<()> {
     versions.push(failover::keepalived_version()?);
     let text = failover::page(&failover::Run { command: command(), versions, others }, &series);
     print(&text);
-    write(options, true, "failover", "failover", &text)
+    write(options, wanted.is_all(), "failover", "failover", &text)
 }
 
 /// From the start of the origin to its end: what has to hold while anything is measured.
@@ -283,7 +294,7 @@ fn write(options: &Options, whole: bool, page: &str, section: &str, text: &str) 
     } else if options.quick {
         "a quick run shows whether it works, not what it costs"
     } else if !whole {
-        "not every case and contender was measured"
+        "not everything was measured"
     } else {
         report::publish(&setup::room().join("../docs").join(format!("{page}.md")), section, text)?;
         note(&format!("written to docs/{page}.md"));

@@ -40,6 +40,7 @@ pub(crate) enum Verb {
     Check(CheckArgs),
     Diff(DiffArgs),
     Reload(ReloadArgs),
+    Upgrade(UpgradeArgs),
     Status(StatusArgs),
     Top(TopArgs),
     Events(EventsArgs),
@@ -84,7 +85,7 @@ Examples:
   haechi run --listen :8080 --to 127.0.0.1:9001 --to 127.0.0.1:9002
   haechi run --listen :8080 --to 127.0.0.1:9001 --print-config > haechi.yaml
 
-SIGHUP reloads; SIGTERM and SIGINT let running work finish.")]
+SIGHUP reloads; SIGUSR2 upgrades; SIGTERM and SIGINT let running work finish.")]
 pub(crate) struct RunArgs {
     // Not bound to the environment by clap: `HAECHI_CONFIG` gives way to --listen, the flag clashes with it.
     /// The config file [env: HAECHI_CONFIG]
@@ -230,6 +231,21 @@ pub(crate) struct ReloadArgs {
     /// Only say what would change
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) admin: AdminSocket,
+}
+
+/// Let the program that now stands in the running one's place take over, without losing a connection
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  install -m 755 haechi-new /usr/bin/haechi\n  haechi upgrade\n\n\
+                        The running process starts its own file anew with the same arguments and passes on its sockets, \
+                        states and counters. One that does not get ready changes nothing. What is open ends where it \
+                        began, within --grace. SIGUSR2 does the same.")]
+pub(crate) struct UpgradeArgs {
+    /// How long the new process may take to get ready, at most 60s
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::time)]
+    pub(crate) wait: Duration,
 
     #[command(flatten)]
     pub(crate) admin: AdminSocket,

@@ -37,6 +37,12 @@ impl Failure {
         ExitCode::FAILURE
     }
 
+    /// The sentence, and the diagnostics if there are any.
+    pub(crate) fn whole_text(&self) -> String {
+        let ErrorBody { error, rendered, .. } = &self.0;
+        if rendered.is_empty() { error.clone() } else { format!("{error}\n{rendered}") }
+    }
+
     /// The sentence without the diagnostics.
     pub(crate) fn text(&self) -> &str {
         &self.0.error

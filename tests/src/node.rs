@@ -56,6 +56,12 @@ pub struct Node {
     binary: PathBuf,
     folder: TempDir,
     child: Option<Child>,
+    /// What took over from it, by process id; the newest last.
+    heirs: Vec<u32>,
+    /// Of `run`, besides the config.
+    pub arguments: Vec<String>,
+    /// Variables that it has besides.
+    pub environment: Vec<(String, String)>,
     /// The namespace that it runs in, when not in that of the test.
     inside: Option<String>,
 }
@@ -77,7 +83,15 @@ impl Node {
     /// When the config can't be written.
     pub fn prepared(binary: &str, config: &str) -> Self {
         let folder = TempDir::new("node");
-        let node = Self { binary: binary.into(), folder, child: None, inside: None };
+        let node = Self {
+            binary: binary.into(),
+            folder,
+            child: None,
+            heirs: Vec::new(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            inside: None,
+        };
         node.write(config);
         node
     }
@@ -109,7 +123,8 @@ impl Node {
     pub fn resume(&mut self) {
         let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
         let mut command = self.command(&["run", "-c"]);
-        command.arg(self.config()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.arg(self.config()).args(&self.arguments).envs(self.environment.clone());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().unwrap());
         eventually(Duration::from_secs(20), "haechi answers", || {
             if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
@@ -134,11 +149,74 @@ impl Node {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// Process id.
+    /// Process id of the one that serves.
     ///
     /// # Panics
     /// When it does not run.
     pub fn pid(&self) -> u32 {
+        self.heirs.last().copied().unwrap_or_else(|| self.child.as_ref().unwrap().id())
+    }
+
+    /// Runs it from a file of its own, which [`replace`](Self::replace) replaces.
+    ///
+    /// # Panics
+    /// When the file can't be copied.
+    pub fn copied(binary: &str, config: &str) -> Self {
+        let mut node = Self::prepared(binary, config);
+        node.binary = node.folder.path().join("bin-haechi");
+        node.replace(Path::new(binary));
+        node
+    }
+
+    /// Puts another program in its place, in one step.
+    ///
+    /// # Panics
+    /// When the file can't be copied.
+    pub fn replace(&self, program: &Path) {
+        let new = self.folder.path().join("bin-new");
+        // By a program of its own: a file that this process has open for writing, even for a moment, is open in all
+        // that other threads start meanwhile, and can't be run.
+        let copied = Command::new("cp").arg(program).arg(&new).status();
+        assert!(copied.unwrap().success());
+        std::fs::rename(new, &self.binary).unwrap();
+    }
+
+    /// Upgrades; gives what the verb says. From then on the new process is the one that is told things.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn upgrade(&mut self) -> Output {
+        let output = self.verb(&["upgrade", "-o", "json"]);
+        assert_eq!(output.code, 0, "{output:?}");
+        self.follow();
+        output
+    }
+
+    /// Whoever answers at the admin socket is the one that is told things from now on.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    #[track_caller]
+    pub fn follow(&mut self) {
+        let pid = self.status()["pid"].as_u64().and_then(|pid| pid.try_into().ok()).unwrap();
+        if pid != self.pid() {
+            self.heirs.push(pid);
+        }
+    }
+
+    /// Whether a process of it is left.
+    pub fn is_alive(&self, pid: u32) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // One that nobody waited for is dead all the same.
+        stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+    }
+
+    /// The process that was started first.
+    ///
+    /// # Panics
+    /// When it was waited for.
+    pub fn first_pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
 
@@ -165,14 +243,18 @@ impl Node {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
+        self.command_of(&self.binary, arguments)
+    }
+
+    fn command_of(&self, binary: &Path, arguments: &[&str]) -> Command {
         let mut command = match &self.inside {
             // It keeps its process id: `ip` becomes the program.
             Some(namespace) => {
                 let mut command = Command::new("ip");
-                command.args(["netns", "exec", namespace]).arg(&self.binary);
+                command.args(["netns", "exec", namespace]).arg(binary);
                 command
             }
-            None => Command::new(&self.binary),
+            None => Command::new(binary),
         };
         command
             .args(arguments)
@@ -188,12 +270,15 @@ impl Node {
     /// # Panics
     /// When the binary can't be run.
     pub fn verb(&self, arguments: &[&str]) -> Output {
-        let output = self.command(arguments).stdin(Stdio::null()).output().unwrap();
-        Output {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        said(self.command(arguments))
+    }
+
+    /// The same with another program, when this node's own was replaced.
+    ///
+    /// # Panics
+    /// When the binary can't be run.
+    pub fn verb_of(&self, binary: &str, arguments: &[&str]) -> Output {
+        said(self.command_of(Path::new(binary), arguments))
     }
 
     /// `haechi status -o json`
@@ -290,8 +375,22 @@ impl Node {
     }
 }
 
+fn said(mut command: Command) -> Output {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    Output {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
 impl Drop for Node {
     fn drop(&mut self) {
+        for pid in &self.heirs {
+            if let Some(pid) = i32::try_from(*pid).ok().and_then(rustix::process::Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();

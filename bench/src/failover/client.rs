@@ -3,6 +3,7 @@
 //! An open loop, because a client that waits for an answer before it asks again sees one long request where
 //! users see a hundred failed ones.
 
+use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +33,8 @@ pub(crate) struct Attempt {
     pub(crate) ended: Instant,
     /// Answered with status 200.
     pub(crate) good: bool,
+    /// Refused, or broken off in the middle: somebody said no.
+    pub(crate) reset: bool,
 }
 
 /// Runs until it is dropped.
@@ -76,14 +79,16 @@ impl Drop for Client {
     }
 }
 
-/// The longest time without a good answer in a span of attempts, and how many attempts failed in it.
-pub(crate) fn gap(attempts: &[Attempt]) -> Outcome<(Duration, usize)> {
+/// The longest time without a good answer in a span of attempts, how many attempts failed in it, and how many of
+/// these were reset.
+pub(crate) fn gap(attempts: &[Attempt]) -> Outcome<(Duration, usize, usize)> {
     let mut good: Vec<_> =
         attempts.iter().filter(|attempt| attempt.good).map(|attempt| attempt.ended).collect();
     good.sort_unstable();
     let longest = good.windows(2).map(|pair| pair[1] - pair[0]).max();
     let longest = longest.ok_or_else(|| Problem::new("the client got no answers"))?;
-    Ok((longest, attempts.len() - good.len()))
+    let reset = attempts.iter().filter(|attempt| attempt.reset).count();
+    Ok((longest, attempts.len() - good.len(), reset))
 }
 
 async fn ask(to: SocketAddr, attempts: &Arc<Mutex<Vec<Attempt>>>, stop: &AtomicBool) {
@@ -94,10 +99,17 @@ async fn ask(to: SocketAddr, attempts: &Arc<Mutex<Vec<Attempt>>>, stop: &AtomicB
         let attempts = Arc::clone(attempts);
         tokio::spawn(async move {
             let began = now();
-            let good = matches!(timeout(PATIENCE, exchange(to)).await, Ok(Ok(true)));
-            lock(&attempts).push(Attempt { began, ended: now(), good });
+            let answer = timeout(PATIENCE, exchange(to)).await;
+            let good = matches!(answer, Ok(Ok(true)));
+            let reset = matches!(answer, Ok(Err(error)) if is_reset(&error));
+            lock(&attempts).push(Attempt { began, ended: now(), good, reset });
         });
     }
+}
+
+/// Somebody said no; one that nobody answers is not.
+fn is_reset(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::ConnectionRefused | ErrorKind::BrokenPipe)
 }
 
 /// Whether a request is answered with 200 and the whole body.
@@ -124,10 +136,11 @@ mod tests {
             began: start + Duration::from_millis(began),
             ended: start + Duration::from_millis(ended),
             good,
+            reset: !good,
         };
         let attempts =
             [at(0, 1, true), at(30, 31, true), at(10, 260, false), at(20, 21, true), at(400, 411, true)];
-        assert_eq!(gap(&attempts).unwrap(), (Duration::from_millis(380), 1));
+        assert_eq!(gap(&attempts).unwrap(), (Duration::from_millis(380), 1, 1));
         assert!(gap(&[]).is_err());
         assert!(gap(&[at(0, 1, true)]).is_err());
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use haechi_tests::{Namespace, Network, now, pause};
+use haechi_tests::{Namespace, Network, Stall, now, pause};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{ENDPOINT, VIRTUAL};
@@ -19,37 +19,60 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Who is measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Make {
-    /// Ours, with the interval that it has by default: 0.1 s.
-    Haechi,
-    /// keepalived with HAProxy behind it, and seconds from one advertisement to the next.
-    Keepalived(&'static str),
+    /// Ours, with milliseconds from one advertisement to the next.
+    Haechi(u16),
+    /// keepalived with HAProxy behind it, and the same.
+    Keepalived(u16),
+}
+
+/// What else nodes are set up for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Setting {
+    /// Nothing.
+    Plain,
+    /// To leave the address when they can't serve.
+    Tracking,
+    /// The better one takes the address back.
+    Preempting,
 }
 
 impl Make {
-    /// keepalived as it comes (1 s), and as fast as ours.
-    pub(crate) const ALL: [Self; 3] = [Self::Haechi, Self::Keepalived("0.1"), Self::Keepalived("1")];
+    /// keepalived as it comes.
+    pub(crate) const SLOW: Self = Self::Keepalived(1000);
+
+    /// As fast as advertisements can be.
+    pub(crate) const FASTEST: Self = Self::Haechi(10);
+
+    /// keepalived as it comes, and as fast as ours.
+    pub(crate) const ALL: [Self; 3] = [Self::Haechi(100), Self::Keepalived(100), Self::SLOW];
 
     pub(crate) fn title(self) -> String {
+        let seconds = self.interval().as_secs_f64();
         match self {
-            Self::Haechi => "haechi, 0.1 s (its default)".into(),
-            Self::Keepalived("1") => "keepalived + HAProxy, 1 s (its default)".into(),
-            Self::Keepalived(interval) => format!("keepalived + HAProxy, {interval} s"),
+            Self::Haechi(100) => "haechi, 0.1 s (its default)".into(),
+            Self::Haechi(_) => format!("haechi, {seconds} s"),
+            Self::SLOW => "keepalived + HAProxy, 1 s (its default)".into(),
+            Self::Keepalived(_) => format!("keepalived + HAProxy, {seconds} s"),
         }
     }
 
     /// Time from one advertisement to the next.
     pub(crate) fn interval(self) -> Duration {
-        if self == Self::Keepalived("1") { Duration::from_secs(1) } else { Duration::from_millis(100) }
+        let (Self::Haechi(millis) | Self::Keepalived(millis)) = self;
+        Duration::from_millis(millis.into())
     }
 
-    fn word(self) -> &'static str {
-        match self {
-            Self::Haechi => "haechi",
-            Self::Keepalived("1") => "slow",
-            Self::Keepalived(_) => "fast",
-        }
+    /// After how long a silent active counts as dead: three intervals and the skew of the worse node
+    /// (RFC 9568 section 6.1).
+    pub(crate) fn down(self) -> Duration {
+        self.interval() * 3 + self.interval() * (256 - u32::from(WORSE)) / 256
     }
 }
+
+/// Priorities of both nodes.
+pub(crate) const BETTER: u8 = 150;
+/// Of the other one.
+pub(crate) const WORSE: u8 = 140;
 
 /// The node of a name (`lb1`, `lb2`).
 #[derive(Debug)]
@@ -58,6 +81,7 @@ pub(crate) struct Node<'a> {
     make: Make,
     namespace: &'a Namespace,
     priority: u8,
+    setting: Setting,
     folder: PathBuf,
     haechi: PathBuf,
     haproxy: PathBuf,
@@ -72,33 +96,45 @@ impl<'a> Node<'a> {
         network: &'a Network,
         places: &Places,
     ) -> Outcome<Self> {
-        let folder = places.work.join(make.word()).join(name);
+        let namespace = network.host(name);
+        // One for each network: courses of a make run beside each other.
+        let folder = places.work.join(namespace.name());
         fs::create_dir_all(&folder).while_doing(|| folder.display().to_string())?;
-        let node = Self {
+        Ok(Self {
             name,
             make,
-            namespace: network.host(name),
+            namespace,
             priority,
+            setting: Setting::Plain,
             folder,
             haechi: places.haechi.clone(),
             haproxy: places.peers.join("haproxy"),
             running: Vec::new(),
-        };
-        match make {
-            Make::Haechi => node.write("haechi.yaml", &node.haechi_config())?,
-            Make::Keepalived(interval) => {
-                node.write("keepalived.conf", &node.keepalived_config(interval))?;
-                node.write("haproxy.cfg", &haproxy_config())?;
+        })
+    }
+
+    /// How it is set up the next time that it starts.
+    pub(crate) fn set(&mut self, setting: Setting) {
+        self.setting = setting;
+    }
+
+    /// Its config, in one of two forms that differ where nobody sees it: a reload must have something to do.
+    fn write_config(&self, other: bool) -> Outcome<()> {
+        match self.make {
+            Make::Haechi(_) => self.write("haechi.yaml", &self.haechi_config(other)),
+            Make::Keepalived(_) => {
+                self.write("haproxy.cfg", &haproxy_config())?;
+                self.write("keepalived.conf", &self.keepalived_config(other))
             }
         }
-        Ok(node)
     }
 
     /// Starts it, and returns when it is a backup that could take over.
     pub(crate) fn start(&mut self) -> Outcome<()> {
+        self.write_config(false)?;
         let own = |file: &str| OsString::from(self.folder.join(file));
         let programs: Vec<(PathBuf, Vec<OsString>)> = match self.make {
-            Make::Haechi => {
+            Make::Haechi(_) => {
                 vec![(self.haechi.clone(), vec!["run".into(), "-c".into(), own("haechi.yaml")])]
             }
             Make::Keepalived(_) => vec![
@@ -155,9 +191,7 @@ impl<'a> Node<'a> {
     pub(crate) fn ask_to_end(&self) -> Outcome<()> {
         // keepalived first: an orderly node says that it leaves before it stops to serve.
         for child in self.running.iter().rev() {
-            let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-            let pid = pid.ok_or_else(|| Problem::new("a process has no id"))?;
-            kill_process(pid, Signal::TERM).while_doing(|| self.name.to_owned())?;
+            kill_process(pid(child)?, Signal::TERM).while_doing(|| self.name.to_owned())?;
         }
         Ok(())
     }
@@ -190,9 +224,29 @@ impl<'a> Node<'a> {
         Err(Problem::new(format!("{}: {}", self.name, String::from_utf8_lossy(&said.stderr))))
     }
 
+    /// Has it read a changed config.
+    pub(crate) fn reload(&self, turn: u32) -> Outcome<()> {
+        self.write_config(turn % 2 == 1)?;
+        let speaker = self.running.last().ok_or_else(|| Problem::new("it does not run"))?;
+        kill_process(pid(speaker)?, Signal::HUP).while_doing(|| self.name.to_owned())
+    }
+
+    /// Has its proxy hang, and nothing else, until the result is dropped.
+    pub(crate) fn hang(&self) -> Outcome<Hung> {
+        let proxy = self.running.first().ok_or_else(|| Problem::new("it does not run"))?;
+        match self.make {
+            Make::Haechi(_) => Ok(Hung::Threads { _stall: Stall::of(proxy.id(), "worker-") }),
+            Make::Keepalived(_) => {
+                let proxy = pid(proxy)?;
+                kill_process(proxy, Signal::STOP).while_doing(|| self.name.to_owned())?;
+                Ok(Hung::Process(proxy))
+            }
+        }
+    }
+
     fn is_up(&self) -> bool {
         match self.make {
-            Make::Haechi => {
+            Make::Haechi(_) => {
                 let said = self.verb(&["ha", "status", "-o", "json"]).output();
                 let said = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
                 said.is_ok_and(|said| said.contains("\"backup\"") || said.contains("\"active\""))
@@ -238,24 +292,76 @@ impl<'a> Node<'a> {
         fs::write(path, text).while_doing(|| path.display().to_string())
     }
 
-    fn haechi_config(&self) -> String {
+    fn haechi_config(&self, other: bool) -> String {
+        let (check, track) = match self.setting {
+            Setting::Tracking => (
+                ", healthCheck: { path: /, interval: 1s, timeout: 900ms, unhealthyThreshold: 2 }",
+                ", track: { pools: { web: { healthyShare: 50%, fault: true } } }",
+            ),
+            Setting::Plain | Setting::Preempting => ("", ""),
+        };
         format!(
             "node: {{ name: {} }}\n\
-             listeners:\n  web: {{ bind: \":80\", protocol: http, routes: [{{ pool: web }}] }}\n\
-             pools:\n  web: {{ endpoints: {{ one: \"{ENDPOINT}\" }} }}\n\
-             virtualRouters:\n  web: {{ id: 51, interface: eth0, addresses: [{VIRTUAL}/24], priority: {}, preempt: false }}\n",
-            self.name, self.priority
+             listeners:\n  web: {{ bind: \":80\", protocol: http, routes: [{{ pool: web }}] }}\n  \
+             echo: {{ bind: \":7\", protocol: tcp, pool: web }}\n\
+             pools:\n  web: {{ endpoints: {{ one: \"{ENDPOINT}\" }}, connectionLimit: {}{check} }}\n\
+             virtualRouters:\n  web: {{ id: 51, interface: eth0, addresses: [{VIRTUAL}/24], priority: {}, \
+             advertisementInterval: {}ms, preempt: {}{track} }}\n",
+            self.name,
+            if other { 1001 } else { 1000 },
+            self.priority,
+            self.make.interval().as_millis(),
+            self.setting == Setting::Preempting,
         )
     }
 
-    fn keepalived_config(&self, interval: &str) -> String {
+    /// Its check is the usual one: a request through the proxy, each second, and two that fail.
+    fn keepalived_config(&self, other: bool) -> String {
+        let (script, track) = match self.setting {
+            Setting::Tracking => (
+                "vrrp_script serves {\n  script \"/usr/bin/curl -sf -m 0.9 -o /dev/null http://127.0.0.1/\"\n  \
+                 interval 1\n  timeout 2\n  fall 2\n  rise 2\n  user root\n}\n",
+                "  track_script {\n    serves\n  }\n",
+            ),
+            Setting::Plain | Setting::Preempting => ("", ""),
+        };
         format!(
-            "global_defs {{\n  router_id {}\n  vrrp_version 3\n}}\n\
-             vrrp_instance web {{\n  state BACKUP\n  nopreempt\n  interface eth0\n  virtual_router_id 51\n  \
-             priority {}\n  advert_int {interval}\n  virtual_ipaddress {{\n    {VIRTUAL}/24\n  }}\n}}\n",
-            self.name, self.priority
+            "global_defs {{\n  router_id {}\n  vrrp_version 3\n}}\n{script}\
+             vrrp_instance web {{\n  state BACKUP\n{}  interface eth0\n  virtual_router_id 51\n  \
+             priority {}\n  advert_int {}\n  garp_master_refresh {}\n{track}  virtual_ipaddress {{\n    \
+             {VIRTUAL}/24\n  }}\n}}\n",
+            self.name,
+            if self.setting == Setting::Preempting { "" } else { "  nopreempt\n" },
+            self.priority,
+            self.make.interval().as_secs_f64(),
+            if other { 61 } else { 60 },
         )
     }
+}
+
+/// A proxy that hangs until this is dropped.
+#[derive(Debug)]
+pub(crate) enum Hung {
+    /// The threads that serve: one process does everything.
+    Threads {
+        /// Lets go by itself.
+        _stall: Stall,
+    },
+    /// All of it.
+    Process(Pid),
+}
+
+impl Drop for Hung {
+    fn drop(&mut self) {
+        if let Self::Process(proxy) = self {
+            let _gone = kill_process(*proxy, Signal::CONT);
+        }
+    }
+}
+
+fn pid(child: &Child) -> Outcome<Pid> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    pid.ok_or_else(|| Problem::new("a process has no id"))
 }
 
 impl Drop for Node<'_> {
@@ -269,7 +375,8 @@ impl Drop for Node<'_> {
 
 fn haproxy_config() -> String {
     format!(
-        "defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n\
-         listen web\n  bind :80\n  server one {ENDPOINT}\n"
+        "defaults\n  mode http\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n  timeout tunnel 1h\n\
+         listen web\n  bind :80\n  server one {ENDPOINT}\n\
+         listen echo\n  mode tcp\n  bind :7\n  server one {ENDPOINT}\n"
     )
 }

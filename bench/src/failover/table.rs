@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::pair::Make;
 use super::{Blow, Seen, Series};
 use crate::machine::Machine;
 use crate::stats::percentile;
@@ -17,6 +18,10 @@ pub(crate) struct Run {
     /// Share of the machine that others took.
     pub(crate) others: f64,
 }
+
+/// Upper edges of the buckets, in milliseconds. The design wants 450 for default advertisements and 60 for the
+/// fastest; three intervals and a skew are 361.
+const EDGES: [u32; 14] = [20, 40, 60, 100, 200, 300, 330, 361, 450, 1000, 2000, 3000, 4000, u32::MAX];
 
 /// All series as tables, one for each blow.
 pub(crate) fn page(run: &Run, series: &[Series]) -> String {
@@ -33,30 +38,103 @@ pub(crate) fn page(run: &Run, series: &[Series]) -> String {
     for blow in Blow::ALL {
         let of_blow: Vec<_> =
             series.iter().filter(|series| series.blow == blow && !series.seen.is_empty()).collect();
-        if of_blow.is_empty() {
-            continue;
+        if !of_blow.is_empty() {
+            text.push_str(&section(blow, &of_blow));
         }
-        let _infallible = writeln!(
-            text,
-            "### {}\n\n| | times | p50 ms | p90 ms | p99 ms | max ms | failed attempts, median | |\n|---|---|---|---|---|---|---|---|",
-            blow.title()
-        );
-        of_blow.iter().for_each(|series| text.push_str(&row(series)));
-        text.push('\n');
     }
     text
 }
 
+fn section(blow: Blow, series: &[&Series]) -> String {
+    let (mut head, mut line) = (String::new(), String::new());
+    if blow.makes_rivals() {
+        head.push_str(" both answer after contact, max ms |");
+    }
+    if blow.is_planned() {
+        head.push_str(" open flows that broke |");
+    }
+    (0..head.matches('|').count()).for_each(|_| line.push_str("---|"));
+    let mut text = format!(
+        "### {}\n\n| | times | p50 ms | p90 ms | p99 ms | max ms | failed, median | resets |{head} |\n\
+         |---|---|---|---|---|---|---|---|{line}---|\n",
+        blow.title()
+    );
+    series.iter().for_each(|series| text.push_str(&row(series)));
+    let absent = Make::ALL.into_iter().filter_map(|make| Some((make, blow.why_not(make)?)));
+    let mut notes = Vec::new();
+    for (make, why) in absent {
+        let _infallible =
+            writeln!(text, "| {} |{}", make.title(), " – |".repeat(8 + head.matches('|').count()));
+        notes.push(why);
+    }
+    notes.dedup();
+    notes.iter().for_each(|why| text.push_str(&format!("\n–: {why}.\n")));
+    let lost = series.iter().flat_map(|series| &series.lost);
+    lost.for_each(|lost| text.push_str(&format!("\nDid not end: {lost}.\n")));
+    text.push_str(&buckets(series));
+    text
+}
+
+/// How many rounds ended within each edge, for all makes side by side.
+fn buckets(series: &[&Series]) -> String {
+    let edge = |edge: u32| if edge == u32::MAX { "more".into() } else { format!("≤{edge}") };
+    let used = |number: usize| series.iter().any(|series| counts(series)[number] > 0);
+    let columns: Vec<usize> = (0..EDGES.len()).filter(|number| used(*number)).collect();
+    let width = series.iter().map(|series| series.make.title().chars().count()).max().unwrap_or(0);
+    let mut text = format!("\n```text\n{:width$}", "ms");
+    columns.iter().for_each(|number| text.push_str(&format!(" {:>6}", edge(EDGES[*number]))));
+    for series in series {
+        let counts = counts(series);
+        text.push_str(&format!("\n{:width$}", series.make.title()));
+        columns.iter().for_each(|number| text.push_str(&format!(" {:>6}", counts[*number])));
+    }
+    text.push_str("\n```\n\n");
+    text
+}
+
+fn counts(series: &Series) -> [usize; EDGES.len()] {
+    let mut counts = [0; EDGES.len()];
+    for gap in series.seen.iter().map(|seen| millis(seen.gap)) {
+        let place = EDGES.iter().position(|edge| gap <= *edge);
+        if let Some(count) = place.and_then(|place| counts.get_mut(place)) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
+impl Series {
+    fn sorted(&self, figure: impl Fn(&Seen) -> u32) -> Vec<u32> {
+        let mut figures: Vec<u32> = self.seen.iter().map(figure).collect();
+        figures.sort_unstable();
+        figures
+    }
+
+    /// For whoever waits for the whole run.
+    pub(super) fn line(&self) -> String {
+        let gaps = self.sorted(|seen| millis(seen.gap));
+        let at = |share| percentile(&gaps, share).unwrap_or_default();
+        let (blow, make) = (self.blow, self.make.title());
+        format!("{blow} × {}, {make}: p50 {} ms, max {} ms", gaps.len(), at(0.5), at(1.0))
+    }
+}
+
 fn row(series: &Series) -> String {
-    let mut gaps: Vec<u32> = series.seen.iter().map(|seen| millis(seen.gap)).collect();
-    gaps.sort_unstable();
-    let mut failed: Vec<u32> =
-        series.seen.iter().map(|Seen { failed, .. }| u32::try_from(*failed).unwrap_or(u32::MAX)).collect();
-    failed.sort_unstable();
+    let gaps = series.sorted(|seen| millis(seen.gap));
+    let failed = series.sorted(|seen| u32::try_from(seen.failed).unwrap_or(u32::MAX));
+    let resets: usize = series.seen.iter().map(|seen| seen.reset).sum();
     let at = |figures: &[u32], share| percentile(figures, share).map_or("–".into(), |it| it.to_string());
+    let mut more = String::new();
+    if let Some(longest) = series.seen.iter().filter_map(|seen| seen.rivals).max() {
+        more.push_str(&format!(" {} |", millis(longest)));
+    }
+    let flows = series.seen.iter().filter_map(|seen| seen.broken);
+    if let Some((broken, all)) = flows.reduce(|one, other| (one.0 + other.0, one.1 + other.1)) {
+        more.push_str(&format!(" {broken} of {all} |"));
+    }
     format!(
-        "| {} | {} | **{}** | {} | {} | {} | {} | `{}` |\n",
-        series.make,
+        "| {} | {} | **{}** | {} | {} | {} | {} | {resets} |{more} `{}` |\n",
+        series.make.title(),
         gaps.len(),
         at(&gaps, 0.5),
         at(&gaps, 0.9),
@@ -95,14 +173,45 @@ fn millis(gap: Duration) -> u32 {
 mod tests {
     use super::*;
 
+    fn series(blow: Blow, gaps: impl Iterator<Item = u64>) -> Series {
+        let seen = |gap| Seen {
+            gap: Duration::from_millis(gap),
+            failed: 3,
+            rivals: blow.makes_rivals().then_some(Duration::from_millis(7)),
+            broken: blow.is_planned().then_some((1, 15)),
+            ..Seen::default()
+        };
+        Series { blow, make: Make::ALL[0], seen: gaps.map(seen).collect(), lost: Vec::new() }
+    }
+
     #[test]
     fn a_row_has_a_cell_for_every_column_and_the_figures_in_order() {
-        let seen = |gap| Seen { gap: Duration::from_millis(gap), failed: 3 };
-        let series = Series { blow: Blow::Kill, make: "x".into(), seen: (1..=100).rev().map(seen).collect() };
-        let text = page(&Run { command: "c".into(), versions: Vec::new(), others: 0.0 }, &[series]);
-        let lines: Vec<_> = text.lines().filter(|line| line.starts_with('|')).collect();
-        assert!(lines.iter().all(|line| line.matches('|').count() == 9), "{text}");
-        assert!(lines[2].contains("| x | 100 | **50** | 90 | 99 | 100 | 3 |"), "{text}");
+        for (blow, cells) in [(Blow::Kill, 10), (Blow::Part, 11), (Blow::HandOver, 11)] {
+            let text = page(
+                &Run { command: "c".into(), versions: Vec::new(), others: 0.0 },
+                &[series(blow, (1..=100).rev())],
+            );
+            let lines: Vec<_> = text.lines().filter(|line| line.starts_with('|')).collect();
+            assert!(lines.iter().all(|line| line.matches('|').count() == cells), "{text}");
+            assert!(lines[2].contains("| 100 | **50** | 90 | 99 | 100 | 3 | 0 |"), "{text}");
+        }
+    }
+
+    #[test]
+    fn flows_and_rivals_are_told_where_there_are_any_and_who_is_absent() {
+        let text = section(Blow::HandOver, &[&series(Blow::HandOver, 1..=2)]);
+        assert!(text.contains("| 2 of 30 |") && text.contains("–: keepalived has no such verb"), "{text}");
+        assert_eq!(text.matches("| keepalived").count(), 2, "{text}");
+        let text = section(Blow::Part, &[&series(Blow::Part, 1..=2)]);
+        assert!(text.contains("| 7 |") && !text.contains('–'), "{text}");
+    }
+
+    #[test]
+    fn buckets_hold_every_round_and_empty_ones_are_left_out() {
+        let text = buckets(&[&series(Blow::Kill, [1, 20, 21, 361, 5000].into_iter())]);
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[2].ends_with("≤20    ≤40   ≤361   more"), "{text}");
+        assert!(lines[3].ends_with("  2      1      1      1"), "{text}");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_admin::api::{
-    Applied, EndpointChanged, Events, FlightRecord, HaStatus, Rehearsal, Status, VirtualRouterStatus,
+    Applied, EndpointChanged, Events, FlightRecord, HaStatus, Rehearsal, Status, Upgraded,
+    VirtualRouterStatus,
 };
 use haechi_admin::{Control as Api, Problem};
 use haechi_model::{AdminState, EndpointId};
@@ -52,6 +53,10 @@ impl Api for Handle {
 
     async fn reload(&self, dry_run: bool) -> Result<Applied, Problem> {
         self.0.change(dry_run).await
+    }
+
+    async fn upgrade(&self, within: Duration) -> Result<Upgraded, Problem> {
+        self.0.upgrade(within).await
     }
 
     async fn set_admin_state(&self, id: &EndpointId, state: AdminState) -> Result<EndpointChanged, Problem> {

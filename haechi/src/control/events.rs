@@ -39,6 +39,15 @@ impl Log {
         self.added.notify_waiters();
     }
 
+    /// Goes on with the numbers of a former process, and with what it knew.
+    pub(crate) fn continue_from(&self, events: &[Event]) {
+        let mut kept = lock(&self.events);
+        if let Some(newest) = events.last() {
+            kept.newest = newest.sequence;
+            kept.events = events.iter().cloned().collect();
+        }
+    }
+
     /// Those above `after`; where there are more than `limit`, the newest.
     pub(crate) fn after(&self, after: u64, limit: usize) -> Events {
         let kept = lock(&self.events);

@@ -17,6 +17,7 @@ mod rights;
 mod source;
 mod status;
 mod tracks;
+mod upgrade;
 mod watch;
 
 use std::collections::HashMap;
@@ -24,11 +25,14 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use haechi_admin::Problem;
-use haechi_model::{AdminState, EndpointId};
+use haechi_admin::{Doors, Problem};
+use haechi_health::Start;
+use haechi_model::{AdminState, EndpointId, Snapshot};
 use haechi_prober::{Limits, Options, Prober};
 use haechi_proxy::Proxy;
+use haechi_sys::program::Program;
 use haechi_telemetry::event;
+use tokio::sync::watch::Sender as Flag;
 use tokio::task::AbortHandle;
 
 pub(crate) use self::admin::Handle;
@@ -41,6 +45,8 @@ use self::rights::Kept;
 pub(crate) use self::rights::{Rights, given};
 pub(crate) use self::source::{Compiled, Source, read};
 use self::status::ConfigState;
+pub(crate) use self::upgrade::Heir;
+use self::upgrade::{Known, Starter};
 pub(crate) use self::watch::watch;
 
 /// Spreads hashes and probes. One value for every node, so that nodes agree on `ipHash` without talking.
@@ -51,6 +57,11 @@ pub(crate) struct Control {
     proxy: Proxy,
     prober: Prober,
     source: Source,
+    /// What takes this one's place in an upgrade, and the doors of the API that it gets.
+    starter: Starter,
+    doors: Doors,
+    /// An heir serves; this one lets what is open end.
+    passed_on: Flag<bool>,
     events: Log,
     config: Mutex<ConfigState>,
     /// What operators said, beside what the config says.
@@ -78,16 +89,26 @@ fn wall_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// What a process begins with, besides its config.
+pub(crate) struct Beginning<'a> {
+    pub(crate) source: Source,
+    pub(crate) program: Program,
+    pub(crate) doors: Doors,
+    /// It takes over from another one.
+    pub(crate) heir: Option<&'a Heir>,
+}
+
 impl Control {
-    /// Starts the data plane and the prober and puts the first config in force.
+    /// Starts the data plane and the prober and puts the first config in force; as an heir, when all is ready for it.
     ///
     /// # Errors
-    /// The system refuses threads, or an address of the config can't be had.
+    /// The system refuses threads, or an address of the config can't be had, or the process whose heir it is hangs.
     pub(crate) async fn start(
-        source: Source,
+        beginning: Beginning<'_>,
         first: Compiled,
         rights: Rights,
     ) -> Result<Arc<Self>, StartError> {
+        let Beginning { source, program, doors, heir } = beginning;
         let workers = first.snapshot.workers.map_or_else(haechi_sys::limits::cores, std::num::NonZero::get);
         let (proxy, signals) = Proxy::start(workers, CLUSTER_SEED).map_err(StartError::System)?;
         let options = Options {
@@ -101,6 +122,9 @@ impl Control {
             proxy,
             prober,
             source,
+            starter: Starter::new(program, rights.heirs),
+            doors,
+            passed_on: Flag::new(false),
             events: Log::default(),
             config: Mutex::default(),
             overrides: Mutex::default(),
@@ -112,7 +136,10 @@ impl Control {
             changing: tokio::sync::Mutex::default(),
             started_at_ms: wall_ms(),
         });
-        control.put_in_force(first.snapshot, true).await.map_err(StartError::Refused)?;
+        match heir {
+            None => control.begin(first.snapshot).await?,
+            Some(heir) => control.take_over(heir, first.snapshot).await?,
+        }
         tokio::spawn(health::follow_verdicts(Arc::clone(&control), verdicts));
         tokio::spawn(health::follow_signals(Arc::clone(&control), signals));
         tokio::spawn(health::warm_up(Arc::clone(&control)));
@@ -121,6 +148,49 @@ impl Control {
         control.tell_rights();
         control.events.add(event::STARTED, "node", format!("serving with {workers} workers"));
         Ok(control)
+    }
+
+    async fn begin(self: &Arc<Self>, snapshot: Arc<Snapshot>) -> Result<(), StartError> {
+        let prepared = self.prepare(&snapshot).map_err(StartError::Refused)?;
+        let put = self.put_in_force(snapshot, prepared, &Known::default(), &Start::Assumed).await;
+        put.map(drop).map_err(StartError::Refused)
+    }
+
+    async fn take_over(self: &Arc<Self>, heir: &Heir, snapshot: Arc<Snapshot>) -> Result<(), StartError> {
+        self.proxy.inherit(heir.sockets());
+        let prepared = self.prepare(&snapshot).map_err(StartError::Refused)?;
+        let estate = heir.ready().await.map_err(StartError::Hangs)?;
+        let text = match &estate {
+            Some(_) => format!("took over from {}", heir.whose()),
+            None => format!("{} is no more, and what it knew is not known: began anew", heir.whose()),
+        };
+        let estate = estate.unwrap_or_default();
+        self.events.continue_from(&estate.events);
+        *lock(&self.overrides) = estate.overrides();
+        let put = self.put_in_force(snapshot, prepared, &estate.known(), &Start::Assumed).await;
+        put.map_err(StartError::Refused)?;
+        estate.count_on(&self.proxy.live());
+        self.doors.own();
+        heir.serving();
+        self.events.add(event::UPGRADE, "node", text);
+        Ok(())
+    }
+
+    /// Waits until an heir serves.
+    pub(crate) async fn passed_on(&self) {
+        // The sender lives as long as this does.
+        let _ = self.passed_on.subscribe().wait_for(|passed_on| *passed_on).await;
+    }
+
+    /// Waits for the end of an upgrade that may be under way, and says whether an heir serves.
+    pub(crate) async fn settled(&self) -> bool {
+        let _turn = self.changing.lock().await;
+        *self.passed_on.borrow()
+    }
+
+    /// Lets what is open end, where an heir serves; gives the number of connections that did not.
+    pub(crate) async fn retire(&self, grace: Duration) -> usize {
+        self.proxy.retire(grace).await
     }
 
     /// Takes nothing new, lets running work finish for at most `grace`, and gives the number of connections
@@ -144,4 +214,6 @@ impl Control {
 pub(crate) enum StartError {
     System(io::Error),
     Refused(Problem),
+    /// The process that was to pass its state on does not.
+    Hangs(String),
 }

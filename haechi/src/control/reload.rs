@@ -10,12 +10,13 @@ use haechi_config::{Plan, diff};
 use haechi_health::Start;
 use haechi_model::{EndpointId, EndpointState, Pool, Snapshot};
 use haechi_prober::Target;
-use haechi_proxy::Live;
+use haechi_proxy::{Bound, Live};
 use haechi_telemetry::event;
 use haechi_vrrp::envelope::Keys;
 
 use super::keys::sealing_keys;
 use super::source::{Compiled, Source, refused};
+use super::upgrade::Known;
 use super::{Control, lock, wall_ms};
 
 impl Control {
@@ -37,7 +38,7 @@ impl Control {
         let live = self.proxy.live();
         let plan = diff(&live.snapshot, &snapshot);
         if live.snapshot.workers != snapshot.workers || live.snapshot.admin != snapshot.admin {
-            warnings.push_str("warning: `workers` and `admin` take effect at the next start\n");
+            warnings.push_str("warning: `workers` and `admin` take effect at the next start or upgrade\n");
         }
         if dry_run || plan.steps.is_empty() {
             if !dry_run {
@@ -47,7 +48,9 @@ impl Control {
             }
             return Ok(applied(live.generation, false, &plan, warnings));
         }
-        let generation = self.put_in_force(snapshot, false).await?;
+        let prepared = self.prepare(&snapshot)?;
+        let known = Known::default();
+        let generation = self.put_in_force(snapshot, prepared, &known, &Start::Unproven).await?;
         let text = format!("generation {generation}: {}", summary(&plan));
         self.events.add(event::CONFIG_APPLIED, "config", text);
         Ok(applied(generation, true, &plan, warnings))
@@ -61,22 +64,32 @@ impl Control {
             .unwrap_or_else(|error| Err(refused(format!("reading the config failed: {error}"))))
     }
 
-    /// Binds first, so that an address that can't be had changes nothing; then tells the prober, so that a
-    /// new endpoint's state is known; then swaps.
+    /// Binds, so that an address that can't be had changes nothing.
     ///
     /// # Errors
-    /// Addresses that can't be had.
-    pub(super) async fn put_in_force(
-        self: &Arc<Self>,
-        snapshot: Arc<Snapshot>,
-        first: bool,
-    ) -> Result<u64, Problem> {
-        let keys = self.keys_of(&snapshot)?;
-        let bound = self.proxy.bind(&snapshot).map_err(|errors| {
+    /// Addresses that can't be had, keys that can't be read.
+    pub(super) fn prepare(&self, snapshot: &Snapshot) -> Result<Prepared, Problem> {
+        let keys = self.keys_of(snapshot)?;
+        let bound = self.proxy.bind(snapshot).map_err(|errors| {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             refused(lines.join("\n"))
         })?;
-        self.prober.set_targets(targets(&snapshot, first));
+        Ok(Prepared { keys, bound })
+    }
+
+    /// First tells the prober, so that a new endpoint's state is known; then swaps. An endpoint that nobody knows
+    /// begins as `unknown`.
+    ///
+    /// # Errors
+    /// The system refuses to run virtual routers.
+    pub(super) async fn put_in_force(
+        self: &Arc<Self>,
+        snapshot: Arc<Snapshot>,
+        Prepared { keys, bound }: Prepared,
+        known: &Known,
+        unknown: &Start,
+    ) -> Result<u64, Problem> {
+        self.prober.set_targets(targets(&snapshot, known, unknown));
         self.forget_overrides(&snapshot);
         let live = {
             let initial = |id: &EndpointId| self.state_in(&snapshot, id);
@@ -161,21 +174,29 @@ impl Control {
     }
 }
 
-/// What the prober is to watch. An endpoint that stands in the first config serves on probation; one that
-/// comes later proves itself first.
-fn targets(snapshot: &Snapshot, first: bool) -> Vec<Target> {
-    let start = if first { Start::Assumed } else { Start::Unproven };
-    snapshot.pools.iter().flat_map(|pool| pool_targets(pool, &start)).collect()
+/// What a snapshot needs before it can come into force.
+pub(super) struct Prepared {
+    keys: BTreeMap<Box<str>, Keys>,
+    bound: Bound,
 }
 
-fn pool_targets<'a>(pool: &'a Pool, start: &'a Start) -> impl Iterator<Item = Target> + 'a {
+/// What the prober is to watch. An endpoint that stands in the first config serves on probation; one that
+/// comes later proves itself first.
+fn targets(snapshot: &Snapshot, known: &Known, unknown: &Start) -> Vec<Target> {
+    snapshot.pools.iter().flat_map(|pool| pool_targets(pool, known, unknown)).collect()
+}
+
+fn pool_targets<'a>(
+    pool: &'a Pool,
+    known: &'a Known,
+    unknown: &'a Start,
+) -> impl Iterator<Item = Target> + 'a {
     let check = pool.health_check.clone().map(Arc::new);
-    pool.endpoints.iter().map(move |endpoint| Target {
-        id: EndpointId { pool: pool.name.clone(), endpoint: endpoint.name.clone() },
-        address: endpoint.address,
-        check: check.clone(),
-        passive: pool.passive,
-        start: start.clone(),
+    pool.endpoints.iter().map(move |endpoint| {
+        let id = EndpointId { pool: pool.name.clone(), endpoint: endpoint.name.clone() };
+        let (start, ejection) = known.start(&id, endpoint.address, unknown);
+        let (check, passive) = (check.clone(), pool.passive);
+        Target { id, address: endpoint.address, check, passive, start, ejection }
     })
 }
 

@@ -12,13 +12,14 @@ use haechi_admin::api::{MissingRight, RightsStatus};
 use haechi_doctor::{Given, Lack, Right, lacks};
 use haechi_model::Snapshot;
 use haechi_sys::capabilities::{Capability, effective, keep_only};
-use haechi_sys::scheduling::{Ready, Realtime};
+use haechi_sys::scheduling::{Ready, Realtime, ordinary};
 use haechi_telemetry::event;
 
 use super::{Control, Source, lock};
 
 /// All that is kept, as far as it is there.
-const KEPT: [Capability; 3] = [Capability::NetAdmin, Capability::NetRaw, Capability::NetBindService];
+pub(super) const KEPT: [Capability; 3] =
+    [Capability::NetAdmin, Capability::NetRaw, Capability::NetBindService];
 
 /// The first port that takes no right, where the kernel does not say another one.
 const FREE_FROM: u16 = 1024;
@@ -29,6 +30,8 @@ pub(crate) struct Rights {
     pub(super) kept: Kept,
     /// The thread of virtual routers: what real-time takes is given away after it is there.
     pub(super) virtual_routers: Ready,
+    /// The thread that starts heirs: they get what this process has.
+    pub(super) heirs: Ready,
 }
 
 /// What was kept, and what was said of it.
@@ -48,6 +51,9 @@ impl Rights {
     /// The system refuses it, or a thread.
     pub(crate) fn keep() -> io::Result<Self> {
         let virtual_routers = Ready::start("ha", haechi_ha::PRIORITY, &KEPT)?;
+        let heirs = Ready::start("heirs", haechi_ha::PRIORITY, &KEPT)?;
+        // An heir begins with the priority of that thread.
+        ordinary()?;
         let given_away = keep_only(&KEPT)?;
         let kept = Kept {
             capabilities: effective()?,
@@ -55,7 +61,7 @@ impl Rights {
             realtime: virtual_routers.realtime().clone(),
             told: Mutex::default(),
         };
-        Ok(Self { kept, virtual_routers })
+        Ok(Self { kept, virtual_routers, heirs })
     }
 }
 

@@ -20,6 +20,7 @@ mod start;
 mod status;
 mod test;
 mod top;
+mod upgrade;
 mod why;
 
 use std::future::Future;
@@ -45,6 +46,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode, (Format, Failure)> {
         Verb::Check(args) => check::check(&args, format),
         Verb::Diff(args) => diff::diff(&args, format),
         Verb::Reload(args) => reload::reload(&args, format),
+        Verb::Upgrade(args) => upgrade::upgrade(&args, format),
         Verb::Status(args) => status::status(&args, format),
         Verb::Top(args) => top::top(&args, format),
         Verb::Events(args) => events::events(&args, format),

@@ -1,15 +1,17 @@
 //! `haechi run`: serves until it is told to stop.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haechi_admin::server::{self, Server};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use haechi_admin::server::{self, Server, UPGRADE_TIME};
+use haechi_sys::program::Program;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Outcome;
-use crate::control::{Compiled, Control, Handle, Rights, Source, StartError};
+use crate::control::{Beginning, Compiled, Control, Handle, Heir, Rights, Source, StartError};
 use crate::failure::Failure;
 
 /// What `run` was asked to do.
@@ -22,9 +24,21 @@ pub(crate) struct Options {
     pub(crate) grace: Duration,
 }
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT, or until another process took over.
 pub(super) fn run(options: Options) -> Outcome {
     haechi_sys::limits::raise_open_files();
+    let heir = Heir::from_environment().map_err(Failure::new)?;
+    let outcome = start(options, heir.as_ref());
+    if let (Err(failure), Some(heir)) = (&outcome, &heir) {
+        heir.refuse(&failure.whole_text());
+    }
+    outcome
+}
+
+fn start(options: Options, heir: Option<&Heir>) -> Outcome {
+    let program = Program::of_this_process();
+    let program =
+        program.map_err(|error| Failure::new(format!("can't tell where this program is: {error}")))?;
     let compiled = options.source.load(crate::output::colour_on_stderr())?;
     if !compiled.warnings.is_empty() {
         crate::output::error_text(&compiled.warnings);
@@ -43,19 +57,30 @@ pub(super) fn run(options: Options) -> Outcome {
         .build();
     runtime
         .map_err(|error| Failure::new(format!("the system refuses an event loop: {error}")))?
-        .block_on(serve(options, compiled, rights))
+        .block_on(serve(options, compiled, program, rights, heir))
 }
 
-async fn serve(options: Options, compiled: Compiled, rights: Rights) -> Outcome {
+async fn serve(
+    options: Options,
+    compiled: Compiled,
+    program: Program,
+    rights: Rights,
+    heir: Option<&Heir>,
+) -> Outcome {
     let (listen, source) = (compiled.snapshot.admin.listen, options.source.name());
     let (listeners, pools) = (compiled.snapshot.listeners.len(), compiled.snapshot.pools.len());
     // The socket comes first: a second haechi on it would otherwise take half of the connections before it
     // finds out.
-    let server =
-        Server::bind(&options.admin_socket, listen).map_err(|error| Failure::new(error.to_string()))?;
-    let control = Control::start(options.source.clone(), compiled, rights).await;
-    let control = control.map_err(|error| match error {
+    let server = match heir.and_then(Heir::doors) {
+        Some(doors) => Server::inherit(&options.admin_socket, listen, doors),
+        None => Server::bind(&options.admin_socket, listen),
+    };
+    let server = server.map_err(|error| Failure::new(error.to_string()))?;
+    let doors = server.lend().map_err(|error| Failure::new(format!("out of descriptors: {error}")))?;
+    let beginning = Beginning { source: options.source.clone(), program, doors, heir };
+    let control = Control::start(beginning, compiled, rights).await.map_err(|error| match error {
         StartError::Refused(problem) => problem.into(),
+        StartError::Hangs(text) => Failure::new(text),
         StartError::System(error) => Failure::new(format!("the system refuses a worker: {error}")),
     })?;
     let (farewell, told) = tokio::sync::oneshot::channel::<()>();
@@ -69,39 +94,70 @@ async fn serve(options: Options, compiled: Compiled, rights: Rights) -> Outcome 
         (Source::File(path), true) => Some(crate::control::watch(Arc::clone(&control), path)),
         _ => None,
     };
-    let stopped = until_stopped(&control).await;
-    if let Err(error) = stopped {
+    let ended = until_ended(&control).await.unwrap_or_else(|error| {
         crate::output::error(&format!("can't listen for signals: {error}"));
-    }
+        Ended::Told
+    });
     drop(watching);
-    let left = tokio::select! {
-        left = control.stop(options.grace) => left,
-        _ = tokio::signal::ctrl_c() => usize::MAX,
+    let left = match ended {
+        Ended::Told => {
+            let left = at_most_until_a_second_signal(control.stop(options.grace)).await;
+            // Answers under way are let out, and the socket's file goes with the server.
+            drop(farewell);
+            let _ = admin.await;
+            left
+        }
+        Ended::PassedOn => {
+            // Whoever asks is answered by the other process.
+            drop(farewell);
+            let _ = admin.await;
+            at_most_until_a_second_signal(control.retire(options.grace)).await
+        }
     };
-    // Answers under way are let out, and the socket's file goes with the server.
-    drop(farewell);
-    let _ = admin.await;
     match left {
-        0 => Ok(ExitCode::SUCCESS),
-        usize::MAX => Err(Failure::new("stopped at once by a second signal")),
-        left => Err(Failure::new(format!(
+        Some(0) => Ok(ExitCode::SUCCESS),
+        None => Err(Failure::new("stopped at once by a second signal")),
+        Some(left) => Err(Failure::new(format!(
             "{left} connection(s) did not end in {} s and were cut off",
             options.grace.as_secs()
         ))),
     }
 }
 
-/// Reloads on SIGHUP; returns on SIGTERM or SIGINT.
-async fn until_stopped(control: &Arc<Control>) -> std::io::Result<()> {
+async fn at_most_until_a_second_signal(end: impl Future<Output = usize>) -> Option<usize> {
+    tokio::select! {
+        left = end => Some(left),
+        _ = tokio::signal::ctrl_c() => None,
+    }
+}
+
+/// Why a process serves no more.
+enum Ended {
+    /// SIGTERM or SIGINT.
+    Told,
+    /// Another process took over.
+    PassedOn,
+}
+
+/// Reloads on SIGHUP and upgrades on SIGUSR2 (as nginx and HAProxy do); returns when it is to end.
+async fn until_ended(control: &Arc<Control>) -> std::io::Result<Ended> {
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate: Signal = signal(SignalKind::terminate())?;
+    let mut upgrade = signal(SignalKind::user_defined2())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            () = control.passed_on() => return Ok(Ended::PassedOn),
             // What became of it stands in events and status.
             _ = hangup.recv() => drop(control.change(false).await),
+            _ = upgrade.recv() => {
+                let control = Arc::clone(control);
+                tokio::spawn(async move { drop(control.upgrade(UPGRADE_TIME).await) });
+            }
         }
     }
+    // An upgrade under way comes to its end first: then it is known who is to stop.
+    Ok(if control.settled().await { Ended::PassedOn } else { Ended::Told })
 }

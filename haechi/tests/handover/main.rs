@@ -2,12 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod clients;
-mod endpoint;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use haechi_tests::{Network, Node, can_make_namespaces, eventually, pause};
+use haechi_tests::{Network, Node, can_make_namespaces, eventually, pause, serve_flows};
 
 use clients::Clients;
 
@@ -68,7 +67,7 @@ impl Rig {
         let rig = Self { plan, network };
         let inside = rig.network.host("endpoint");
         let at = |port| SocketAddr::new(plan.endpoint.parse().unwrap(), port);
-        inside.run(|| endpoint::serve(at(8080)));
+        inside.run(|| serve_flows(at(8080)));
         rig
     }
 

@@ -337,6 +337,18 @@ pub struct Event {
     pub text: String,
 }
 
+/// `POST /v1/upgrade`
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Upgraded {
+    /// Of the process that served until now.
+    pub from_version: String,
+    /// Of the one that serves.
+    pub to_version: String,
+    /// Its process id.
+    pub pid: u32,
+}
+
 /// `POST /v1/reload`, `POST /v1/reload?dryRun=true`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

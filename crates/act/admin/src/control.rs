@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use haechi_model::{AdminState, EndpointId};
 
 use crate::api::{
-    Applied, EndpointChanged, Events, FlightRecord, HaStatus, Rehearsal, Status, VirtualRouterStatus,
+    Applied, EndpointChanged, Events, FlightRecord, HaStatus, Rehearsal, Status, Upgraded,
+    VirtualRouterStatus,
 };
 
 /// The running haechi, as the API sees it. Implemented by the binary, which knows all rooms.
@@ -60,6 +62,12 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// The config can't be read or is refused; what was in force stays in force.
     fn reload(&self, dry_run: bool) -> impl Future<Output = Result<Applied, Problem>> + Send;
+
+    /// Lets the program that stands in this one's place take over: sockets, states and counters, within this time.
+    ///
+    /// # Errors
+    /// It did not get ready; this process serves on as if nothing had happened.
+    fn upgrade(&self, within: Duration) -> impl Future<Output = Result<Upgraded, Problem>> + Send;
 
     /// Sets what the operator wants of an endpoint. It holds over reloads until it is set anew.
     ///

@@ -13,4 +13,4 @@ pub mod words;
 
 pub use client::{Client, ClientError};
 pub use control::{Control, Problem};
-pub use server::{Server, SocketError};
+pub use server::{Doors, LentDoors, Server, SocketError};

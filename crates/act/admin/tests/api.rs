@@ -105,6 +105,19 @@ async fn reload_applies_and_a_dry_run_does_not() {
 }
 
 #[tokio::test]
+async fn an_upgrade_tells_who_serves_or_why_not() {
+    let running = start("api-upgrade");
+    let upgraded = running.client.upgrade(Duration::from_secs(30)).await.unwrap();
+    assert_eq!((upgraded.to_version.as_str(), upgraded.pid), ("0.2.0", 42));
+    match running.client.upgrade(Duration::from_millis(10)).await.unwrap_err() {
+        ClientError::Refused { status, body } => {
+            assert_eq!((status, &*body.error), (409, "the new process was not ready within 10ms"));
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
 async fn a_refused_config_comes_with_its_diagnostics() {
     let running = start("api-refused");
     *running.fake.refusal.lock().unwrap() = Some(Problem::Refused {

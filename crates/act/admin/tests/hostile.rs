@@ -91,6 +91,8 @@ async fn wrong_requests_get_their_status_and_a_reason() {
         ("GET", "/v1/events?wait=30", "", 400, "with its unit"),
         ("GET", "/v1/events?wait=99999999999999999999h", "", 400, "with its unit"),
         ("POST", "/v1/reload?dryRun=yes", "", 400, "`true` or `false`"),
+        ("POST", "/v1/upgrade?wait=30", "", 400, "a time with its unit"),
+        ("GET", "/v1/upgrade", "", 405, "does not take GET"),
         // A dry run that is mistyped must not become a wet one.
         ("POST", "/v1/reload?dryrun=true", "", 400, "unknown field `dryrun`"),
         ("POST", "/v1/reload?dryRun=true&dryRun=false", "", 400, "duplicate"),
@@ -170,6 +172,7 @@ async fn writes_over_tcp_are_refused_with_the_way_out() {
     for (method, target, body) in [
         ("POST", "/v1/reload", ""),
         ("POST", "/v1/reload?dryRun=true", ""),
+        ("POST", "/v1/upgrade", ""),
         ("POST", "/v1/endpoints/web/web-1/admin", body),
         ("PUT", "/v1/endpoints/web/web-1/admin", body),
         ("DELETE", "/v1/status", ""),

@@ -10,8 +10,8 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use common::Folder;
-use haechi_admin::SocketError;
 use haechi_admin::server::{Server, UnixSocket};
+use haechi_admin::{LentDoors, SocketError};
 
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
@@ -154,4 +154,37 @@ async fn a_tcp_address_that_is_taken_is_said_and_leaves_no_file() {
     assert!(matches!(error, SocketError::Tcp { .. }), "{error}");
     assert!(error.to_string().contains("`admin.listen`"), "{error}");
     assert!(!folder.socket().exists());
+}
+
+/// What another process would get.
+fn lent(server: &Server) -> LentDoors {
+    server.lend().unwrap().lent
+}
+
+#[tokio::test]
+async fn a_process_that_took_over_and_failed_leaves_the_file() {
+    let folder = Folder::new("socket-heir");
+    let server = Server::bind(&folder.socket(), None).unwrap();
+    drop(Server::inherit(&folder.socket(), None, lent(&server)).unwrap());
+    assert!(folder.socket().exists(), "it failed before it owned anything");
+
+    let heir = Server::inherit(&folder.socket(), None, lent(&server)).unwrap();
+    let (before, after) = (server.lend().unwrap(), heir.lend().unwrap());
+    before.leave();
+    after.own();
+    drop(server);
+    assert!(folder.socket().exists(), "it is the heir's");
+    assert!(std::os::unix::net::UnixStream::connect(folder.socket()).is_ok());
+    drop(heir);
+    assert!(!folder.socket().exists());
+}
+
+#[tokio::test]
+async fn only_its_own_socket_is_gone_on_with() {
+    let folder = Folder::new("socket-other");
+    let (one, other) = (folder.socket(), folder.path().join("other.sock"));
+    let server = Server::bind(&one, None).unwrap();
+    let _there = Server::bind(&other, None).unwrap();
+    let error = Server::inherit(&other, None, lent(&server)).unwrap_err();
+    assert!(error.to_string().contains("another socket was passed"), "{error}");
 }

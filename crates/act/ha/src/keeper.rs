@@ -58,6 +58,11 @@ pub(crate) struct Farewell {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// A span as it stands in [`Holdings`].
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The parent's end.
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -100,6 +105,19 @@ impl Keeper {
             }
             None => {}
         }
+    }
+
+    /// Tells that something is about to be held too: a process that is killed right after the kernel has its
+    /// addresses must not leave them behind. The next [`Self::tell`] says whether it came to that.
+    pub(crate) fn expect(&mut self, hold: Hold, lease: Duration) {
+        let mut holdings = self.told.clone();
+        let lease_ms = millis(lease);
+        holdings.lease_ms =
+            if holdings.holds.is_empty() { lease_ms } else { holdings.lease_ms.min(lease_ms) };
+        if !holdings.holds.contains(&hold) {
+            holdings.holds.push(hold);
+        }
+        self.tell(holdings);
     }
 
     fn start(&self) -> io::Result<(Child, ChildStdin)> {

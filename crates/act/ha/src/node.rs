@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags};
 use crate::counters::Dropped;
 use crate::deeds::Helpers;
 use crate::hands::Hands;
-use crate::keeper::{Hold, Holdings, Keeper};
+use crate::keeper::{Hold, Holdings, Keeper, millis};
 use crate::mailbox::{Command, Inbox};
 use crate::member::Member;
 use crate::ports::{Heard, Key, Ports, Wanted};
@@ -37,7 +37,6 @@ const DESCRIPTORS: usize = 2 + 128;
 pub(crate) struct Node {
     inbox: Inbox,
     shared: Arc<Shared>,
-    keeper: Keeper,
     world: World,
     /// Threads of movers that end when all is done.
     retired: Vec<JoinHandle<()>>,
@@ -60,8 +59,7 @@ impl Node {
         Ok(Self {
             inbox,
             shared,
-            keeper,
-            world: World { view: View::open()?, ports: Ports::new(), listener, helpers, hands },
+            world: World { view: View::open()?, ports: Ports::new(), listener, helpers, hands, keeper },
             retired: Vec::new(),
             quiet: Quiet::default(),
             units: Vec::new(),
@@ -345,8 +343,7 @@ impl Node {
     fn keep(&mut self) {
         let holds: Vec<Hold> = self.units.iter().flat_map(Unit::holds).collect();
         let interval = self.units.iter().filter_map(Unit::shortest_interval).min().unwrap_or(LOOK);
-        let lease_ms = u64::try_from(lease(interval).as_millis()).unwrap_or(u64::MAX);
-        self.keeper.tell(Holdings { lease_ms, holds });
+        self.world.keeper.tell(Holdings { lease_ms: millis(lease(interval)), holds });
     }
 
     fn publish(&self) {

@@ -7,13 +7,14 @@ use std::time::Duration;
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
 use haechi_sys::clock;
 use haechi_vrrp::record::Entry;
-use haechi_vrrp::{Effect, Group, Input, Output, State};
+use haechi_vrrp::timing::lease;
+use haechi_vrrp::{Effect, Group, Input, Output, Router, State};
 
 use crate::deeds::{Deed, Helpers};
 use crate::flight::Flight;
 use crate::hands::Hands;
 use crate::held::Held;
-use crate::keeper::Hold;
+use crate::keeper::{Hold, Keeper};
 use crate::member::{Member, Passing};
 use crate::mover::Mover;
 use crate::ports::Ports;
@@ -49,6 +50,7 @@ pub(crate) struct World {
     pub(crate) listener: Listener,
     pub(crate) hands: Hands,
     pub(crate) helpers: Helpers,
+    pub(crate) keeper: Keeper,
 }
 
 impl Unit {
@@ -195,7 +197,7 @@ impl Unit {
         let name = &member.config.name;
         match output {
             Output::Advertise { priority } => member.advertise(router, priority, &world.ports),
-            Output::Claim => return claim(member, world),
+            Output::Claim => return claim(router, member, world),
             Output::Announce => announce(member, world),
             Output::Demote { to } if member.moves_kernel_addresses() => {
                 member.demote(&mut world.view);
@@ -332,12 +334,13 @@ impl Unit {
 }
 
 /// The result, unless it comes later.
-fn claim(member: &mut Member, world: &mut World) -> Option<Input> {
+fn claim(router: &Router, member: &mut Member, world: &mut World) -> Option<Input> {
     if !member.moves_kernel_addresses() {
         let asked = member.ask(Deed::Claim, member.addresses.clone(), &world.helpers);
         let failed = |error: std::io::Error| Input::ClaimFailed { text: error.to_string().into() };
         return asked.map_err(failed).err();
     }
+    world.keeper.expect(member.hold(router), lease(router.settings().interval));
     match member.claim(&mut world.view) {
         Ok(()) => Some(Input::Claimed),
         Err(text) => Some(Input::ClaimFailed { text: text.into() }),

@@ -116,7 +116,7 @@ impl Fleet {
     pub(crate) fn set_targets(&mut self, targets: Vec<Target>, now: Moment) -> Vec<Verdict> {
         let mut before = std::mem::take(&mut self.keys);
         let mut pools: BTreeMap<PoolName, (Option<PassiveCheck>, Vec<EndpointName>)> = BTreeMap::new();
-        let mut verdicts = Vec::new();
+        let (mut verdicts, mut ejected) = (Vec::new(), Vec::new());
         for target in targets {
             if self.keys.contains_key(&target.id) {
                 continue;
@@ -133,13 +133,21 @@ impl Fleet {
                     self.keys.insert(target.id.clone(), key);
                     verdicts.extend(self.keep(key, target.check, now));
                 }
-                None => verdicts.extend(self.add(target, now)),
+                None => {
+                    ejected.extend(target.ejection.map(|known| (target.id.clone(), known)));
+                    verdicts.extend(self.add(target, now));
+                }
             }
         }
         for key in before.into_values() {
             self.remove(key);
         }
         self.set_pools(pools, now, &mut verdicts);
+        for (id, known) in ejected {
+            let Some(pool) = self.pools.get_mut(&id.pool) else { continue };
+            pool.inherit(&id.endpoint, known);
+            self.returns.set(&id.pool, pool.next_deadline());
+        }
         verdicts
     }
 
@@ -237,7 +245,8 @@ impl Fleet {
     pub(crate) fn report(&self, id: &EndpointId) -> Option<EndpointReport> {
         let slot = self.slots.get(self.keys.get(id)?)?;
         let ejected_until = self.pools.get(&id.pool).and_then(|pool| pool.ejected_until(&id.endpoint));
-        Some(EndpointReport { address: slot.address, health: slot.machine.report(), ejected_until })
+        let ejection = self.pools.get(&id.pool).and_then(|pool| pool.known(&id.endpoint));
+        Some(EndpointReport { address: slot.address, health: slot.machine.report(), ejected_until, ejection })
     }
 
     /// All of them in the order of their ids.

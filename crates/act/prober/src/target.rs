@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haechi_health::{Change, EjectionStep, Report, Start, warmth};
+use haechi_health::{Change, Ejection, EjectionStep, Report, Start, warmth};
 use haechi_model::{AdminState, EndpointId, EndpointState, HealthCheck, Moment, PassiveCheck};
 
 /// One endpoint to watch.
@@ -21,6 +21,8 @@ pub struct Target {
     pub passive: Option<PassiveCheck>,
     /// What is known of it if it is new here.
     pub start: Start,
+    /// The same of its ejection.
+    pub ejection: Option<Ejection>,
 }
 
 /// Something changed for an endpoint.
@@ -68,6 +70,8 @@ pub struct EndpointReport {
     pub health: Report,
     /// Until when failed requests keep it out.
     pub ejected_until: Option<Moment>,
+    /// All that is known of its being out, now or before.
+    pub ejection: Option<Ejection>,
 }
 
 impl EndpointReport {

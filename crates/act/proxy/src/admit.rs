@@ -7,6 +7,7 @@ use haechi_http1::{Body, HeadError, Method, Parsed, Persistence, Pieces, Request
 use haechi_model::{Fault, Moment};
 use haechi_route::{Headers, Query};
 
+use crate::engine;
 use crate::scene::{Local, Scene};
 use crate::select::source_of;
 use crate::who::Who;
@@ -101,7 +102,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     };
     let counters = scene.listener().counters.of(worker.number);
     counters.requests.add(1);
-    let began = haechi_sys::clock::now();
+    let began = engine::now();
     let Some(pool) = find_pool(&scene, head, bytes) else {
         return Admitted::Refused(no_route(head), if has_body(head) { bytes.len() } else { len });
     };

@@ -10,6 +10,7 @@ use haechi_model::{ClientTimeouts, Fault, HttpLimits, Moment};
 
 use crate::admit::{Admitted, Refused, Request, admit};
 use crate::buffers::HOT;
+use crate::engine;
 use crate::exchange;
 use crate::scene::Local;
 use crate::stream::Stream;
@@ -90,7 +91,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
         if !client.unread.is_empty() {
             // Who sends many requests at once waits between them, as those do who send one at a time: answers
             // of our own come without a wait, so thousands of them would hold up everybody else.
-            tokio::task::yield_now().await;
+            engine::yield_now().await;
         }
     };
     match after {

@@ -12,6 +12,7 @@
 mod admit;
 mod buffers;
 mod client;
+mod engine;
 mod exchange;
 mod live;
 mod scene;
@@ -26,7 +27,8 @@ mod who;
 mod worker;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,9 +41,13 @@ pub use live::{EndpointTotals, LatencyBuckets, ListenerTotals, Live, LiveEndpoin
 pub use sockets::{BindError, Bound};
 pub use worker::Signal;
 
+use engine::Engine;
 use live::Make;
 use sockets::Sockets;
 use worker::{Command, Pulse};
+
+/// Listening sockets by their address.
+pub type Lent = Vec<(SocketAddr, Vec<OwnedFd>)>;
 
 /// The running data plane.
 #[derive(Debug)]
@@ -103,6 +109,20 @@ impl Proxy {
         self.sockets().bind(snapshot)
     }
 
+    /// What is stood on, by address, for another process to stand on too. The kernel's queues are shared: whoever
+    /// accepts first serves.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn lend(&self) -> io::Result<Lent> {
+        self.sockets().lend()
+    }
+
+    /// Takes what another process lends: [`bind`](Self::bind) stands on it where it is wanted.
+    pub fn inherit(&self, lent: Lent) {
+        self.sockets().inherit(lent);
+    }
+
     fn sockets(&self) -> MutexGuard<'_, Sockets> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,6 +149,8 @@ impl Proxy {
             Err(errors) => errors.iter().for_each(|error| tracing::error!("{error}")),
         }
         self.drain_removed(&old, &next);
+        // What another process lent and nobody wants closes here.
+        self.sockets().inherit(Lent::new());
         next
     }
 
@@ -219,8 +241,19 @@ impl Proxy {
     /// Takes nothing new, finishes what runs, and gives the number of connections that did not end within
     /// `grace`. Clients are told with their next answer that it was the last; who asks nothing is left soon.
     pub async fn stop(&self, grace: Duration) -> usize {
+        self.leave(grace, worker::PATIENCE).await
+    }
+
+    /// The same where another process serves on, and nobody waits for the end of this one: it has patience with
+    /// silent clients.
+    pub async fn retire(&self, grace: Duration) -> usize {
+        self.leave(grace, Duration::MAX).await
+    }
+
+    async fn leave(&self, grace: Duration, patience: Duration) -> usize {
+        self.sockets().forget_all();
         // Where there is hardly any time, what is left of it is for seeing that the end has come.
-        let patience = worker::PATIENCE.min(grace / 2);
+        let patience = patience.min(grace / 2);
         let mut waits = Vec::new();
         for worker in &self.workers {
             let (done, wait) = oneshot::channel();
@@ -247,10 +280,6 @@ fn cut(workers: &[UnboundedSender<Command>], serial: u64) {
 /// a runnable thread waiting.
 const STALL: Duration = Duration::from_secs(1);
 
-/// Connections served between two looks at the sockets. With tokio's 61, hundreds of busy connections cost more
-/// looks than they have news; 256 turns of about 10 µs keep a look every few milliseconds.
-const EVENT_INTERVAL: u32 = 256;
-
 /// Starts one worker's thread; returns when its event loop runs.
 fn start_worker(
     number: usize,
@@ -262,14 +291,14 @@ fn start_worker(
     let beats = pulse.clone();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let life = move || {
-        // A local runtime can't change threads, so it is made where it runs.
-        let options = tokio::runtime::LocalOptions::default();
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        match builder.enable_all().event_interval(EVENT_INTERVAL).build_local(options) {
-            Ok(runtime) => {
+        // An event loop can't change threads, so it is made where it runs.
+        match Engine::new() {
+            Ok(engine) => {
                 // Nobody hears it only if the caller is gone; then the commands end at once.
                 let _ = ready.send(Ok(()));
-                runtime.block_on(worker::run(number, seed, signals, receiver, beats));
+                if let Err(error) = engine.run(worker::run(number, seed, signals, receiver, beats)) {
+                    tracing::error!(number, %error, "a worker's event loop broke");
+                }
             }
             Err(error) => drop(ready.send(Err(error))),
         }

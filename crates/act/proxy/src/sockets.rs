@@ -1,9 +1,10 @@
 //! Which listening sockets are open: bound before anything changes, left after everything has.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 
 use haechi_model::{ListenerKind, ListenerName, Mover, Snapshot};
 use haechi_sys::net::{Presence, Speaks, listen, listen_alone};
@@ -14,12 +15,15 @@ type Key = (ListenerName, SocketAddr);
 #[derive(Debug)]
 pub(crate) struct Sockets {
     workers: usize,
-    open: HashSet<Key>,
+    /// With a second descriptor of each socket, to be passed on by [`lend`](Self::lend).
+    open: HashMap<Key, Vec<TcpListener>>,
+    /// What another process stood on, until this one stands on it.
+    inherited: HashMap<SocketAddr, Vec<TcpListener>>,
     /// Addresses of virtual routers with `mover: bind` that are this node's now.
     claimed: HashSet<IpAddr>,
 }
 
-/// New sockets, one for each worker, not serving yet.
+/// New sockets, one for each worker at least, not serving yet.
 #[derive(Debug, Default)]
 pub struct Bound(Vec<(Key, Vec<TcpListener>)>);
 
@@ -70,7 +74,7 @@ impl fmt::Display for BindError {
 
 impl Sockets {
     pub(crate) fn new(workers: usize) -> Self {
-        Self { workers, open: HashSet::new(), claimed: HashSet::new() }
+        Self { workers, open: HashMap::new(), inherited: HashMap::new(), claimed: HashSet::new() }
     }
 
     pub(crate) fn bind(&self, snapshot: &Snapshot) -> Result<Bound, Vec<BindError>> {
@@ -80,7 +84,7 @@ impl Sockets {
         let roaming: HashSet<IpAddr> =
             routers.flat_map(|router| router.addresses.iter().map(|one| one.address)).collect();
         for (key, speaks) in self.wanted(snapshot) {
-            if self.open.contains(&key) {
+            if self.open.contains_key(&key) {
                 continue;
             }
             let presence = if roaming.contains(&key.1.ip()) { Presence::Anywhere } else { Presence::Here };
@@ -98,11 +102,16 @@ impl Sockets {
         speaks: Speaks,
         presence: Presence,
     ) -> io::Result<Vec<TcpListener>> {
+        if let Some(inherited) = self.inherited.get(&address) {
+            // All of them, also for fewer workers: connections wait in each. And more for more workers.
+            let more = (inherited.len()..self.workers).map(|_| listen(address, speaks, presence));
+            return inherited.iter().map(TcpListener::try_clone).chain(more).collect();
+        }
         // SO_REUSEPORT would let two haechi of one user share a port, each with half of the connections and
         // neither knowing: a socket without it finds out first. A listener of our own may move its name.
         // An address that listeners follow may still be stood on by the one who had it, for as long as it hands over.
         let follows = self.claimed.contains(&address.ip());
-        if !follows && !self.open.iter().any(|(_, open)| *open == address) {
+        if !follows && !self.open.keys().any(|(_, open)| *open == address) {
             drop(listen_alone(address, presence)?);
         }
         (0..self.workers).map(|_| listen(address, speaks, presence)).collect()
@@ -113,21 +122,44 @@ impl Sockets {
         let mut by_worker: Vec<Vec<_>> = (0..self.workers).map(|_| Vec::new()).collect();
         for ((name, address), sockets) in bound.0 {
             // It was claimed, and bound for, meanwhile.
-            if self.open.contains(&(name.clone(), address)) {
+            if self.open.contains_key(&(name.clone(), address)) {
                 continue;
             }
-            for (worker, socket) in by_worker.iter_mut().zip(sockets) {
-                worker.push((name.clone(), address, socket));
+            // Without a second descriptor it can't be passed on, which the next process mends by a socket of its own.
+            let second = sockets.iter().filter_map(|socket| socket.try_clone().ok()).collect();
+            for (number, socket) in sockets.into_iter().enumerate() {
+                by_worker[number % self.workers].push((name.clone(), address, socket));
             }
-            self.open.insert((name, address));
+            self.open.insert((name, address), second);
         }
         by_worker
+    }
+
+    /// What is stood on, by address, for another process to stand on too.
+    pub(crate) fn lend(&self) -> io::Result<Vec<(SocketAddr, Vec<OwnedFd>)>> {
+        let second = |socket: &TcpListener| socket.try_clone().map(OwnedFd::from);
+        let all = self.open.iter().map(|((_, address), sockets)| {
+            sockets.iter().map(second).collect::<io::Result<_>>().map(|sockets| (*address, sockets))
+        });
+        all.collect()
+    }
+
+    /// What another process lends: taken where it is wanted.
+    pub(crate) fn inherit(&mut self, lent: Vec<(SocketAddr, Vec<OwnedFd>)>) {
+        let sockets = |sockets: Vec<OwnedFd>| sockets.into_iter().map(TcpListener::from).collect();
+        self.inherited = lent.into_iter().map(|(address, lent)| (address, sockets(lent))).collect();
+    }
+
+    /// Nothing is stood on any more: what is not held by others closes with the workers' own descriptors.
+    pub(crate) fn forget_all(&mut self) {
+        self.open.clear();
+        self.inherited.clear();
     }
 
     /// Forgets what `snapshot` does not need; gives it.
     pub(crate) fn keep_only(&mut self, snapshot: &Snapshot) -> Vec<Key> {
         let wanted: HashSet<Key> = self.wanted(snapshot).map(|(key, _)| key).collect();
-        self.open.extract_if(|key| !wanted.contains(key)).collect()
+        self.open.extract_if(|key, _| !wanted.contains(key)).map(|(key, _)| key).collect()
     }
 
     /// Says whether these addresses are this node's to stand on.

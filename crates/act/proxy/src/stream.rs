@@ -1,15 +1,14 @@
-//! The narrow interface to the runtime: read, write, splice, and what stands ready. Nothing above it names
-//! a tokio socket, so what lies below can be changed.
+//! The narrow interface to a connection: read, write, splice, and what stands ready. Nothing above it names
+//! a socket, so what lies below can be changed.
 
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::net::{SocketAddr, TcpStream};
+use std::task::{Context, Poll};
 
 use haechi_sys::net::{self, Waiting};
 use haechi_sys::pipe::Pipe;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
+
+use crate::engine::{Watched, Way};
 
 /// A non-blocking TCP connection.
 ///
@@ -20,8 +19,8 @@ pub(crate) struct Stream(State);
 
 #[derive(Debug)]
 enum State {
-    Fresh(std::net::TcpStream),
-    Watched(TcpStream),
+    Fresh(TcpStream),
+    Watched(Watched<TcpStream>),
     /// Between the two others, or after registering failed.
     Lost,
 }
@@ -36,23 +35,24 @@ pub(crate) enum Spliced {
 }
 
 impl Stream {
-    pub(crate) const fn accepted(socket: std::net::TcpStream) -> Self {
+    pub(crate) const fn accepted(socket: TcpStream) -> Self {
         Self(State::Fresh(socket))
     }
 
     /// # Errors
     /// What the kernel says: refused, unreachable, out of ports.
     pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpStream::connect(address).await?;
-        socket.set_nodelay(true)?;
+        let socket = Watched::new(net::begin_connect(address)?, false)?;
+        std::future::poll_fn(|cx| socket.poll_note(Way::Out, cx)).await;
+        net::outcome(socket.socket())?;
         Ok(Self(State::Watched(socket)))
     }
 
-    fn watched(&mut self) -> io::Result<&mut TcpStream> {
+    fn watched(&mut self) -> io::Result<&mut Watched<TcpStream>> {
         if let State::Fresh(_) = self.0
             && let State::Fresh(socket) = std::mem::replace(&mut self.0, State::Lost)
         {
-            self.0 = State::Watched(TcpStream::from_std(socket)?);
+            self.0 = State::Watched(Watched::new(socket, true)?);
         }
         match &mut self.0 {
             State::Watched(socket) => Ok(socket),
@@ -60,45 +60,72 @@ impl Stream {
         }
     }
 
+    fn socket(&self) -> Option<&TcpStream> {
+        match &self.0 {
+            State::Fresh(socket) => Some(socket),
+            State::Watched(socket) => Some(socket.socket()),
+            State::Lost => None,
+        }
+    }
+
     /// Reads what is there; 0 is the end.
+    #[inline]
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        if let State::Fresh(socket) = &mut self.0 {
-            match io::Read::read(socket, buf) {
+        if let State::Fresh(socket) = &self.0 {
+            match net::receive(socket, buf) {
                 Err(error) if blocked(&error) => {}
                 done => return Poll::Ready(done),
             }
         }
         let socket = self.watched()?;
-        let mut buf = ReadBuf::new(buf);
-        ready!(Pin::new(socket).poll_read(cx, &mut buf))?;
-        Poll::Ready(Ok(buf.filled().len()))
+        let size = buf.len();
+        let read = socket.poll_io(Way::In, cx, |socket| net::receive(socket, buf));
+        if matches!(read, Poll::Ready(Ok(count)) if count > 0 && count < size) {
+            socket.exhausted(Way::In);
+        }
+        read
     }
 
     /// Writes what the socket takes now; 0 if nothing.
+    #[inline]
     pub(crate) fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = match &mut self.0 {
-            State::Fresh(socket) => io::Write::write(socket, bytes),
-            State::Watched(socket) => socket.try_write(bytes),
-            State::Lost => Err(io::ErrorKind::NotConnected.into()),
-        };
-        none_if_blocked(written)
+        self.write_with(bytes.len(), |socket| net::transmit(socket, bytes))
     }
 
     /// Writes what the socket takes now of two pieces in a row; 0 if nothing.
     pub(crate) fn write_two_now(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
-        let pieces = [io::IoSlice::new(first), io::IoSlice::new(second)];
-        let written = match &mut self.0 {
-            State::Fresh(socket) => io::Write::write_vectored(socket, &pieces),
-            State::Watched(socket) => socket.try_write_vectored(&pieces),
+        self.write_with(first.len() + second.len(), |socket| net::transmit_two(socket, first, second))
+    }
+
+    #[inline]
+    fn write_with(
+        &self,
+        size: usize,
+        write: impl FnOnce(&TcpStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let written = match &self.0 {
+            State::Fresh(socket) => write(socket),
+            State::Watched(socket) => {
+                let written = socket.try_io(Way::Out, write);
+                note_full(socket, &written, size);
+                written
+            }
             State::Lost => Err(io::ErrorKind::NotConnected.into()),
         };
-        none_if_blocked(written)
+        match written {
+            Err(error) if blocked(&error) => Ok(0),
+            done => done,
+        }
     }
 
     /// Writes at least one byte.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let socket = self.watched()?;
-        Pin::new(socket).poll_write(cx, bytes)
+        let written = socket.poll_io(Way::Out, cx, |socket| net::transmit(socket, bytes));
+        if let Poll::Ready(written) = &written {
+            note_full(socket, written, bytes.len());
+        }
+        written
     }
 
     /// Moves bytes from this socket into a pipe.
@@ -108,24 +135,14 @@ impl Stream {
         pipe: &mut Pipe,
         limit: usize,
     ) -> Poll<io::Result<Spliced>> {
-        let socket = self.watched()?;
-        loop {
-            ready!(socket.poll_read_ready(cx))?;
-            let moved = socket.try_io(Interest::READABLE, || match pipe.fill(&*socket, limit) {
-                // The kernel does not say which of the two has no more. If the note that the socket has some
-                // were taken away while it does, nobody would ever be woken for it.
-                Err(error)
-                    if blocked(&error) && pipe.held() > 0 && net::peek(&*socket) != Waiting::Nothing =>
-                {
-                    Ok(Spliced::PipeFull)
-                }
-                done => done.map(Spliced::Bytes),
-            });
-            match moved {
-                Err(error) if blocked(&error) => {}
-                done => return Poll::Ready(done),
+        self.watched()?.poll_io(Way::In, cx, |socket| match pipe.fill(socket, limit) {
+            // The kernel does not say which of the two has no more. If the note that the socket has some
+            // were taken away while it does, nobody would ever be woken for it.
+            Err(error) if blocked(&error) && pipe.held() > 0 && net::peek(socket) != Waiting::Nothing => {
+                Ok(Spliced::PipeFull)
             }
-        }
+            done => done.map(Spliced::Bytes),
+        })
     }
 
     /// Moves bytes from a pipe into this socket.
@@ -135,32 +152,22 @@ impl Stream {
         pipe: &mut Pipe,
         more: bool,
     ) -> Poll<io::Result<usize>> {
-        let socket = self.watched()?;
-        loop {
-            ready!(socket.poll_write_ready(cx))?;
-            match socket.try_io(Interest::WRITABLE, || pipe.drain(&*socket, more)) {
-                Err(error) if blocked(&error) => {}
-                done => return Poll::Ready(done),
-            }
-        }
+        self.watched()?.poll_io(Way::Out, cx, |socket| pipe.drain(socket, more))
     }
 
     /// Ends our side; the other one may go on.
     pub(crate) fn end_writing(&self) {
-        match &self.0 {
-            State::Fresh(socket) => net::end_writing(socket),
-            State::Watched(socket) => net::end_writing(socket),
-            State::Lost => {}
+        if let Some(socket) = self.socket() {
+            net::end_writing(socket);
         }
     }
 
     /// Whether nothing has come, no end either. Costs no system call where the last read emptied the
     /// socket: the event loop has noted what came since, or has not seen it yet. A read of known length
     /// (splice) leaves the note standing, so then the kernel is asked once.
-    pub(crate) fn is_quiet(&mut self) -> bool {
-        let State::Watched(socket) = &mut self.0 else { return false };
-        // Not `poll_read_ready`: to a task that has used up its turn it says that nothing has come.
-        let looked = socket.try_io(Interest::READABLE, || match net::peek(&*socket) {
+    pub(crate) fn is_quiet(&self) -> bool {
+        let State::Watched(socket) = &self.0 else { return false };
+        let looked = socket.try_io(Way::In, |socket| match net::peek(socket) {
             Waiting::Nothing => Err(io::ErrorKind::WouldBlock.into()),
             Waiting::Bytes | Waiting::End | Waiting::Broken => Ok(()),
         });
@@ -180,39 +187,34 @@ impl Stream {
 
     /// Like [`Self::is_quiet`], and wakes the task when that changes. A connection that never had to wait is
     /// not watched for this.
-    pub(crate) fn poll_noise(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.0 {
-            State::Watched(socket) => socket.poll_read_ready(cx).map(drop),
+    pub(crate) fn poll_noise(&self, cx: &Context<'_>) -> Poll<()> {
+        match &self.0 {
+            State::Watched(socket) => socket.poll_note(Way::In, cx),
             State::Fresh(_) | State::Lost => Poll::Pending,
         }
     }
 
     /// What stands at the head of the receive queue (a system call).
     pub(crate) fn peek(&self) -> Waiting {
-        match &self.0 {
-            State::Fresh(socket) => net::peek(socket),
-            State::Watched(socket) => net::peek(socket),
-            State::Lost => Waiting::Broken,
-        }
+        self.socket().map_or(Waiting::Broken, net::peek)
     }
 
     /// Makes the coming close send RST.
     pub(crate) fn reset_on_close(&self) {
-        match &self.0 {
-            State::Fresh(socket) => net::reset_on_close(socket),
-            State::Watched(socket) => net::reset_on_close(socket),
-            State::Lost => {}
+        if let Some(socket) = self.socket() {
+            net::reset_on_close(socket);
         }
+    }
+}
+
+/// A write that was cut short has filled the room there was.
+#[inline]
+fn note_full(socket: &Watched<TcpStream>, written: &io::Result<usize>, size: usize) {
+    if written.as_ref().is_ok_and(|count| *count < size) {
+        socket.exhausted(Way::Out);
     }
 }
 
 fn blocked(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
-}
-
-fn none_if_blocked(written: io::Result<usize>) -> io::Result<usize> {
-    match written {
-        Err(error) if blocked(&error) => Ok(0),
-        done => done,
-    }
 }

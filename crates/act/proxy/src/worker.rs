@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use haechi_http1::{Pieces, RequestHead, ResponseHead};
 use haechi_model::{EndpointId, ListenerKind, ListenerName, Moment};
-use haechi_sys::net::Acceptor;
+use haechi_sys::net;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Notify, oneshot};
 
 use crate::buffers::Buffers;
+use crate::engine::{self, Watched, Way};
 use crate::live::{ListenerCounters, Live};
 use crate::scene::{Local, Scene};
 use crate::stream::Stream;
@@ -98,7 +99,8 @@ pub(crate) struct Worker {
     stopping: Cell<bool>,
     signals: UnboundedSender<Signal>,
     locals: RefCell<HashMap<ListenerName, Rc<Local>>>,
-    sockets: RefCell<HashMap<(ListenerName, SocketAddr), Rc<Notify>>>,
+    /// Several where a former process had more workers.
+    sockets: RefCell<HashMap<(ListenerName, SocketAddr), Leaves>>,
 }
 
 impl Worker {
@@ -165,9 +167,8 @@ impl Worker {
             self.open(name, address, socket);
         }
         for key in close {
-            if let Some(leave) = self.sockets.borrow_mut().remove(&key) {
-                leave.notify_one();
-            }
+            let leaves = self.sockets.borrow_mut().remove(&key);
+            leaves.iter().flatten().for_each(|leave| leave.notify_one());
         }
         self.timers.wake_all();
     }
@@ -175,10 +176,11 @@ impl Worker {
     fn open(self: &Rc<Self>, name: ListenerName, address: SocketAddr, socket: TcpListener) {
         let Some(local) = self.locals.borrow().get(&name).cloned() else { return };
         let leave = Rc::new(Notify::new());
-        match Acceptor::new(socket) {
+        // The control plane may keep a descriptor of its own.
+        match Watched::shared(socket) {
             Ok(socket) => {
-                self.sockets.borrow_mut().insert((name, address), Rc::clone(&leave));
-                tokio::task::spawn_local(accept_all(Rc::clone(self), local, socket, leave));
+                self.sockets.borrow_mut().entry((name, address)).or_default().push(Rc::clone(&leave));
+                engine::spawn(accept_all(Rc::clone(self), local, socket, leave));
             }
             Err(error) => tracing::error!(%address, %error, "the event loop refuses a listening socket"),
         }
@@ -189,14 +191,14 @@ impl Worker {
         let (worker, local) = (Rc::clone(self), Rc::clone(local));
         let stream = Stream::accepted(socket);
         match local.scene().listener().config.kind {
-            ListenerKind::Http(_) => drop(tokio::task::spawn_local(async move {
+            ListenerKind::Http(_) => engine::spawn(async move {
                 client::serve(worker, local, stream, peer).await;
                 drop(open);
-            })),
-            ListenerKind::Tcp(_) => drop(tokio::task::spawn_local(async move {
+            }),
+            ListenerKind::Tcp(_) => engine::spawn(async move {
                 tunnel::serve(worker, local, stream, peer).await;
                 drop(open);
-            })),
+            }),
         }
     }
 }
@@ -220,20 +222,20 @@ impl Drop for Open {
     }
 }
 
+/// To be told when the sockets of one address are to be left.
+type Leaves = Vec<Rc<Notify>>;
+
 /// Accepts until the socket is to be left; what the kernel has accepted by then is served still.
-async fn accept_all(worker: Rc<Worker>, local: Rc<Local>, socket: Acceptor, leave: Rc<Notify>) {
+async fn accept_all(worker: Rc<Worker>, local: Rc<Local>, socket: Watched<TcpListener>, leave: Rc<Notify>) {
     loop {
         tokio::select! {
             biased;
             () = leave.notified() => break,
-            ready = socket.ready() => {
-                if ready.is_err() {
-                    return;
-                }
+            () = std::future::poll_fn(|cx| socket.poll_note(Way::In, cx)) => {
                 match accept_some(&worker, &local, &socket, Bound::Kept) {
                     Accepted::Drained => {}
-                    Accepted::Some => tokio::task::yield_now().await,
-                    Accepted::Full | Accepted::Exhausted => tokio::time::sleep(TICK).await,
+                    Accepted::Some => engine::yield_now().await,
+                    Accepted::Full | Accepted::Exhausted => engine::sleep(TICK).await,
                 }
             }
         }
@@ -260,13 +262,23 @@ enum Accepted {
     Exhausted,
 }
 
-fn accept_some(worker: &Rc<Worker>, local: &Rc<Local>, socket: &Acceptor, bound: Bound) -> Accepted {
+fn accept_some(
+    worker: &Rc<Worker>,
+    local: &Rc<Local>,
+    socket: &Watched<TcpListener>,
+    bound: Bound,
+) -> Accepted {
     let scene = local.scene();
     let listener = scene.listener();
     let most = listener.config.max_connections.filter(|_| bound == Bound::Kept);
     for _ in 0..ACCEPT_BATCH {
         let Some(open) = Open::take(&listener.counters, most) else { return Accepted::Full };
-        match socket.accept() {
+        let accepted = match bound {
+            Bound::Kept => socket.try_io(Way::In, net::accept),
+            // Who came after the loop's last look is in nobody's notes yet.
+            Bound::Waived => net::accept(socket.socket()),
+        };
+        match accepted {
             Ok((stream, peer)) => {
                 listener.counters.of(worker.number).accepted.add(1);
                 worker.serve(local, stream, peer, open);
@@ -292,7 +304,7 @@ pub(crate) async fn run(
     pulse: Pulse,
 ) {
     let worker = Worker::new(number, seed, signals);
-    tokio::task::spawn_local(tick(Rc::clone(&worker), pulse));
+    engine::spawn(tick(Rc::clone(&worker), pulse));
     while let Some(command) = commands.recv().await {
         match command {
             Command::Apply { live, open, close, done } => {
@@ -312,11 +324,9 @@ pub(crate) async fn run(
 }
 
 async fn tick(worker: Rc<Worker>, pulse: Pulse) {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut count = 0u32;
     loop {
-        ticks.tick().await;
+        engine::sleep(TICK).await;
         let now = haechi_sys::clock::now();
         pulse.beat(now);
         worker.timers.tick(now);
@@ -331,22 +341,19 @@ async fn tick(worker: Rc<Worker>, pulse: Pulse) {
 async fn stop(worker: &Rc<Worker>, grace: Duration, patience: Duration) -> usize {
     let leaves_at = haechi_sys::clock::now() + patience;
     worker.stopping.set(true);
-    for leave in worker.sockets.borrow_mut().drain() {
-        leave.1.notify_one();
+    for (_, leaves) in worker.sockets.borrow_mut().drain() {
+        leaves.iter().for_each(|leave| leave.notify_one());
     }
     for local in worker.locals.borrow().values() {
         local.close(leaves_at);
     }
-    let finished = async {
-        // The accept loops end first, so that what they accept last is counted.
-        tokio::task::yield_now().await;
-        while worker.timers.len() > 0 {
-            worker.timers.wake_all();
-            tokio::time::sleep(TICK).await;
-        }
-    };
-    // Time is up or all is done: either way what is left is the answer.
-    let _ = tokio::time::timeout(grace, finished).await;
+    let until = haechi_sys::clock::now() + grace;
+    // The accept loops end first, so that what they accept last is counted.
+    engine::yield_now().await;
+    while worker.timers.len() > 0 && haechi_sys::clock::now() < until {
+        worker.timers.wake_all();
+        engine::sleep(TICK).await;
+    }
     worker.idle.clear();
     worker.timers.len()
 }

@@ -2,9 +2,10 @@
 #![expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
 
 use std::sync::OnceLock;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use haechi_model::Moment;
+use rustix::time::{ClockId, clock_gettime};
 
 static ORIGIN: OnceLock<Instant> = OnceLock::new();
 
@@ -17,6 +18,26 @@ pub fn origin() -> Instant {
 #[inline]
 pub fn now() -> Moment {
     Moment::ORIGIN + origin().elapsed()
+}
+
+/// The origin on the kernel's monotonic clock, which all processes of this host share: ns.
+pub fn origin_nanos() -> u64 {
+    kernel_nanos().saturating_sub(now().as_nanos())
+}
+
+/// Lets the moments of this process count from the origin of another one, so that what it noted means the same here.
+/// Says whether that worked: not after anything here was asked.
+pub fn continue_from(origin_nanos: u64) -> bool {
+    let ago = Duration::from_nanos(kernel_nanos().saturating_sub(origin_nanos));
+    Instant::now().checked_sub(ago).is_some_and(|origin| ORIGIN.set(origin).is_ok())
+}
+
+/// `Instant`'s own clock, as a number.
+fn kernel_nanos() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+    // Neither is negative for a machine that runs.
+    seconds.unwrap_or_default().saturating_mul(1_000_000_000).saturating_add(nanos.unwrap_or_default())
 }
 
 /// Wall time, for people.

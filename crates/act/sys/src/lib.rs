@@ -10,6 +10,7 @@
 
 pub mod capabilities;
 pub mod clock;
+pub mod events;
 pub mod flows;
 pub mod handoff;
 mod interface;
@@ -21,6 +22,7 @@ pub mod netlink;
 mod options;
 mod packet;
 pub mod pipe;
+pub mod program;
 pub mod raw;
 pub mod scheduling;
 pub mod service;

@@ -1,14 +1,16 @@
 //! Sockets with the options that a proxy needs.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use rustix::net::{RecvFlags, Shutdown, SocketFlags, acceptfrom_with, recv, shutdown};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, acceptfrom_with, connect, recv, send,
+    sendmsg, shutdown,
+};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use crate::options;
 
@@ -83,44 +85,64 @@ fn defer_accept(socket: &Socket) {
     let _ = options::set(socket, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, 1);
 }
 
-/// A listening socket in the event loop of the thread that made it. Unlike tokio's own, it hands out
-/// connections that are not in the event loop yet.
-#[derive(Debug)]
-pub struct Acceptor(AsyncFd<TcpListener>);
+/// Accepts one connection, non-blocking. Sockets that [`listen`] opened give connections without Nagle's delay.
+///
+/// # Errors
+/// `WouldBlock` when none waits; else what the kernel says, of which most concern only that connection.
+pub fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (fd, from) = acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+    let peer = from
+        .and_then(|address| SocketAddr::try_from(address).ok())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::ConnectionAborted, "peer without an address"))?;
+    Ok((TcpStream::from(fd), peer))
+}
 
-impl Acceptor {
-    /// # Errors
-    /// The event loop refuses it.
-    #[expect(unsafe_code, reason = "tokio marks AsyncFd's safe constructor as unsound and deprecated")]
-    pub fn new(listener: TcpListener) -> io::Result<Self> {
-        // SAFETY: a TcpListener owns its descriptor, keeps it open until it is dropped, and always gives the
-        // same one; it is moved into the AsyncFd and nothing here takes it out or replaces it.
-        let registered = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) };
-        registered.map(Self).map_err(Into::into)
+/// Begins a connection without Nagle's delay. It stands when the socket is writable and [`outcome`] finds no error.
+///
+/// # Errors
+/// What the kernel knows at once: unreachable, out of ports, out of descriptors.
+pub fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    match connect(&socket, &address) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket.into()),
+        Err(error) => Err(error.into()),
     }
+}
 
-    /// Waits until a connection may be there.
-    ///
-    /// # Errors
-    /// The event loop is shutting down.
-    pub async fn ready(&self) -> io::Result<()> {
-        self.0.readable().await.map(|mut guard| guard.retain_ready())
-    }
+/// How a connection that was begun came out.
+///
+/// # Errors
+/// Why it does not stand.
+pub fn outcome(socket: &TcpStream) -> io::Result<()> {
+    socket.take_error()?.map_or(Ok(()), Err)
+}
 
-    /// Accepts one connection, non-blocking.
-    ///
-    /// # Errors
-    /// `WouldBlock` when none waits; else what the kernel says, of which most concern only that connection.
-    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let accepted = self.0.try_io(Interest::READABLE, |listener| {
-            Ok(acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?)
-        });
-        let (fd, from) = accepted?;
-        let peer = from
-            .and_then(|address| SocketAddr::try_from(address).ok())
-            .ok_or_else(|| io::Error::new(io::ErrorKind::ConnectionAborted, "peer without an address"))?;
-        Ok((TcpStream::from(fd), peer))
-    }
+/// Takes what has come; 0 is the end.
+///
+/// # Errors
+/// `WouldBlock` when nothing has; else what broke the connection.
+#[inline]
+pub fn receive(socket: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    Ok(recv(socket, buf, RecvFlags::empty())?.0)
+}
+
+/// Gives bytes to the kernel, as many as it takes.
+///
+/// # Errors
+/// `WouldBlock` when it takes none; else what broke the connection.
+#[inline]
+pub fn transmit(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    Ok(send(socket, bytes, SendFlags::NOSIGNAL)?)
+}
+
+/// Like [`transmit`], for two pieces in a row.
+///
+/// # Errors
+/// The same.
+pub fn transmit_two(socket: &TcpStream, first: &[u8], second: &[u8]) -> io::Result<usize> {
+    let pieces = [IoSlice::new(first), IoSlice::new(second)];
+    Ok(sendmsg(socket, &pieces, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
 }
 
 /// What stands at the head of a socket's receive queue, without taking it.
@@ -142,7 +164,7 @@ pub fn peek(socket: impl AsFd) -> Waiting {
     match recv(socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
         Ok((0, _)) => Waiting::End,
         Ok(_) => Waiting::Bytes,
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Waiting::Nothing,
+        Err(Errno::AGAIN | Errno::INTR) => Waiting::Nothing,
         Err(_) => Waiting::Broken,
     }
 }

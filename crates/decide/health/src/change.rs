@@ -49,6 +49,16 @@ pub enum Reason {
     },
 }
 
+impl Reason {
+    /// In words, for a process that inherits it: one that was inherited itself is not told twice.
+    pub fn to_carry(&self) -> Box<str> {
+        match self {
+            Self::Inherited(text) => (**text).into(),
+            other => other.to_string().into(),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -10,6 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use haechi_model::{EndpointName, Moment, PassiveCheck};
+use serde::{Deserialize, Serialize};
 
 /// The ejections of one pool.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +18,7 @@ pub struct Ejections {
     rules: Option<PassiveCheck>,
     members: BTreeSet<EndpointName>,
     /// Only of those that were ever out: a pool has many members and few of these.
-    records: BTreeMap<EndpointName, Record>,
+    records: BTreeMap<EndpointName, Ejection>,
 }
 
 /// An endpoint was ejected or returned.
@@ -82,8 +83,10 @@ pub enum Refusal {
     LastOne,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Record {
+/// What is known of an endpoint that is or was ejected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ejection {
     ejected_at: Option<Moment>,
     returned_at: Option<Moment>,
     in_a_row: u32,
@@ -173,6 +176,18 @@ impl Ejections {
         due.iter().filter_map(|name| self.release(name, ReturnCause::TimeOver, now)).collect()
     }
 
+    /// What is known of this endpoint, if it was ever out.
+    pub fn known(&self, endpoint: &EndpointName) -> Option<Ejection> {
+        self.records.get(endpoint).copied()
+    }
+
+    /// Goes on from what a former process knew of this member.
+    pub fn inherit(&mut self, endpoint: &EndpointName, known: Ejection) {
+        if self.rules.is_some() && self.members.contains(endpoint) {
+            self.records.insert(endpoint.clone(), known);
+        }
+    }
+
     /// When [`tick`](Self::tick) has something to do.
     pub fn next_deadline(&self) -> Option<Moment> {
         self.ejected().map(|(_, until)| until).min()
@@ -227,7 +242,7 @@ impl Ejections {
     }
 }
 
-impl Record {
+impl Ejection {
     fn eject(&mut self, rules: PassiveCheck, now: Moment) -> (Moment, u32) {
         self.in_a_row = self.in_a_row.saturating_sub(self.forgiven(rules, now)).saturating_add(1);
         self.ejected_at = Some(now);

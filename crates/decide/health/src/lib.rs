@@ -15,8 +15,8 @@ mod timer;
 mod warmth;
 
 pub use change::{Change, Reason};
-pub use ejections::{EjectionChange, EjectionStep, Ejections, Refusal, ReturnCause};
-pub use machine::{LastProbe, Machine, Report, Start};
+pub use ejections::{Ejection, EjectionChange, EjectionStep, Ejections, Refusal, ReturnCause};
+pub use machine::{Inherited, LastProbe, Machine, Report, Start};
 pub use outcome::{FailureKind, ProbeOutcome, Standing};
 pub use timer::{JITTER_DIVISOR, MIN_INTERVAL};
 pub use warmth::{MIN_WARMTH, warmth};

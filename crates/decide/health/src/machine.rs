@@ -6,10 +6,10 @@
 //! endpoint for long. One that is added later takes no traffic until its first success, which is enough
 //! (Envoy). A result that says nothing about the endpoint changes nothing.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_model::{Health, HealthCheck, Moment};
+use serde::{Deserialize, Serialize};
 
 use crate::timer::Dice;
 use crate::{Change, ProbeOutcome, Reason, Standing};
@@ -26,12 +26,27 @@ pub enum Start {
     /// It was added at run time: serves after its first success.
     Unproven,
     /// A former process or a peer knew it; unknown is the same as [`Start::Assumed`].
-    Inherited {
-        /// What they knew.
-        health: Health,
-        /// Why, in their words.
-        reason: Arc<str>,
-    },
+    Inherited(Inherited),
+}
+
+/// What a former process or a peer knew of an endpoint.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inherited {
+    /// The verdict.
+    pub health: Health,
+    /// Why, in their words.
+    pub reason: Box<str>,
+    /// Since when, in moments that mean the same here.
+    pub since: Moment,
+    /// Successes since the last failure.
+    pub successes: u32,
+    /// Failures since the last success.
+    pub failures: u32,
+    /// Changes between healthy and unhealthy.
+    pub flaps: u32,
+    /// Since when it warms up.
+    pub warming_from: Option<Moment>,
 }
 
 /// All that is known of an endpoint's health.
@@ -221,17 +236,21 @@ impl Machine {
     fn begin_as(&mut self, start: Start) {
         (self.verdict, self.reason) = match start {
             Start::Unproven => (Verdict::Unproven, Reason::Unproven),
-            Start::Inherited { health: Health::Healthy, reason } => {
-                (Verdict::Healthy, Reason::Inherited(reason))
-            }
-            Start::Inherited { health: Health::Unhealthy, reason } => {
-                (Verdict::Unhealthy, Reason::Inherited(reason))
-            }
-            Start::Assumed | Start::Inherited { health: Health::Unknown, .. } => {
-                (Verdict::Assumed, Reason::Assumed)
-            }
+            Start::Assumed => (Verdict::Assumed, Reason::Assumed),
+            Start::Inherited(known) => self.begin_with(known),
         };
         self.proven = self.verdict.health() != Health::Unknown;
+    }
+
+    fn begin_with(&mut self, known: Inherited) -> (Verdict, Reason) {
+        let verdict = match known.health {
+            Health::Unknown => return (Verdict::Assumed, Reason::Assumed),
+            Health::Healthy => Verdict::Healthy,
+            Health::Unhealthy => Verdict::Unhealthy,
+        };
+        (self.successes, self.failures, self.flaps) = (known.successes, known.failures, known.flaps);
+        (self.since, self.warming_from) = (known.since, known.warming_from);
+        (verdict, Reason::Inherited(known.reason.into()))
     }
 
     fn count(&mut self, outcome: &ProbeOutcome, in_grace: bool) {

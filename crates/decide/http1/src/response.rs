@@ -85,22 +85,15 @@ impl ResponseHead {
     }
 
     fn read_line(&mut self, buf: &[u8]) -> Result<Option<(Version, usize)>, HeadError> {
-        let start = buf.get(..12.min(buf.len())).unwrap_or_default();
-        let template = b"HTTP/1.x ddd";
-        for (at, (byte, want)) in start.iter().zip(template).enumerate() {
-            let fits = match want {
-                b'x' => matches!(byte, b'0' | b'1'),
-                b'd' => byte.is_ascii_digit(),
-                want => byte == want,
-            };
-            if !fits {
-                return Err(HeadError::bad("not an HTTP/1 status line", at));
+        let (version, digits) = match buf {
+            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ (b'0' | b'1'), b' ', a, b, c, ..]
+                if a.is_ascii_digit() && b.is_ascii_digit() && c.is_ascii_digit() =>
+            {
+                (if *minor == b'1' { Version::Http11 } else { Version::Http10 }, [*a, *b, *c])
             }
-        }
-        if start.len() < template.len() {
-            return Ok(None);
-        }
-        self.status = start[9..12].iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+            _ => return odd_start(buf),
+        };
+        self.status = digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
         if !(100..=599).contains(&self.status) {
             return Err(HeadError::bad("status outside 100-599", 9));
         }
@@ -110,7 +103,6 @@ impl ResponseHead {
             Some(_) => return Err(HeadError::bad("status is not three digits", 12)),
         }
         let Some(end) = value_end(buf, 12) else { return Ok(None) };
-        let version = if start[7] == b'1' { Version::Http11 } else { Version::Http10 };
         Ok(crlf(buf, end)?.map(|line_end| (version, line_end)))
     }
 
@@ -243,6 +235,23 @@ enum Said {
     KeepAlive(Span),
     Close(Span),
     Other(Span),
+}
+
+/// The start of a status line that is incomplete (`None`) or none.
+#[cold]
+fn odd_start<T>(buf: &[u8]) -> Result<Option<T>, HeadError> {
+    let template = b"HTTP/1.x ddd";
+    for (at, (byte, want)) in buf.iter().zip(template).enumerate() {
+        let fits = match want {
+            b'x' => matches!(byte, b'0' | b'1'),
+            b'd' => byte.is_ascii_digit(),
+            want => byte == want,
+        };
+        if !fits {
+            return Err(HeadError::bad("not an HTTP/1 status line", at));
+        }
+    }
+    Ok(None)
 }
 
 /// What the fields said.

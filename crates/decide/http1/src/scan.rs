@@ -66,31 +66,43 @@ pub(crate) fn token(bytes: &[u8]) -> (usize, bool) {
     (len, seen & UNDERSCORE != 0)
 }
 
-/// Bytes looked at together: what one vector register of every x86-64 and every ARM64 holds.
-const BLOCK: usize = 16;
-
 /// Position of the first byte from `from` on that may not stand in a field value (a control character but
 /// HTAB, or DEL): in a well-formed line that is its CR.
 #[inline]
 pub(crate) fn value_end(buf: &[u8], mut from: usize) -> Option<usize> {
     loop {
-        // Without a branch within the block, so that the compiler compares all its bytes at once.
-        while let Some(block) = buf.get(from..from + BLOCK)
-            && !block.iter().fold(false, |any, byte| any | (*byte < 0x20) | (*byte == 0x7f))
-        {
-            from += BLOCK;
-        }
-        loop {
-            match *buf.get(from)? {
-                // Rare, and the blocks behind it are as good as those before it.
-                b'\t' => {
-                    from += 1;
-                    break;
-                }
-                byte if byte < 0x20 || byte == 0x7f => return Some(from),
-                _ => from += 1,
+        while let Some(block) = buf.get(from..from + BLOCK).and_then(|block| block.first_chunk()) {
+            match first_control(u64::from_le_bytes(*block)) {
+                None => from += BLOCK,
+                Some(at) if block[at] == b'\t' => from += at + 1,
+                Some(at) => return Some(from + at),
             }
         }
+        match *buf.get(from)? {
+            b'\t' => from += 1,
+            byte if byte < 0x20 || byte == 0x7f => return Some(from),
+            _ => from += 1,
+        }
+    }
+}
+
+/// Bytes looked at together: a register's worth.
+const BLOCK: usize = 8;
+
+/// Position of the first byte below 0x20 or equal to 0x7f, the lowest byte being the first.
+///
+/// The tests for a byte less than n and for a zero byte (Anderson, "Bit Twiddling Hacks") may mark bytes above a
+/// true one too, because of its borrow, but never one below it.
+#[inline]
+fn first_control(block: u64) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; BLOCK]);
+    const HIGH: u64 = ONES << 7;
+    let below = block.wrapping_sub(ONES * 0x20) & !block;
+    let delete = block ^ (ONES * 0x7f);
+    let delete = delete.wrapping_sub(ONES) & !delete;
+    match (below | delete) & HIGH {
+        0 => None,
+        marks => Some(marks.trailing_zeros() as usize / 8),
     }
 }
 

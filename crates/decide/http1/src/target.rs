@@ -77,16 +77,21 @@ fn absolute(buf: &[u8], at: usize, end: usize, query: Option<usize>) -> Result<T
 /// endpoints see two hosts (HAProxy `b743b566b`).
 pub(crate) fn check_authority(host: &[u8], at: usize) -> Result<(), HeadError> {
     let bad = |rule| Err(HeadError::bad(rule, at));
-    let (name, port) = match host.iter().position(|&byte| byte == b']') {
-        Some(bracket) if host[0] == b'[' => host.split_at(bracket + 1),
-        Some(_) => return bad("stray bracket in the host"),
-        None => host.split_at(host.iter().position(|&byte| byte == b':').unwrap_or(host.len())),
+    // Where the host ends that nearly all send: a registered name or an IPv4 address.
+    let end = host.iter().position(|&byte| !is_host(byte)).unwrap_or(host.len());
+    let (name, port) = match host.get(end) {
+        Some(b'[') if end == 0 => match host.iter().position(|&byte| byte == b']') {
+            Some(bracket) => host.split_at(bracket + 1),
+            None => return bad("byte not allowed in the host"),
+        },
+        None | Some(b':') => host.split_at(end),
+        Some(b']') => return bad("stray bracket in the host"),
+        Some(_) => return bad("byte not allowed in the host"),
     };
     if name.is_empty() {
         return bad("empty host");
     }
-    let in_brackets = name[0] == b'[';
-    if !name.iter().all(|&byte| is_host(byte) || (in_brackets && matches!(byte, b'[' | b']' | b':'))) {
+    if name[0] == b'[' && !name.iter().all(|&byte| is_host(byte) || matches!(byte, b'[' | b']' | b':')) {
         return bad("byte not allowed in the host");
     }
     match port {

@@ -102,7 +102,8 @@ impl Router {
     /// A router that takes no part yet. Its link counts as up until it is said to be down.
     pub fn new(settings: Settings, now: Moment) -> Self {
         let settings = normal(settings);
-        let own = Own { priority: settings.priority.get(), preempt: false, delay: Duration::ZERO };
+        let own =
+            Own { priority: settings.priority.get(), preempt: false, delay: Duration::ZERO, sole: false };
         Self {
             state: State::Initialize,
             reason: Reason::NotStarted,
@@ -230,6 +231,7 @@ impl Router {
             priority,
             preempt: self.settings.preempt || owner,
             delay: if owner { Duration::ZERO } else { self.preempt_delay(now) },
+            sole: self.settings.sole_peer,
         }
     }
 

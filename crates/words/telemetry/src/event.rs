@@ -4,6 +4,8 @@
 pub const STARTED: &str = "started";
 /// The process takes nothing new.
 pub const STOPPING: &str = "stopping";
+/// The program that stands in this one's place took over, or could not.
+pub const UPGRADE: &str = "upgrade";
 /// A generation came into force.
 pub const CONFIG_APPLIED: &str = "configApplied";
 /// A config was refused; the generation in force stays.
@@ -32,6 +34,7 @@ pub const REHEARSED: &str = "rehearsed";
 pub const ALL: &[&str] = &[
     STARTED,
     STOPPING,
+    UPGRADE,
     CONFIG_APPLIED,
     CONFIG_REFUSED,
     HEALTH_CHANGED,

@@ -22,7 +22,7 @@ pub use error::ClientError;
 
 use crate::api::{
     Applied, EndpointChanged, ErrorBody, Events, FlightRecord, HaStatus, HandOver, Rehearsal, SetAdminState,
-    Status, VirtualRouterStatus,
+    Status, Upgraded, VirtualRouterStatus,
 };
 
 /// Largest answer taken, in bytes: ten times what the status of 10,000 endpoints has.
@@ -77,6 +77,14 @@ impl Client {
     /// See [`ClientError`].
     pub async fn reload(&self, dry_run: bool) -> Result<Applied, ClientError> {
         self.call(Method::POST, &format!("/v1/reload?dryRun={dry_run}"), None).await
+    }
+
+    /// Lets the program that stands in the running one's place take over within this time.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn upgrade(&self, within: Duration) -> Result<Upgraded, ClientError> {
+        self.call(Method::POST, &format!("/v1/upgrade?wait={}ms", within.as_millis()), None).await
     }
 
     /// The virtual routers.

@@ -22,6 +22,9 @@ const LIFETIME: Duration = Duration::from_secs(120);
 /// answer loses the connection here at the latest.
 const LAST_REQUEST: Duration = Duration::from_secs(100);
 
+/// From the stop to its end for a connection without a request: one that was accepted just before has it under way.
+const LAST_WORD: Duration = Duration::from_millis(100);
+
 pub(super) async fn serve<I>(io: I, router: Router, mut stopped: watch::Receiver<()>)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -33,7 +36,7 @@ where
         // A connection that broke concerns its peer only.
         _ = connection.as_mut() => return,
         () = sleep(LIFETIME) => {}
-        _ = stopped.changed() => {}
+        () = async { drop(stopped.changed().await); sleep(LAST_WORD).await; } => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(LAST_REQUEST, connection).await;

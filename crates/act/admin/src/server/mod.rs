@@ -14,8 +14,10 @@ mod socket;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -26,7 +28,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use body::MAX_BODY;
-pub use routes::{MAX_EVENTS, MAX_WAIT};
+pub use routes::{MAX_EVENTS, MAX_WAIT, UPGRADE_TIME};
 pub use socket::{SocketError, UnixSocket};
 
 use crate::Control;
@@ -42,7 +44,37 @@ const FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Server {
     unix: UnixSocket,
-    tcp: Option<TcpListener>,
+    /// With the address as it was asked for.
+    tcp: Option<(SocketAddr, TcpListener)>,
+}
+
+/// What another process needs to go on with the doors.
+#[derive(Debug)]
+pub struct LentDoors {
+    /// The Unix socket.
+    pub unix: OwnedFd,
+    /// TCP, and the address that it was asked for.
+    pub tcp: Option<(SocketAddr, OwnedFd)>,
+}
+
+/// Doors that may be passed on.
+#[derive(Debug)]
+pub struct Doors {
+    /// To pass on.
+    pub lent: LentDoors,
+    left: Arc<AtomicBool>,
+}
+
+impl Doors {
+    /// Another process goes on with them: the socket's file is its own from now on.
+    pub fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+    }
+
+    /// This process goes on with another one's.
+    pub fn own(&self) {
+        self.left.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Server {
@@ -52,13 +84,46 @@ impl Server {
     /// Either can't be had; see [`UnixSocket::claim`].
     pub fn bind(socket: &Path, tcp: Option<SocketAddr>) -> Result<Self, SocketError> {
         let unix = UnixSocket::claim(socket)?;
-        let tcp = tcp.map(|address| listen(address).map_err(|source| SocketError::Tcp { address, source }));
-        Ok(Self { unix, tcp: tcp.transpose()? })
+        let door = |address| match listen(address) {
+            Ok(listener) => Ok((address, listener)),
+            Err(source) => Err(SocketError::Tcp { address, source }),
+        };
+        Ok(Self { unix, tcp: tcp.map(door).transpose()? })
+    }
+
+    /// Goes on with the doors of another process; the TCP door only if it is where it should be.
+    ///
+    /// # Errors
+    /// See [`UnixSocket::inherit`]; or the TCP address can't be had.
+    pub fn inherit(socket: &Path, tcp: Option<SocketAddr>, lent: LentDoors) -> Result<Self, SocketError> {
+        let unix = UnixSocket::inherit(socket, lent.unix)?;
+        let door = |address: SocketAddr| {
+            let same = lent.tcp.filter(|(open, _)| *open == address).map(|(_, socket)| socket);
+            let listener =
+                same.map_or_else(|| listen(address), |socket| TcpListener::from_std(socket.into()));
+            listener
+                .map(|listener| (address, listener))
+                .map_err(|source| SocketError::Tcp { address, source })
+        };
+        Ok(Self { unix, tcp: tcp.map(door).transpose()? })
+    }
+
+    /// Second descriptors of the doors, for another process to go on with.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn lend(&self) -> io::Result<Doors> {
+        let tcp = self
+            .tcp
+            .as_ref()
+            .map(|(address, tcp)| tcp.as_fd().try_clone_to_owned().map(|socket| (*address, socket)));
+        let (unix, left) = (self.unix.lend()?, self.unix.left());
+        Ok(Doors { lent: LentDoors { unix, tcp: tcp.transpose()? }, left })
     }
 
     /// Where the TCP door is: with the real port, if any was asked for.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
-        self.tcp.as_ref().and_then(|listener| listener.local_addr().ok())
+        self.tcp.as_ref().and_then(|(_, listener)| listener.local_addr().ok())
     }
 }
 
@@ -80,7 +145,7 @@ pub async fn serve_until<C: Control>(server: Server, control: Arc<C>, stop: impl
     let read_only = guard::read_only(all.clone());
     let unix = door(listener, all, stopped.clone());
     let tcp = async {
-        if let Some(listener) = tcp {
+        if let Some((_, listener)) = tcp {
             door(listener, read_only, stopped).await;
         }
     };

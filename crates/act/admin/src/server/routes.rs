@@ -22,7 +22,7 @@ use super::body;
 use super::refusal::Refusal;
 use crate::api::{
     Applied, EndpointChanged, Events, FlightRecord, HaStatus, HandOver, Rehearsal, SetAdminState, Status,
-    VirtualRouterStatus,
+    Upgraded, VirtualRouterStatus,
 };
 use crate::{Control, Problem, metrics};
 
@@ -35,9 +35,12 @@ pub const MAX_WAIT: Duration = Duration::from_secs(60);
 /// For a whole request: the longest wait and half as much again for the work.
 const REQUEST_TIME: Duration = Duration::from_secs(90);
 
+/// For a new process to get ready, if nothing is said: ten thousand endpoints take a second.
+pub const UPGRADE_TIME: Duration = Duration::from_secs(30);
+
 /// What there is, for those who ask for something else.
 const PATHS: &str = "there are: GET /v1/status, GET /v1/ha, GET /v1/ha/ROUTER/record, GET /v1/events?after=N&limit=N&wait=30s, GET /metrics, GET /healthz, \
-                     POST /v1/reload?dryRun=true, POST /v1/endpoints/POOL/ENDPOINT/admin with {\"state\":\"draining\"}, \
+                     POST /v1/reload?dryRun=true, POST /v1/upgrade?wait=30s, POST /v1/endpoints/POOL/ENDPOINT/admin with {\"state\":\"draining\"}, \
                      POST /v1/ha/ROUTER/handover with {\"to\":\"PEER\"}, POST /v1/ha/ROUTER/takeback, \
                      POST /v1/ha/ROUTER/rehearsals with what one gave";
 
@@ -54,6 +57,7 @@ pub(super) fn all<C: Control>(control: Arc<C>) -> Router {
         .route("/v1/ha/{router}/rehearsals", post(keep_rehearsal::<C>))
         .route("/v1/events", get(events::<C>))
         .route("/v1/reload", post(reload::<C>))
+        .route("/v1/upgrade", post(upgrade::<C>))
         .route("/v1/endpoints/{pool}/{endpoint}/admin", post(set_admin_state::<C>))
         .route("/metrics", get(scrape::<C>))
         .route("/healthz", get(async || "ok"))
@@ -179,6 +183,21 @@ async fn reload<C: Control>(
 ) -> Answer<Applied> {
     let Query(ReloadQuery { dry_run }) = query.map_err(bad_query)?;
     finish(async move { control.reload(dry_run).await }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UpgradeQuery {
+    wait: Option<String>,
+}
+
+async fn upgrade<C: Control>(
+    State(control): State<Arc<C>>,
+    query: Result<Query<UpgradeQuery>, QueryRejection>,
+) -> Answer<Upgraded> {
+    let Query(UpgradeQuery { wait }) = query.map_err(bad_query)?;
+    let within = wait.as_deref().map_or(Ok(UPGRADE_TIME), span)?;
+    finish(async move { control.upgrade(within).await }).await
 }
 
 async fn set_admin_state<C: Control>(

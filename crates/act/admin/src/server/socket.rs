@@ -9,10 +9,12 @@ use std::fmt;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::net::sockopt::socket_peercred;
@@ -64,6 +66,35 @@ impl UnixSocket {
         Ok(Self { listener, file })
     }
 
+    /// Goes on with the socket of another process, which stays in its place. The file stays that one's: whoever takes
+    /// over and fails must not remove it. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// It is none, its file is gone, or the system refuses.
+    pub fn inherit(path: &Path, socket: OwnedFd) -> Result<Self, SocketError> {
+        let failed = |source| SocketError::System { doing: "go on with", path: path.into(), source };
+        let listener = StdListener::from(socket);
+        let there = listener.local_addr().map_err(failed)?;
+        // A socket keeps the name that it was bound by, which is the one before it took its place.
+        if there.as_pathname() != Some(&beside(path)) {
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "another socket was passed")));
+        }
+        let file = SocketFile::of(path).map_err(failed)?;
+        file.left.store(true, Ordering::Relaxed);
+        let listener = UnixListener::from_std(listener).map_err(failed)?;
+        Ok(Self { listener, file })
+    }
+
+    /// For another process to go on with.
+    pub(super) fn lend(&self) -> io::Result<OwnedFd> {
+        self.listener.as_fd().try_clone_to_owned()
+    }
+
+    /// Whether the file is another process's.
+    pub(super) fn left(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.file.left)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.file.path
@@ -79,17 +110,19 @@ impl UnixSocket {
 pub(super) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
+    /// It is another process's.
+    left: Arc<AtomicBool>,
 }
 
 impl SocketFile {
     fn of(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.into(), identity: identity(path)? })
+        Ok(Self { path: path.into(), identity: identity(path)?, left: Arc::default() })
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|now| now == self.identity) {
+        if !self.left.load(Ordering::Relaxed) && identity(&self.path).is_ok_and(|now| now == self.identity) {
             // A file that stays behind is replaced by the next start.
             let _ = fs::remove_file(&self.path);
         }
@@ -153,10 +186,15 @@ fn knock(path: &Path) -> io::Result<Option<u32>> {
     Ok(pid.and_then(|pid| u32::try_from(pid).ok()))
 }
 
-fn listen(path: &Path) -> io::Result<StdListener> {
+/// The file before it takes its place.
+fn beside(path: &Path) -> PathBuf {
     let mut new = path.as_os_str().to_owned();
     new.push(NEW);
-    let new = PathBuf::from(new);
+    new.into()
+}
+
+fn listen(path: &Path) -> io::Result<StdListener> {
+    let new = beside(path);
     // Left by a process that died between the two steps; the lock says that nobody is at it now.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use haechi_admin::api::{
     AlarmStatus, Applied, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events, FlightRecord,
     HaStatus, ListenerStatus, PoolStatus, RefusedConfig, Rehearsal, RightsStatus, Status, TrackedStatus,
-    VirtualRouterStatus,
+    Upgraded, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health};
@@ -134,6 +134,13 @@ impl Control for Fake {
 
     async fn hand_over(&self, router: &str, to: Option<&str>) -> Result<VirtualRouterStatus, Problem> {
         Err(Problem::Conflict(format!("nothing to hand over for {router} to {to:?}")))
+    }
+
+    async fn upgrade(&self, within: Duration) -> Result<Upgraded, Problem> {
+        if within < Duration::from_secs(1) {
+            return Err(Problem::Conflict(format!("the new process was not ready within {within:?}")));
+        }
+        Ok(Upgraded { from_version: "0.1.0".into(), to_version: "0.2.0".into(), pid: 42 })
     }
 
     async fn set_admin_state(&self, id: &EndpointId, state: AdminState) -> Result<EndpointChanged, Problem> {

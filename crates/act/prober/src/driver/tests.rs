@@ -80,6 +80,7 @@ fn target(index: usize, check: Option<&Arc<HealthCheck>>) -> Target {
             max_ejected: 50,
         }),
         start: Start::Assumed,
+        ejection: None,
     }
 }
 

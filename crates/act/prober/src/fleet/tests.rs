@@ -52,6 +52,7 @@ fn target(index: u8, check: Option<Arc<HealthCheck>>) -> Target {
         check,
         passive: passive(),
         start: Start::Assumed,
+        ejection: None,
     }
 }
 

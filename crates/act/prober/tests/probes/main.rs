@@ -46,7 +46,14 @@ fn id() -> EndpointId {
 }
 
 fn target(address: SocketAddr, check: HealthCheck) -> Target {
-    Target { id: id(), address, check: Some(Arc::new(check)), passive: None, start: Start::Assumed }
+    Target {
+        id: id(),
+        address,
+        check: Some(Arc::new(check)),
+        passive: None,
+        start: Start::Assumed,
+        ejection: None,
+    }
 }
 
 fn options() -> Options {

@@ -9,6 +9,7 @@ use super::flow::{Flow, Wait};
 use super::retry::{Failure, Stage, Told};
 use super::splice::{Broken, Moved, Splice};
 use super::take_from_budget;
+use crate::engine;
 use crate::worker::{Scratch, Worker};
 
 /// What a response may measure. All its interim heads together have the measure of one, or an endpoint could
@@ -233,7 +234,7 @@ impl Flow<'_> {
         download.status = head.status;
         if self.pool.config.algorithm == Algorithm::LeastResponseTime {
             // Only there somebody asks; a look at the clock is a percent of a small request.
-            download.head_at = Some(haechi_sys::clock::now());
+            download.head_at = Some(engine::now());
         }
         download.reusable = head.reusable;
         download.keep_alive = head.keep_alive;

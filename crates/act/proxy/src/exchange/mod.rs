@@ -16,6 +16,7 @@ use self::flow::{End, Flow};
 use self::retry::{Failure, Stage, Told, may_retry};
 use crate::admit::Request;
 use crate::client::{After, Client};
+use crate::engine;
 use crate::live::{LiveEndpoint, LivePool};
 use crate::scene::Local;
 use crate::select::{Lease, select};
@@ -62,7 +63,7 @@ pub(crate) async fn run(
                     tries = tries.saturating_add(1);
                     tried.insert(lease.member);
                     // The next endpoint is not charged for the time that this one took.
-                    request.began = haechi_sys::clock::now();
+                    request.began = engine::now();
                 }
             }
         }
@@ -142,7 +143,7 @@ fn is_live(local: &Local, request: &Request, endpoint: &LiveEndpoint) -> bool {
 }
 
 fn record_success(worker: &Worker, request: &Request, lease: &Lease, end: &End) {
-    let now = haechi_sys::clock::now();
+    let now = engine::now();
     let endpoint = lease.endpoint();
     endpoint.counters(worker.number).answered(end.status, now.since(request.began));
     // What a gateway says when its own endpoint is gone counts as a failure; an application's 500 does not.
@@ -161,7 +162,7 @@ fn record_failure(worker: &Worker, lease: &Lease, failure: &Failure) {
     tracing::debug!(endpoint = %endpoint.id, fault = failure.fault.name(), "request failed at endpoint");
     endpoint.counters(worker.number).failures.add(1);
     if lease.pool().config.algorithm == Algorithm::LeastResponseTime {
-        endpoint.observe(std::time::Duration::ZERO, true, haechi_sys::clock::now());
+        endpoint.observe(std::time::Duration::ZERO, true, engine::now());
     }
     note_outcome(worker, lease.pool(), endpoint, true);
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use haechi_model::Fault;
+use serde::{Deserialize, Serialize};
 
 /// One `T` for each worker, made when the worker first needs it: most endpoints of a large config never see
 /// every worker.
@@ -78,7 +79,8 @@ impl EndpointCounters {
 }
 
 /// Sums for one endpoint since it came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct EndpointTotals {
     /// Requests (`http`) or connections (`tcp`) sent to it, retries included.
     pub requests: u64,
@@ -144,7 +146,8 @@ fn bucket_of(nanos: u64) -> usize {
 }
 
 /// A histogram of response times.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(from = "Counted", into = "Counted")]
 pub struct LatencyBuckets {
     counts: [u64; PER_OCTAVE * OCTAVES],
     sum_nanos: u64,
@@ -153,6 +156,29 @@ pub struct LatencyBuckets {
 impl Default for LatencyBuckets {
     fn default() -> Self {
         Self { counts: [0; PER_OCTAVE * OCTAVES], sum_nanos: 0 }
+    }
+}
+
+/// Its form outside. Buckets that another version has beyond ours are added to the last one.
+#[derive(Serialize, Deserialize)]
+struct Counted {
+    counts: Vec<u64>,
+    sum_nanos: u64,
+}
+
+impl From<LatencyBuckets> for Counted {
+    fn from(buckets: LatencyBuckets) -> Self {
+        Self { counts: buckets.counts.into(), sum_nanos: buckets.sum_nanos }
+    }
+}
+
+impl From<Counted> for LatencyBuckets {
+    fn from(counted: Counted) -> Self {
+        let mut buckets = Self { sum_nanos: counted.sum_nanos, ..Self::default() };
+        for (at, count) in counted.counts.into_iter().enumerate() {
+            buckets.counts[at.min(PER_OCTAVE * OCTAVES - 1)] += count;
+        }
+        buckets
     }
 }
 
@@ -205,6 +231,8 @@ impl LatencyBuckets {
 pub(crate) struct ListenerCounters {
     /// Over all workers, because `maxConnections` counts over all workers.
     open: AtomicU64,
+    /// What a former process counted.
+    inherited: OnceLock<ListenerTotals>,
     workers: PerWorker<WorkerListenerCounters>,
 }
 
@@ -240,7 +268,7 @@ pub struct ListenerTotals {
 
 impl ListenerCounters {
     pub(crate) fn new(workers: usize) -> Self {
-        Self { open: AtomicU64::new(0), workers: PerWorker::new(workers) }
+        Self { open: AtomicU64::new(0), inherited: OnceLock::new(), workers: PerWorker::new(workers) }
     }
 
     /// One more is open; gives how many were before.
@@ -259,12 +287,27 @@ impl ListenerCounters {
     pub(crate) fn totals(&self) -> ListenerTotals {
         let sum = |of: fn(&WorkerListenerCounters) -> u64| self.workers.iter().map(of).sum::<u64>();
         let fault = |index: usize| self.workers.iter().map(|counters| counters.faults[index].get()).sum();
-        ListenerTotals {
+        let mut totals = ListenerTotals {
             accepted: sum(|counters| counters.accepted.get()),
             open: self.open.load(Ordering::Relaxed),
             requests: sum(|counters| counters.requests.get()),
             faults: Fault::ALL.iter().enumerate().map(|(index, kind)| (*kind, fault(index))).collect(),
+        };
+        if let Some(before) = self.inherited.get() {
+            totals.accepted += before.accepted;
+            totals.requests += before.requests;
+            for (kind, count) in &mut totals.faults {
+                let before = before.faults.iter().filter(|(other, _)| other == kind);
+                *count += before.map(|(_, count)| count).sum::<u64>();
+            }
         }
+        totals
+    }
+
+    /// Counts on from what a former process counted. What it has open is open there.
+    pub(crate) fn count_on_from(&self, before: ListenerTotals) {
+        // Once: a second time would count twice.
+        let _ = self.inherited.set(before);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use haechi_balance::{EwmaState, member_id};
@@ -31,6 +31,8 @@ pub struct LiveEndpoint {
     state: Mutex<EndpointState>,
     /// Whether idle connections to it are worth keeping: `state` in a form that each request may look at.
     keeps: AtomicBool,
+    /// What a former process counted.
+    inherited: OnceLock<EndpointTotals>,
     counters: PerWorker<EndpointCounters>,
 }
 
@@ -46,6 +48,7 @@ impl LiveEndpoint {
             response_time: [AtomicU64::new(0), AtomicU64::new(0)],
             keeps: AtomicBool::new(worth_keeping(state)),
             state: Mutex::new(state),
+            inherited: OnceLock::new(),
             counters: PerWorker::new(workers),
         }
     }
@@ -74,12 +77,19 @@ impl LiveEndpoint {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Sums over all workers.
+    /// Sums over all workers, and over processes that were before this one.
     pub fn totals(&self) -> EndpointTotals {
-        self.counters.iter().fold(EndpointTotals::default(), |mut sum, counters| {
+        let before = self.inherited.get().cloned().unwrap_or_default();
+        self.counters.iter().fold(before, |mut sum, counters| {
             counters.add_to(&mut sum);
             sum
         })
+    }
+
+    /// Counts on from what a former process counted.
+    pub fn count_on_from(&self, before: EndpointTotals) {
+        // Once: a second time would count twice.
+        let _ = self.inherited.set(before);
     }
 
     pub(crate) fn counters(&self, worker: usize) -> &EndpointCounters {

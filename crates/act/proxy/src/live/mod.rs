@@ -125,8 +125,13 @@ impl LiveListener {
         Self { config: config.clone(), routes, authority, counters }
     }
 
-    /// Sums over all workers.
+    /// Sums over all workers, and over processes that were before this one.
     pub fn totals(&self) -> ListenerTotals {
         self.counters.totals()
+    }
+
+    /// Counts on from what a former process counted.
+    pub fn count_on_from(&self, before: ListenerTotals) {
+        self.counters.count_on_from(before);
     }
 }

@@ -115,11 +115,16 @@ mod tests {
     use haechi_model::{EndpointId, EndpointState};
 
     use super::*;
+    use crate::engine::Engine;
     use crate::stream::Stream;
 
     /// A sweep while the only connection was in use gave back the endpoint's room: an allocation a second.
-    #[tokio::test]
-    async fn room_outlives_a_sweep_while_its_connection_is_in_use() {
+    #[test]
+    fn room_outlives_a_sweep_while_its_connection_is_in_use() {
+        Engine::new().unwrap().run(room_outlives_a_sweep()).unwrap();
+    }
+
+    async fn room_outlives_a_sweep() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let config = format!("pools: {{ web: {{ endpoints: {{ a: \"{address}\" }} }} }}");

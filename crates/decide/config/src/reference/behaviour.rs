@@ -239,8 +239,9 @@ Without them addresses move all the same, and an event says that open flows are 
 to a former active that does not say that it still serves its flows, packets are passed on for one second only.
 
 A stop (SIGTERM) hands over first and goes on listening until the other node has the addresses, then waits for what is
-open as long as `--grace` says. It closes connections that are idle; a request that meets that close is repeated by its
-client (RFC 9112 section 9.3.1). Make `drain` at least as long as the grace time.
+open as long as `--grace` says. A client that keeps its connection is told with its next answer that it was the last
+there; who asks nothing for two seconds finds its connection ended, and not reset. Make `drain` at least as long as
+the grace time.
 ";
 
 const REHEARSALS: &str = "
@@ -314,7 +315,7 @@ has an error or an address can't be had, the generation in force stays, and `sta
 | a virtual router or an address of it that is gone | *drains*: another node has the address, open flows have `drain` |
 | a virtual router's `id`, `interface`, `transport`, `mover`, `virtualMac` | *readvertises*: it says goodbye as what it was and begins anew, so another node may be active in between |
 | a virtual router's `source` | *rebinds*: advertisements leave from a new socket; peers notice nothing |
-| `workers`, `admin` | takes effect at the next start; the reload says so |
+| `workers`, `admin` | takes effect at the next start or upgrade; the reload says so |
 
 Health, ejections, counters, response times and idle connections of an endpoint stay as long as its name and
 address do.

@@ -20,7 +20,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         path: "",
         shape: &keys::ROOT,
         intro: "Keys that start with `x-` are yours, for anchors and notes. `workers` and `admin` take effect at \
-                the next start; everything else at a reload.",
+                the next start or upgrade; everything else at a reload.",
         example: "\
 node: { name: lb1, zone: kr1-a }
 x-quick: &quick { interval: 2s, timeout: 1s }

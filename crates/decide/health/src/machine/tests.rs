@@ -40,8 +40,20 @@ fn local() -> ProbeOutcome {
     ProbeOutcome::failure(FailureKind::Local, "no file descriptor left")
 }
 
+fn known(health: Health) -> Inherited {
+    Inherited {
+        health,
+        reason: "status 200".into(),
+        since: at(0),
+        successes: 0,
+        failures: 0,
+        flaps: 0,
+        warming_from: None,
+    }
+}
+
 fn inherited(health: Health) -> Start {
-    Start::Inherited { health, reason: "status 200".into() }
+    Start::Inherited(known(health))
 }
 
 /// `+` success, `-` failure, `.` inconclusive; one second each, from second 1 on.
@@ -348,7 +360,7 @@ fn suspicion_brings_the_next_probe_forward_but_not_below_the_fast_interval() {
 fn model(start: &Start, results: &[bool], healthy: usize, unhealthy: usize) -> Health {
     let Some((last, before)) = results.split_last() else {
         return match start {
-            Start::Inherited { health, .. } => *health,
+            Start::Inherited(known) => known.health,
             _ => Health::Unknown,
         };
     };
@@ -420,4 +432,17 @@ proptest! {
             prop_assert!(checked || !report.probing);
         }
     }
+}
+
+#[test]
+fn what_a_former_process_counted_counts_on() {
+    let failing = Inherited { successes: 0, failures: 1, flaps: 3, ..known(Health::Healthy) };
+    let failing = Inherited { since: at(7), warming_from: Some(at(7)), ..failing };
+    let mut machine = Machine::new(Some(&check(2, 2)), Start::Inherited(failing), 1, at(9));
+    let report = machine.report();
+    assert_eq!((report.since, report.warming_from, report.flaps), (at(7), Some(at(7)), 3));
+    assert_eq!(report.reason.to_string(), "carried over: status 200");
+    assert_eq!(&*report.reason.to_carry(), "status 200", "told once, however often it is carried");
+    assert!(machine.probed(bad(), at(10)).is_some(), "the second failure in a row");
+    assert_eq!(machine.report().flaps, 4);
 }

@@ -1,0 +1,123 @@
+//! The side of the process that serves: starts its heir, passes everything on, and serves on if that fails.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haechi_admin::Problem;
+use haechi_admin::api::Upgraded;
+use haechi_telemetry::event;
+
+use super::starter::Heired;
+use super::{AT_ONCE, Estate, FORMAT, Line, Offer, Word, is_gone};
+use crate::control::{Control, lock};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+impl Control {
+    /// Lets the program that stands in this one's place take over, if it gets ready within this time.
+    ///
+    /// # Errors
+    /// Why it did not; this process serves on as if nothing had happened.
+    pub(crate) async fn upgrade(self: &Arc<Self>, within: Duration) -> Result<Upgraded, Problem> {
+        let _turn = self.changing.lock().await;
+        let ours = haechi_sys::limits::process_id();
+        let outcome = self.try_upgrade(within).await;
+        let text = match &outcome {
+            Ok(upgraded) => {
+                self.doors.leave();
+                self.passed_on.send_replace(true);
+                format!("process {}, haechi {}, serves from now on", upgraded.pid, upgraded.to_version)
+            }
+            Err(reason) => format!("process {ours} serves on: {reason}"),
+        };
+        self.events.add(event::UPGRADE, "node", text.clone());
+        outcome.map_err(|_| Problem::Conflict(text))
+    }
+
+    async fn try_upgrade(self: &Arc<Self>, within: Duration) -> Result<Upgraded, String> {
+        if *self.passed_on.borrow() {
+            return Err("it has passed everything on already and only lets what is open end".to_owned());
+        }
+        if haechi_sys::limits::process_id() == 1 {
+            return Err("it is the first process of a container, which ends with it: start a new container"
+                .to_owned());
+        }
+        if lock(&self.virtual_routers).node.is_some() {
+            return Err("it runs virtual routers, which can't be passed on".to_owned());
+        }
+        let place = self.starter.place();
+        let cant = |error: io::Error| format!("can't start {place}: {error}");
+        let (ours, theirs) = UnixStream::pair().map_err(cant)?;
+        let mut heir = self.starter.start(theirs.into()).await.map_err(cant)?;
+        let line = Line(Arc::new(ours));
+        let outcome = self.pass_on(&line, &mut heir, within).await;
+        if outcome.is_err() {
+            // Before this end of the line goes: the heir must not take that for a death.
+            heir.end().await;
+        }
+        outcome.map_err(|reason| format!("{place} did not take over: {reason}"))
+    }
+
+    async fn pass_on(
+        self: &Arc<Self>,
+        line: &Line,
+        heir: &mut Heired,
+        within: Duration,
+    ) -> Result<Upgraded, String> {
+        let pid = heir.pid();
+        let heard = match self.offer(line) {
+            Ok(()) => line.hear(within).await,
+            Err(error) => Err(error),
+        };
+        let version = match heard {
+            Ok((Word::Ready { version }, _)) => version,
+            Ok((Word::Refused { text }, _)) => return Err(text),
+            Ok((Word::Serving, _)) => return Err("it skipped a step".to_owned()),
+            Err(error) => return Err(silence(heir, &error, within).await),
+        };
+        let estate = Estate::of(self);
+        line.send(&[], &estate).map_err(|error| format!("the state could not be passed: {error}"))?;
+        match line.hear(AT_ONCE).await {
+            Ok((Word::Serving, _)) => {
+                Ok(Upgraded { from_version: VERSION.to_owned(), to_version: version, pid })
+            }
+            Ok((Word::Refused { text }, _)) => Err(text),
+            Ok((Word::Ready { .. }, _)) => Err("it got ready twice".to_owned()),
+            Err(error) => Err(silence(heir, &error, AT_ONCE).await),
+        }
+    }
+
+    fn offer(&self, line: &Line) -> io::Result<()> {
+        let lent = self.proxy.lend()?;
+        let doors = &self.doors.lent;
+        let offer = Offer {
+            format: FORMAT,
+            version: VERSION.to_owned(),
+            api: doors.tcp.as_ref().map(|(address, _)| *address),
+            sockets: lent.iter().map(|(address, sockets)| (*address, sockets.len())).collect(),
+        };
+        let tcp = doors.tcp.as_ref().map(|(_, socket)| socket);
+        let all: Vec<BorrowedFd<'_>> = ([&doors.unix].into_iter().chain(tcp))
+            .chain(lent.iter().flat_map(|(_, sockets)| sockets))
+            .map(AsFd::as_fd)
+            .collect();
+        line.send(&all, &offer)
+    }
+}
+
+/// Why nothing came.
+async fn silence(heir: &mut Heired, error: &io::Error, within: Duration) -> String {
+    if error.kind() == io::ErrorKind::TimedOut {
+        return format!("it was not ready within {within:?}");
+    }
+    if !is_gone(error) {
+        return format!("it can't be understood: {error}");
+    }
+    match heir.ends(AT_ONCE).await {
+        Some(status) => format!("it ended with {status} before it was ready; its log says why"),
+        None => "it hung up before it was ready".to_owned(),
+    }
+}
