@@ -192,6 +192,11 @@ impl Ha {
         self.mailbox.send(Command::HandOver { router, to });
     }
 
+    /// Takes back what this node handed over, unless a better one has it.
+    pub fn take_back(&self, router: VirtualRouterName) {
+        self.mailbox.send(Command::TakeBack(router));
+    }
+
     /// Asks for what happened to a virtual router. Nothing comes if there is none of that name.
     pub fn record(&self, router: VirtualRouterName) -> Receiver<FlightRecord> {
         let (answer, receiver) = channel();

@@ -182,6 +182,7 @@ impl Node {
                 }
             }
             Command::HandOver { router, to } => self.feed_named(&router, Input::Yield { to }),
+            Command::TakeBack(router) => self.feed_named(&router, Input::TakeBack),
             Command::Record { router, answer } => {
                 if let Some((number, _)) = self.place(&router) {
                     let unit = &self.units[number];

@@ -53,6 +53,9 @@ pub enum Input {
         /// Who should follow. A wish: VRRP has no word for it, and the best one that hears us will.
         to: Option<IpAddr>,
     },
+    /// An operator wants this node to have back what it handed over, at once and whatever `preempt` says. Means
+    /// something to a backup that is better than the active it hears, and to no other.
+    TakeBack,
     /// This process did not run for so long.
     Paused {
         /// How long.

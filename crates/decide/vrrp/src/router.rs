@@ -142,6 +142,7 @@ impl Router {
             Input::Released => self.released(out),
             Input::Configure(settings) => self.configure(now, settings, out),
             Input::Yield { to } => self.hand_over(now, *to, out),
+            Input::TakeBack => self.recall(now),
             Input::Paused { lasted } => self.paused(now, *lasted, out),
             Input::LinkUp => self.link(now, true, out),
             Input::LinkDown => self.link(now, false, out),

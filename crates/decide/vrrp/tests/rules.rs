@@ -524,6 +524,25 @@ fn what_was_handed_over_is_left_alone_while_the_successor_lives() {
 }
 
 #[test]
+fn what_was_handed_over_is_taken_back_on_an_operators_word() {
+    for preempt in [true, false] {
+        let mut node = Node::active(Settings { preempt, ..settings(2, 100) });
+        node.feed(&Input::Yield { to: None });
+        node.hear(9, 50);
+        node.feed(&Input::TakeBack);
+        let all = node.run(ms(0));
+        assert!(changes(all.clone())[0].1.contains("better than 10.0.0.9"), "{preempt}: {all:?}");
+    }
+    let mut node = Node::active(settings(2, 100));
+    node.feed(&Input::Yield { to: None });
+    node.hear(9, 150);
+    node.feed(&Input::TakeBack);
+    assert_eq!(node.run_hearing(9, 150, SECOND), [], "a better one stays");
+    let mut node = Node::active(settings(2, 100));
+    assert_eq!(words(&node.feed(&Input::TakeBack)), "-", "there is nothing to take back");
+}
+
+#[test]
 fn a_hand_over_to_nobody_is_taken_back() {
     let mut node = Node::active(settings(2, 100));
     node.run(node.next().unwrap());

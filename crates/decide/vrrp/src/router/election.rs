@@ -85,6 +85,13 @@ impl Election {
         self.preempt_at = None;
     }
 
+    /// Does not spare a worse one any more, and takes its place now.
+    pub(super) fn recall(&mut self, now: Moment, own: Own) {
+        self.spared = None;
+        self.preempt_at = None;
+        self.judge_from(now, now, Own { preempt: true, delay: Duration::ZERO, ..own });
+    }
+
     /// An active advertised, with a priority above 0.
     pub(super) fn heard(&mut self, now: Moment, source: IpAddr, said: &Advertisement, own: Own) {
         let interval = hearable(said.interval);
