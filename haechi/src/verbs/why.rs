@@ -161,6 +161,7 @@ fn seen(input: &Input) -> Option<String> {
         Input::Yield { to: Some(to) } => format!("an operator wants {to} to be active"),
         Input::Yield { to: None } => "an operator wants another node to be active".to_owned(),
         Input::Paused { lasted } => format!("it did not run for {lasted:?}"),
+        Input::Resumed => "another process of this node goes on".to_owned(),
         Input::LinkUp => "its interface is up".to_owned(),
         Input::LinkDown => "its interface is down".to_owned(),
         Input::Timer | Input::Advertisement { .. } => return None,

@@ -53,6 +53,9 @@ pub enum Input {
         /// Who should follow. A wish: VRRP has no word for it, and the best one that hears us will.
         to: Option<IpAddr>,
     },
+    /// Another process goes on with this machine, which another one fed until now: to be fed first, and only while
+    /// that one advertises still, so that no silence lies between.
+    Resumed,
     /// This process did not run for so long.
     Paused {
         /// How long.
