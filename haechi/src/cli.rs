@@ -344,6 +344,8 @@ pub(crate) enum HaVerb {
     Status(HaStatusArgs),
     /// Let another node take over; open connections stay
     Handover(HandoverArgs),
+    /// Practise a hand-over: move, measure what a client notices, move back
+    Rehearse(RehearseArgs),
     /// Lets go of addresses when the process that holds them dies; started by `haechi run`
     #[command(hide = true)]
     Keeper,
@@ -384,6 +386,48 @@ pub(crate) struct HandoverArgs {
     /// Wait until another node is active, at most so long (10s if no time is given)
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "10s", value_parser = parse::time)]
     pub(crate) wait: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) admin: AdminSocket,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  haechi ha rehearse edge --to lb2 --ask 'ssh lb2 haechi'
+  haechi ha rehearse --force --stay
+
+It opens a connection to the address every 10 ms, from this node, as a client on the link would that knew the address
+before: here until the other node announces it, and by the interface from then on. IPv4 only. The result is kept in the state folder and stands in `haechi ha
+status`. Exit code 1 if a connection failed, or if it did not go there and back.")]
+pub(crate) struct RehearseArgs {
+    /// Which virtual router, as `haechi ha status` names them; not needed if there is one
+    #[arg(value_name = "VIRTUAL ROUTER")]
+    pub(crate) router: Option<String>,
+
+    /// Who should follow: the name of a peer, or its address
+    #[arg(long, value_name = "PEER")]
+    pub(crate) to: Option<String>,
+
+    /// What runs haechi on the other node, such as 'ssh lb2 haechi': it is asked whether it could carry the load
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) ask: Option<String>,
+
+    /// Move even if the other node could not carry the load, or nobody knows
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Take it back after the move; what is done if nothing is said
+    #[arg(long, conflicts_with = "stay")]
+    pub(crate) back: bool,
+
+    /// Leave it with the other node
+    #[arg(long)]
+    pub(crate) stay: bool,
+
+    /// How long each move may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse::time)]
+    pub(crate) wait: Duration,
 
     #[command(flatten)]
     pub(crate) admin: AdminSocket,

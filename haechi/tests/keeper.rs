@@ -56,7 +56,10 @@ fn a_killed_process_leaves_no_address_behind_and_its_peer_need_not_wait() {
     eventually(SOON, "its address is gone", || !pair.network.host("lb1").has(VIRTUAL));
     eventually(SOON, "lb2 has it", || pair.network.host("lb2").has(VIRTUAL));
     // Told, and not silent: the farewell was heard.
-    assert_eq!(state(&pair.worse), ("active".into(), "10.0.0.1 stopped being active".into()));
+    assert_eq!(
+        state(&pair.worse),
+        ("active".into(), "10.0.0.1 died or stands still, and its keeper said so".into())
+    );
 }
 
 /// The keeper was told of an address only after the kernel had it: every other kill at that moment left it behind.

@@ -264,6 +264,7 @@ impl Node {
         command
             .args(arguments)
             .env("HAECHI_ADMIN_SOCKET", self.folder.path().join("admin.sock"))
+            .env("STATE_DIRECTORY", self.folder.path().join("state"))
             .env("NO_COLOR", "1")
             .current_dir(self.folder.path());
         command

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_admin::api::{
-    Applied, EndpointChanged, Events, FlightRecord, HaStatus, Status, Upgraded, VirtualRouterStatus,
+    Applied, EndpointChanged, Events, FlightRecord, HaStatus, Rehearsal, Status, Upgraded,
+    VirtualRouterStatus,
 };
 use haechi_admin::{Control as Api, Problem};
 use haechi_model::{AdminState, EndpointId};
@@ -32,6 +33,14 @@ impl Api for Handle {
 
     async fn hand_over(&self, router: &str, to: Option<&str>) -> Result<VirtualRouterStatus, Problem> {
         self.0.hand_over(router, to)
+    }
+
+    async fn take_back(&self, router: &str) -> Result<VirtualRouterStatus, Problem> {
+        self.0.take_back(router)
+    }
+
+    async fn keep_rehearsal(&self, rehearsal: Rehearsal) -> Result<VirtualRouterStatus, Problem> {
+        self.0.keep_rehearsal(rehearsal)
     }
 
     fn events(&self, after: u64, limit: usize) -> Events {

@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, UNIX_EPOCH};
 
 use haechi_admin::Problem;
-use haechi_admin::api::{AlarmStatus, FlightRecord, HaStatus, TrackedStatus, VirtualRouterStatus};
+use haechi_admin::api::{AlarmStatus, FlightRecord, HaStatus, Rehearsal, TrackedStatus, VirtualRouterStatus};
 use haechi_ha::{Binder, Deed, Ha, Legacy, RouterStatus, Setup, Told, Tracked};
 use haechi_model::{Moment, Snapshot, Transport, VirtualRouter, VirtualRouterName};
 use haechi_sys::scheduling::Ready;
@@ -97,8 +97,8 @@ impl VirtualRouters {
     }
 
     /// The other process did not go on.
-    pub(super) fn take_back(&self) {
-        self.node.iter().for_each(Ha::take_back);
+    pub(super) fn keep_on(&self) {
+        self.node.iter().for_each(Ha::keep_on);
     }
 
     /// It did.
@@ -205,7 +205,7 @@ impl Control {
             node: self.proxy.live().snapshot.node.name.to_string(),
             scheduling,
             rights: self.rights_status(),
-            virtual_routers: status.iter().map(router_status).collect(),
+            virtual_routers: status.iter().map(|status| self.router_status(status)).collect(),
         }
     }
 
@@ -238,18 +238,7 @@ impl Control {
     }
 
     pub(super) fn hand_over(&self, name: &str, to: Option<&str>) -> Result<VirtualRouterStatus, Problem> {
-        let routers = lock(&self.virtual_routers);
-        let live = self.proxy.live();
-        let config = live.snapshot.virtual_routers.iter().find(|router| router.name.as_str() == name);
-        let (Some(config), Some(node)) = (config, &routers.node) else {
-            let routers = live.snapshot.virtual_routers.iter();
-            let names: Vec<&str> = routers.map(|router| router.name.as_str()).collect();
-            return Err(Problem::NotFound(format!("no virtual router {name}{}", near(&names, name))));
-        };
-        let status = node.status();
-        let Some(found) = status.iter().find(|status| status.name == config.name) else {
-            return Err(Problem::NotFound(format!("virtual router {name} does not run yet")));
-        };
+        let (config, found) = self.find(name)?;
         if found.state != State::Active {
             let active = found.active.map_or("nobody that it hears".to_owned(), |active| active.to_string());
             return Err(Problem::Conflict(format!(
@@ -257,9 +246,47 @@ impl Control {
                 found.state.name()
             )));
         }
-        let to = to.map(|wish| peer(config, wish)).transpose()?;
-        node.hand_over(config.name.clone(), to);
-        Ok(router_status(found))
+        let to = to.map(|wish| peer(&config, wish)).transpose()?;
+        if let Some(node) = &lock(&self.virtual_routers).node {
+            node.hand_over(config.name, to);
+        }
+        Ok(self.router_status(&found))
+    }
+
+    pub(super) fn take_back(&self, name: &str) -> Result<VirtualRouterStatus, Problem> {
+        let (config, found) = self.find(name)?;
+        if let Some(node) = &lock(&self.virtual_routers).node {
+            node.take_back(config.name);
+        }
+        Ok(self.router_status(&found))
+    }
+
+    pub(super) fn keep_rehearsal(&self, rehearsal: Rehearsal) -> Result<VirtualRouterStatus, Problem> {
+        let (_, found) = self.find(&rehearsal.router)?;
+        let subject = format!("virtual router {}", rehearsal.router);
+        self.events.add(event::REHEARSED, subject, super::rehearsals::sentence(&rehearsal));
+        lock(&self.rehearsals).keep(rehearsal).map_err(Problem::Conflict)?;
+        Ok(self.router_status(&found))
+    }
+
+    /// A virtual router of the config in force that runs.
+    fn find(&self, name: &str) -> Result<(VirtualRouter, RouterStatus), Problem> {
+        let live = self.proxy.live();
+        let all = &live.snapshot.virtual_routers;
+        let Some(config) = all.iter().find(|router| router.name.as_str() == name) else {
+            let names: Vec<&str> = all.iter().map(|router| router.name.as_str()).collect();
+            return Err(Problem::NotFound(format!("no virtual router {name}{}", near(&names, name))));
+        };
+        let status = lock(&self.virtual_routers).node.as_ref().map(Ha::status).unwrap_or_default();
+        let found = status.into_iter().find(|status| status.name == config.name);
+        let found =
+            found.ok_or_else(|| Problem::NotFound(format!("virtual router {name} does not run yet")))?;
+        Ok((config.clone(), found))
+    }
+
+    fn router_status(&self, status: &RouterStatus) -> VirtualRouterStatus {
+        let last_rehearsal = lock(&self.rehearsals).of(status.name.as_str()).cloned();
+        VirtualRouterStatus { last_rehearsal, ..router_status(status) }
     }
 }
 
@@ -302,6 +329,7 @@ fn router_status(status: &RouterStatus) -> VirtualRouterStatus {
         holds_addresses: status.holds,
         interval_ms: u64::try_from(status.interval.as_millis()).unwrap_or(u64::MAX),
         transitions: status.transitions,
+        last_rehearsal: None,
         tracked: status.tracked.iter().map(tracked_status).collect(),
         alarms: (status.alarms.iter())
             .map(|alarm| AlarmStatus {

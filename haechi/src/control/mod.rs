@@ -10,6 +10,7 @@ mod ha;
 mod health;
 mod keys;
 mod programs;
+mod rehearsals;
 mod reload;
 mod requests;
 mod rights;
@@ -39,6 +40,8 @@ pub(crate) use self::admin::Handle;
 use self::events::Log;
 use self::ha::VirtualRouters;
 pub(crate) use self::keys::{Found, KeysFile, keys_files};
+use self::rehearsals::Rehearsals;
+pub(crate) use self::rehearsals::sentence;
 use self::rights::Kept;
 pub(crate) use self::rights::{Rights, given};
 pub(crate) use self::service::Service;
@@ -71,6 +74,7 @@ pub(crate) struct Control {
     warming: Mutex<Vec<EndpointId>>,
     virtual_routers: Mutex<VirtualRouters>,
     kept: Kept,
+    rehearsals: Mutex<Rehearsals>,
     /// One change of config at a time.
     changing: tokio::sync::Mutex<()>,
     started_at_ms: u64,
@@ -130,6 +134,7 @@ impl Control {
             warming: Mutex::default(),
             virtual_routers: Mutex::new(virtual_routers),
             kept: rights.kept,
+            rehearsals: Mutex::new(Rehearsals::load(&crate::state::folder())),
             changing: tokio::sync::Mutex::default(),
             started_at_ms: wall_ms(),
         });

@@ -1,4 +1,4 @@
-//! `haechi ha status|handover`: who is active and why, and letting another node be it.
+//! `haechi ha status|handover` (and `rehearse`, which has a room of its own): who is active and why, and letting another node be it.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::status::now_ms;
 use super::{Outcome, screen, wait_for};
 use crate::cli::{HaStatusArgs, HaVerb, HandoverArgs};
+use crate::control::sentence;
 use crate::failure::Failure;
 use crate::output::{self, Align, Cell, Format, Table, Tone};
 
@@ -21,6 +22,7 @@ pub(super) fn ha(verb: HaVerb, format: Format) -> Outcome {
     match verb {
         HaVerb::Status(args) => status(&args, format),
         HaVerb::Handover(args) => handover(&args, format),
+        HaVerb::Rehearse(args) => super::rehearse::rehearse(&args, format),
         HaVerb::Keeper => keeper(),
     }
 }
@@ -82,6 +84,11 @@ fn render(status: &HaStatus) -> String {
     for (router, trouble) in troubles {
         let line = format!("{}: {}", router.name, output::clean(&trouble));
         out.push_str(&format!("{}\n", paint.text(Tone::Doubtful, &line)));
+    }
+    for rehearsal in status.virtual_routers.iter().filter_map(|router| router.last_rehearsal.as_ref()) {
+        let ago = output::age(now_ms().saturating_sub(rehearsal.at_ms));
+        let line = format!("{}: {ago} ago, {}", rehearsal.router, sentence(rehearsal));
+        out.push_str(&format!("{}\n", output::clean(&line)));
     }
     out.push_str(&format!("\nadvertisements: {}\n", output::clean(&status.scheduling)));
     out
@@ -172,7 +179,7 @@ pub(super) async fn the_only_one(client: &Client) -> Result<String, Failure> {
 ///
 /// # Errors
 /// The time is over, or nobody came.
-async fn wait_until(
+pub(super) async fn wait_until(
     client: &Client,
     before: &VirtualRouterStatus,
     wait: Duration,

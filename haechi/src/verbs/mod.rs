@@ -10,6 +10,7 @@ mod flags;
 mod ha;
 mod lab;
 pub(crate) mod parse;
+mod rehearse;
 mod reload;
 mod run;
 mod schema;

@@ -141,7 +141,13 @@ impl Heard {
 fn is_for_all(input: &Input) -> bool {
     matches!(
         input,
-        Input::Start | Input::Stop | Input::Track { .. } | Input::Yield { .. } | Input::Paused { .. }
+        Input::Start
+            | Input::Stop
+            | Input::Track { .. }
+            | Input::Yield { .. }
+            | Input::TakeBack
+            | Input::Resumed
+            | Input::Paused { .. }
     )
 }
 
@@ -160,6 +166,7 @@ fn seen(input: &Input) -> Option<String> {
         Input::Configure(_) => "other settings are in force".to_owned(),
         Input::Yield { to: Some(to) } => format!("an operator wants {to} to be active"),
         Input::Yield { to: None } => "an operator wants another node to be active".to_owned(),
+        Input::TakeBack => "an operator wants it back here".to_owned(),
         Input::Paused { lasted } => format!("it did not run for {lasted:?}"),
         Input::Resumed => "another process of this node goes on".to_owned(),
         Input::LinkUp => "its interface is up".to_owned(),

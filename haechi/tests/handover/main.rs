@@ -3,10 +3,11 @@
 
 mod clients;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use haechi_tests::{Network, Node, can_make_namespaces, eventually, pause, serve_flows};
+use haechi_tests::{Network, Node, can_make_namespaces, eventually, pause, serve_flows, speak};
+use socket2::{Domain, Socket, Type};
 
 use clients::Clients;
 
@@ -92,6 +93,20 @@ impl Rig {
     fn clients(&self) -> Clients {
         let ip = self.plan.moving.parse().unwrap();
         self.network.host("client").run(|| Clients::start(SocketAddr::new(ip, 80), SocketAddr::new(ip, 7)))
+    }
+
+    /// A TCP stream of the client that comes from this port.
+    fn stream_from(&self, port: u16) -> TcpStream {
+        let ip = |address: &str| address.parse::<IpAddr>().unwrap();
+        let socket =
+            self.network.host("client").run(|| Socket::new(Domain::IPV4, Type::STREAM, None).unwrap());
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&SocketAddr::new(ip(self.plan.client), port).into()).unwrap();
+        socket.connect_timeout(&SocketAddr::new(ip(self.plan.moving), 7).into(), SOON).unwrap();
+        let mut stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        speak(&mut stream, "before\n").unwrap();
+        stream
     }
 
     /// Nothing of a hand-over is left on a host.
@@ -198,6 +213,30 @@ fn a_better_node_that_returns_takes_over_gently() {
     pause(Duration::from_secs(1));
     clients.check_streams();
     clients.finish();
+}
+
+/// conntrack remembers flows that ended, for minutes; so a port that a client uses again was known at the other node.
+#[test]
+fn a_port_that_the_new_active_knew_in_an_earlier_turn_goes_on() {
+    if !can_make_namespaces() {
+        return;
+    }
+    let rig = Rig::new(&V4);
+    let first = rig.start("lb1", 150);
+    wait_state(&first, "active");
+    let second = rig.start("lb2", 100);
+    wait_state(&second, "backup");
+    hand_over(&first, &second);
+    let ended: Vec<_> = (0..20).map(|number| rig.stream_from(40_000 + number)).collect();
+    // Without waiting for a last word: the same port is free at once.
+    ended.iter().for_each(|stream| socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap());
+    drop(ended);
+    hand_over(&second, &first);
+    let mut open: Vec<_> = (0..20).map(|number| rig.stream_from(40_000 + number)).collect();
+    hand_over(&first, &second);
+    for (number, stream) in open.iter_mut().enumerate() {
+        speak(stream, "after\n").unwrap_or_else(|error| panic!("stream {number}: {error}"));
+    }
 }
 
 #[test]

@@ -103,6 +103,8 @@ pub struct VirtualRouterStatus {
     pub interval_ms: u64,
     /// Changes from one state to another since the start.
     pub transitions: u64,
+    /// What the last rehearsal from this node gave, if there was one.
+    pub last_rehearsal: Option<Rehearsal>,
     /// What makes this node a better or a worse one, and how it is.
     pub tracked: Vec<TrackedStatus>,
     /// What is wrong now.
@@ -163,6 +165,28 @@ pub struct FlightRecord {
 pub struct HandOver {
     /// Who should follow: an address, or the name of a peer. The best one that listens if not given.
     pub to: Option<String>,
+}
+
+/// What a rehearsal of a hand-over gave. `POST /v1/ha/ROUTER/rehearsals` keeps one.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rehearsal {
+    /// When it began.
+    pub at_ms: u64,
+    /// Which virtual router.
+    pub router: String,
+    /// Who took over, if anybody did.
+    pub to: Option<IpAddr>,
+    /// What came of it, in words: `there and back`.
+    pub outcome: String,
+    /// The longest time that a client had to wait for its connection; `None` where nobody measured.
+    pub gap_ms: Option<f64>,
+    /// Connections that were opened to measure it.
+    pub attempts: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// From where it was measured, or why it was not.
+    pub vantage: String,
 }
 
 /// The config in force and the one that was refused.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use haechi_model::{AdminState, EndpointId};
 
 use crate::api::{
-    Applied, EndpointChanged, Events, FlightRecord, HaStatus, Status, Upgraded, VirtualRouterStatus,
+    Applied, EndpointChanged, Events, FlightRecord, HaStatus, Rehearsal, Status, Upgraded,
+    VirtualRouterStatus,
 };
 
 /// The running haechi, as the API sees it. Implemented by the binary, which knows all rooms.
@@ -36,6 +37,21 @@ pub trait Control: Send + Sync + 'static {
         &self,
         router: &str,
         to: Option<&str>,
+    ) -> impl Future<Output = Result<VirtualRouterStatus, Problem>> + Send;
+
+    /// Takes a virtual router back that was handed over. Returns at once; the state tells what comes of it.
+    ///
+    /// # Errors
+    /// There is no such virtual router.
+    fn take_back(&self, router: &str) -> impl Future<Output = Result<VirtualRouterStatus, Problem>> + Send;
+
+    /// Keeps what a rehearsal gave.
+    ///
+    /// # Errors
+    /// There is no such virtual router, or it can't be written down.
+    fn keep_rehearsal(
+        &self,
+        rehearsal: Rehearsal,
     ) -> impl Future<Output = Result<VirtualRouterStatus, Problem>> + Send;
 
     /// Waits until there is an event above `after`, or the process ends.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use haechi_model::InterfaceName;
 use haechi_sys::Family;
 
-use crate::handover::{Before, Chain, passing};
+use crate::handover::{Before, Chain, Way, passing};
 use crate::nft::nft;
 
 /// Whether nftables and the kernel take what passes open flows on through this interface: all of it is checked, and
@@ -21,7 +21,8 @@ pub fn can_pass_on(interface: &InterfaceName, address: IpAddr) -> Result<(), Str
         previous: address,
     };
     let before = Before { loose: 1, liberal: 0 };
-    let ruleset = passing(Family::of(address), &[(chain, Vec::new())], Some(before));
+    let way = Way { chain, kept: Vec::new(), zone: 1 };
+    let ruleset = passing(Family::of(address), &[way], Some(before));
     nft(&["-c", "-f", "-"], &ruleset).map(drop)
 }
 

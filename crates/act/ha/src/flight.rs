@@ -74,6 +74,7 @@ mod tests {
             id: NonZeroU8::MIN,
             source: IpAddr::from([10, 0, 0, 1]),
             addresses: vec![IpAddr::from([10, 0, 0, 100])],
+            sole_peer: false,
             priority: NonZeroU8::MIN,
             interval: Duration::from_millis(100),
             preempt: true,

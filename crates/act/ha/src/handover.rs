@@ -8,7 +8,9 @@
 //! becomes a router for half a minute opens what its firewall never meant to.
 //!
 //! Flows that this node still serves from an earlier turn are invalid to conntrack too, so they are listed in a
-//! set and left alone. Packets that nobody knows go round between nodes that are each other's previous one; each
+//! set and left alone. And conntrack keeps entries of flows that ended, for minutes: a client may use its port again,
+//! at the other node, and such an entry would call that flow known here. So each turn has a conntrack zone of its own,
+//! in which nothing is known at first. Packets that nobody knows go round between nodes that are each other's previous one; each
 //! hop takes one from their time to live, which is [`HOPS`] at most, and so the circle ends.
 //!
 //! It refuses UDP: a datagram has no flow that would be reset.
@@ -39,6 +41,22 @@ pub(crate) struct Chain {
 impl Chain {
     pub(crate) fn family(&self) -> Family {
         Family::of(self.previous)
+    }
+}
+
+/// A chain, laid.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    pub(crate) chain: Chain,
+    /// Flows that this node serves itself.
+    pub(crate) kept: Vec<Flow>,
+    /// Where conntrack keeps what it sees in this turn.
+    pub(crate) zone: u16,
+}
+
+impl Way {
+    pub(crate) fn family(&self) -> Family {
+        self.chain.family()
     }
 }
 
@@ -80,35 +98,62 @@ pub(crate) fn nothing(family: Family) -> String {
 }
 
 /// A ruleset that makes conntrack look at packets and changes nothing. Only then its settings are there, and
-/// from then on it knows each flow that begins.
-pub(crate) fn watching(family: Family) -> String {
-    let mut text = nothing(family);
-    let hook = "type filter hook prerouting priority mangle; policy accept;";
-    let word = word(family);
-    let _ = writeln!(
-        text,
-        "table {word} {TABLE} {{\n  chain prerouting {{\n    {hook}\n    ct state invalid counter\n  }}\n}}"
-    );
-    text
+/// from then on it knows each flow that begins. All `ways` are of this family.
+pub(crate) fn watching(family: Family, ways: &[Way]) -> String {
+    table(family, ways, |text| text.push_str("    ct state invalid counter\n"))
 }
 
 /// A ruleset that passes packets on, in the place of the one that is there: in one step, so that no packet
-/// meets half of it. All `chains` are of this family; flows are those that this node serves itself.
-pub(crate) fn passing(family: Family, chains: &[(Chain, Vec<Flow>)], before: Option<Before>) -> String {
+/// meets half of it. All `ways` are of this family.
+pub(crate) fn passing(family: Family, ways: &[Way], before: Option<Before>) -> String {
+    table(family, ways, |text| {
+        if let Some(before) = before {
+            let _ = writeln!(text, "    ct state invalid counter comment \"{}\"", before.comment());
+        }
+        for (number, way) in ways.iter().enumerate() {
+            entrance(text, family, number, &way.chain);
+        }
+    })
+}
+
+fn table(family: Family, ways: &[Way], rules: impl FnOnce(&mut String)) -> String {
     let mut text = nothing(family);
     let _ = writeln!(text, "table {} {TABLE} {{", word(family));
-    for (number, (chain, kept)) in chains.iter().enumerate() {
-        passed(&mut text, family, number, chain, kept);
+    for (number, way) in ways.iter().enumerate() {
+        passed(&mut text, family, number, way);
     }
+    zones(&mut text, family, ways);
     text.push_str("  chain prerouting {\n    type filter hook prerouting priority mangle; policy accept;\n");
-    if let Some(before) = before {
-        let _ = writeln!(text, "    ct state invalid counter comment \"{}\"", before.comment());
-    }
-    for (number, (chain, _)) in chains.iter().enumerate() {
-        entrance(&mut text, family, number, chain);
-    }
+    rules(&mut text);
     text.push_str("  }\n}\n");
     text
+}
+
+/// Both directions of a flow are known in the same zone. Those that are kept stay where they are known.
+fn zones(text: &mut String, family: Family, ways: &[Way]) {
+    let ip = word(family);
+    for (hook, end, flow) in [
+        ("prerouting", "daddr", "saddr . tcp sport . ip daddr . tcp dport"),
+        ("output", "saddr", "daddr . tcp dport . ip saddr . tcp sport"),
+    ] {
+        let flow = flow.replace("ip ", &format!("{ip} "));
+        let _ = writeln!(
+            text,
+            "  chain turn-{hook} {{\n    type filter hook {hook} priority raw; policy accept;"
+        );
+        for (number, way) in ways.iter().enumerate() {
+            let (addresses, zone) = (listed(&way.chain), way.zone);
+            let _ =
+                writeln!(text, "    {ip} {end} {addresses} {ip} {flow} != @kept{number} ct zone set {zone}");
+        }
+        text.push_str("  }\n");
+    }
+}
+
+/// As nftables writes a set of addresses.
+fn listed(chain: &Chain) -> String {
+    let addresses: Vec<String> = chain.addresses.iter().map(ToString::to_string).collect();
+    format!("{{ {} }}", addresses.join(", "))
 }
 
 fn entrance(text: &mut String, family: Family, number: usize, chain: &Chain) {
@@ -116,9 +161,7 @@ fn entrance(text: &mut String, family: Family, number: usize, chain: &Chain) {
         Family::V4 => ("ip", "ip ttl", "icmp", "destination-unreachable"),
         Family::V6 => ("ip6", "ip6 hoplimit", "icmpv6", "{ destination-unreachable, packet-too-big }"),
     };
-    let addresses: Vec<String> = chain.addresses.iter().map(ToString::to_string).collect();
-    let ours =
-        format!("iifname != \"lo\" {ip} daddr {{ {} }} {ttl} > 1 ct state invalid", addresses.join(", "));
+    let ours = format!("iifname != \"lo\" {ip} daddr {} {ttl} > 1 ct state invalid", listed(chain));
     let flow = format!("{ip} saddr . tcp sport . {ip} daddr . tcp dport");
     let _ = writeln!(text, "    {ours} {flow} != @kept{number} goto pass{number}");
     // What routers say of a flow concerns the node that has it, and that may be either.
@@ -126,20 +169,20 @@ fn entrance(text: &mut String, family: Family, number: usize, chain: &Chain) {
     let _ = writeln!(text, "    {ours} {kind} type {errors} {dup}");
 }
 
-fn passed(text: &mut String, family: Family, number: usize, chain: &Chain, kept: &[Flow]) {
+fn passed(text: &mut String, family: Family, number: usize, way: &Way) {
     let (address, ttl) = match family {
         Family::V4 => ("ipv4_addr", "ip ttl"),
         Family::V6 => ("ipv6_addr", "ip6 hoplimit"),
     };
     let _ =
         writeln!(text, "  set kept{number} {{\n    type {address} . inet_service . {address} . inet_service");
-    let elements: Vec<String> = kept.iter().filter_map(|flow| element(family, flow)).collect();
+    let elements: Vec<String> = way.kept.iter().filter_map(|flow| element(family, flow)).collect();
     if !elements.is_empty() {
         let _ = writeln!(text, "    elements = {{ {} }}", elements.join(", "));
     }
     let _ = writeln!(text, "  }}\n  chain pass{number} {{\n    {ttl} > {HOPS} {ttl} set {HOPS}");
-    let dup = dup(chain);
-    let _ = writeln!(text, "    counter {dup} comment \"{}\"\n    drop\n  }}", plain(chain.router.as_str()));
+    let (dup, router) = (dup(&way.chain), plain(way.chain.router.as_str()));
+    let _ = writeln!(text, "    counter {dup} comment \"{router}\"\n    drop\n  }}");
 }
 
 fn dup(chain: &Chain) -> String {

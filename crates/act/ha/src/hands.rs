@@ -6,14 +6,16 @@
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use haechi_model::VirtualRouterName;
 use haechi_sys::Family;
 use haechi_sys::capabilities::Capability;
-use haechi_sys::flows::{self, Flow};
+use haechi_sys::clock::wall;
+use haechi_sys::flows;
 use haechi_sys::sysctl::{Changed, Setting};
 
-use crate::handover::{Before, Chain, TABLE, nothing, passing, watching, word};
+use crate::handover::{Before, Chain, TABLE, Way, nothing, passing, watching, word};
 use crate::mailbox::{Command, Mailbox};
 use crate::nft::nft;
 use crate::rights::pass_on_rights;
@@ -107,7 +109,7 @@ fn remove_leftovers(family: Family) {
 /// What this node changed on its host.
 #[derive(Default)]
 struct Laid {
-    chains: Vec<(Chain, Vec<Flow>)>,
+    ways: Vec<Way>,
     settings: Option<(Changed, Changed)>,
 }
 
@@ -117,12 +119,14 @@ impl Laid {
     fn add(&mut self, chains: Vec<Chain>) -> Result<(), String> {
         let families: Vec<Family> =
             FAMILIES.into_iter().filter(|family| chains.iter().any(|it| it.family() == *family)).collect();
+        let zone = zone(wall());
+        let new: Vec<Way> = chains.into_iter().map(|chain| Way { chain, kept: Vec::new(), zone }).collect();
         for family in &families {
-            if !self.chains.iter().any(|(chain, _)| chain.family() == *family) {
-                load(&watching(*family))?;
+            if !self.ways.iter().any(|way| way.family() == *family) {
+                load(&watching(*family, &of(*family, &new)))?;
             }
         }
-        let done = self.pass(chains, &families);
+        let done = self.pass(new, &families);
         if done.is_err() {
             for family in families {
                 self.write(family);
@@ -132,32 +136,22 @@ impl Laid {
         done
     }
 
-    fn pass(&mut self, chains: Vec<Chain>, families: &[Family]) -> Result<(), String> {
+    fn pass(&mut self, new: Vec<Way>, families: &[Family]) -> Result<(), String> {
         if self.settings.is_none() {
             self.settings = Some((set(&Setting::ConntrackLoose, 0)?, set(&Setting::ConntrackLiberal, 1)?));
         }
-        let mut next: Vec<_> = std::mem::take(&mut self.chains);
-        next.retain(|(old, _)| chains.iter().all(|new| new.router != old.router));
-        for chain in chains {
-            let kept: Result<Vec<Vec<Flow>>, _> = chain.addresses.iter().map(|it| flows::on(*it)).collect();
-            let kept = kept.map_err(|refused| refused.to_string());
-            match kept {
-                Ok(kept) => next.push((chain, kept.concat())),
-                Err(text) => {
-                    self.chains = next;
-                    return Err(text);
-                }
-            }
+        self.ways.retain(|old| new.iter().all(|new| new.chain.router != old.chain.router));
+        for mut way in new {
+            way.kept = served(&way.chain)?;
+            self.ways.push(way);
         }
         for family in families {
-            let of_family: Vec<_> = next.iter().filter(|(it, _)| it.family() == *family).cloned().collect();
-            if let Err(text) = load(&passing(*family, &of_family, self.before())) {
-                next.retain(|(it, _)| it.family() != *family);
-                self.chains = next;
-                return Err(text);
+            let loaded = load(&passing(*family, &of(*family, &self.ways), self.before()));
+            if loaded.is_err() {
+                self.ways.retain(|way| way.family() != *family);
             }
+            loaded?;
         }
-        self.chains = next;
         Ok(())
     }
 
@@ -167,14 +161,14 @@ impl Laid {
     }
 
     fn remove(&mut self, router: &VirtualRouterName) {
-        let Some(at) = self.chains.iter().position(|(chain, _)| chain.router == *router) else { return };
-        let (gone, _) = self.chains.remove(at);
+        let Some(at) = self.ways.iter().position(|way| way.chain.router == *router) else { return };
+        let gone = self.ways.remove(at);
         self.write(gone.family());
         self.put_back_if_empty();
     }
 
     fn clear(&mut self) {
-        self.chains.clear();
+        self.ways.clear();
         if self.settings.is_some() {
             for family in FAMILIES {
                 self.write(family);
@@ -185,7 +179,7 @@ impl Laid {
 
     /// Writes what is left of a family.
     fn write(&self, family: Family) {
-        let left: Vec<_> = self.chains.iter().filter(|(it, _)| it.family() == family).cloned().collect();
+        let left = of(family, &self.ways);
         let text = if left.is_empty() { nothing(family) } else { passing(family, &left, self.before()) };
         if let Err(error) = load(&text) {
             tracing::warn!(%error, "nftables keeps what was to go");
@@ -193,10 +187,29 @@ impl Laid {
     }
 
     fn put_back_if_empty(&mut self) {
-        if self.chains.is_empty() {
+        if self.ways.is_empty() {
             self.settings = None;
         }
     }
+}
+
+fn of(family: Family, ways: &[Way]) -> Vec<Way> {
+    ways.iter().filter(|way| way.family() == family).cloned().collect()
+}
+
+/// Flows that this node serves itself.
+fn served(chain: &Chain) -> Result<Vec<flows::Flow>, String> {
+    let all: Result<Vec<_>, _> = chain.addresses.iter().map(|address| flows::on(*address)).collect();
+    all.map(|all| all.concat()).map_err(|refused| refused.to_string())
+}
+
+/// A conntrack zone for this turn. An earlier turn had the same one only if it was in the same fifth of a second, or a
+/// whole number of 3.6 hours ago: longer than conntrack keeps anything but open flows. By the wall's clock, because the
+/// node's own begins anew with it, and what conntrack knows does not.
+fn zone(wall: SystemTime) -> u16 {
+    let fifths = wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() / 200;
+    // From 1: zone 0 is everybody's.
+    u16::try_from(fifths % u128::from(u16::MAX)).unwrap_or_default().saturating_add(1)
 }
 
 fn set(setting: &Setting, value: i32) -> Result<Changed, String> {
@@ -205,4 +218,20 @@ fn set(setting: &Setting, value: i32) -> Result<Changed, String> {
 
 fn load(ruleset: &str) -> Result<(), String> {
     nft(&["-f", "-"], ruleset).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_zone_comes_again_after_hours_and_is_never_that_of_everybody() {
+        let at = |fifths: u32| zone(UNIX_EPOCH + Duration::from_millis(200) * fifths);
+        let all: BTreeSet<u16> = (0..65_535).map(at).collect();
+        assert_eq!((all.len(), all.contains(&0)), (65_535, false));
+        assert_eq!(at(65_535), at(0));
+    }
 }

@@ -233,6 +233,11 @@ impl Ha {
         self.mailbox.send(Command::HandOver { router, to });
     }
 
+    /// Takes back what this node handed over, unless a better one has it.
+    pub fn take_back(&self, router: VirtualRouterName) {
+        self.mailbox.send(Command::TakeBack(router));
+    }
+
     /// Asks for what happened to a virtual router. Nothing comes if there is none of that name.
     pub fn record(&self, router: VirtualRouterName) -> Receiver<FlightRecord> {
         let (answer, receiver) = channel();
@@ -247,7 +252,7 @@ impl Ha {
     }
 
     /// Asks for all that another process of this node needs to go on. From then on this one only advertises, until
-    /// [`take_back`](Self::take_back) or [`passed_on`](Self::passed_on). Refused while a move is under way.
+    /// [`keep_on`](Self::keep_on) or [`passed_on`](Self::passed_on). Refused while a move is under way.
     pub fn pass_on(&self) -> Receiver<Result<Legacy, String>> {
         let (answer, receiver) = channel();
         self.mailbox.send(Command::PassOn { answer });
@@ -255,8 +260,8 @@ impl Ha {
     }
 
     /// The other process did not take over: all is as before.
-    pub fn take_back(&self) {
-        self.mailbox.send(Command::TakeBack);
+    pub fn keep_on(&self) {
+        self.mailbox.send(Command::KeepOn);
     }
 
     /// The other process goes on. This one ends and lets go of nothing.

@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Track { router: VirtualRouterName, tracked: Vec<Tracked> },
     /// Somebody else should be active.
     HandOver { router: VirtualRouterName, to: Option<IpAddr> },
+    /// This node should have it back.
+    TakeBack(VirtualRouterName),
     /// Packets of unknown flows are passed on, or why not.
     Chained { ticket: u64, result: Result<(), String> },
     /// Let others take over, and take no part any more.
@@ -32,7 +34,7 @@ pub(crate) enum Command {
     /// What a process that goes on needs. Until that one does, this one only goes on advertising.
     PassOn { answer: Sender<Result<Legacy, String>> },
     /// It did not: all is as before.
-    TakeBack,
+    KeepOn,
     /// It did: end, and let go of nothing.
     PassedOn,
     /// Leave all cleanly and end.

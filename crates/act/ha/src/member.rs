@@ -12,6 +12,7 @@ use haechi_model::{
 use haechi_sys::Family;
 use haechi_sys::raw::group;
 use haechi_vrrp::packet::{Advertisement, ChecksumForm, Cover, Version};
+use haechi_vrrp::timing::GONE;
 use haechi_vrrp::{Router, Settings};
 
 use crate::counters::Dropped;
@@ -307,7 +308,7 @@ impl Member {
     /// What the keeper has to know of it. It has no keys, so it takes addresses away and says nothing where words are
     /// sealed.
     pub(crate) fn hold(&self, router: &Router) -> Hold {
-        let message = self.message(router, 0);
+        let message = Advertisement { interval: GONE, ..self.message(router, 0) };
         let source = self.source.filter(|_| self.keys().is_none());
         let farewells = source.into_iter().flat_map(|source| {
             let message = &message;

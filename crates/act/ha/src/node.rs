@@ -266,7 +266,7 @@ impl Node {
                 // Whoever does not wait any more takes it back.
                 let _ = answer.send(legacy);
             }
-            (PassingOn::Offered, Command::TakeBack) => {
+            (PassingOn::Offered, Command::KeepOn) => {
                 self.passing_on = PassingOn::No;
                 self.look();
             }
@@ -305,6 +305,7 @@ impl Node {
                 }
             }
             Command::HandOver { router, to } => self.feed_named(&router, Input::Yield { to }),
+            Command::TakeBack(router) => self.feed_named(&router, Input::TakeBack),
             Command::Record { router, answer } => {
                 if let Some((number, _)) = self.place(&router) {
                     let unit = &self.units[number];
@@ -317,7 +318,7 @@ impl Node {
                 let result = result.as_ref().copied().map_err(String::as_str);
                 self.each(|unit, world| unit.chained(now(), ticket, result, world));
             }
-            Command::PassOn { .. } | Command::TakeBack | Command::PassedOn => {}
+            Command::PassOn { .. } | Command::KeepOn | Command::PassedOn => {}
             Command::Leave => self.each(|unit, world| unit.leave(now(), world)),
             Command::Stop => {
                 for number in 0..self.units.len() {

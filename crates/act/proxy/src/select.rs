@@ -17,13 +17,13 @@ use crate::timer::Timer;
 use crate::worker::Worker;
 
 /// The right to one request at an endpoint: counted as in flight until dropped.
-pub(crate) struct Lease {
+pub(crate) struct Place {
     scene: Rc<Scene>,
     pool: usize,
     pub(crate) member: usize,
 }
 
-impl Lease {
+impl Place {
     pub(crate) fn pool(&self) -> &LivePool {
         self.scene.pool(self.pool)
     }
@@ -33,7 +33,7 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for Place {
     fn drop(&mut self) {
         let pool = self.pool();
         self.endpoint().in_flight.fetch_sub(1, Ordering::SeqCst);
@@ -66,7 +66,7 @@ impl Loads for Now<'_> {
 }
 
 enum Found {
-    Leased(Lease),
+    Place(Place),
     Full,
     Nobody,
 }
@@ -89,10 +89,10 @@ fn pick(worker: &Worker, scene: &Rc<Scene>, pool_index: usize, source: u64, trie
             Pick::Nobody => return Found::Nobody,
         };
         let before = pool.endpoints[member].in_flight.fetch_add(1, Ordering::SeqCst);
-        let lease = Lease { scene: Rc::clone(scene), pool: pool_index, member };
+        let place = Place { scene: Rc::clone(scene), pool: pool_index, member };
         // Another worker may have taken the last place since the view looked.
         if !pool.shared.gate.is_full(before) {
-            return Found::Leased(lease);
+            return Found::Place(place);
         }
     }
 }
@@ -109,9 +109,9 @@ pub(crate) async fn select(
     tried: &Tried,
     timer: &Timer,
     client: &mut Stream,
-) -> Result<Lease, Fault> {
+) -> Result<Place, Fault> {
     match pick(worker, scene, pool, source, tried) {
-        Found::Leased(lease) => Ok(lease),
+        Found::Place(place) => Ok(place),
         Found::Nobody => Err(Fault::NoEndpoint),
         // Boxed because it is rare, and every connection's memory would hold room for it.
         Found::Full => Box::pin(queue(worker, scene, pool, source, tried, timer, client)).await,
@@ -119,17 +119,17 @@ pub(crate) async fn select(
 }
 
 /// Counts a waiter for as long as it lives.
-struct Place<'a>(&'a LivePool);
+struct Waiter<'a>(&'a LivePool);
 
-impl<'a> Place<'a> {
+impl<'a> Waiter<'a> {
     fn take(pool: &'a LivePool) -> Option<Self> {
         let waiting = &pool.shared.gate.waiting;
-        let place = Self(pool);
-        (waiting.fetch_add(1, Ordering::SeqCst) < pool.config.queue.size).then_some(place)
+        let waiter = Self(pool);
+        (waiting.fetch_add(1, Ordering::SeqCst) < pool.config.queue.size).then_some(waiter)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         self.0.shared.gate.waiting.fetch_sub(1, Ordering::SeqCst);
     }
@@ -143,20 +143,20 @@ async fn queue(
     tried: &Tried,
     timer: &Timer,
     client: &mut Stream,
-) -> Result<Lease, Fault> {
+) -> Result<Place, Fault> {
     let pool = scene.pool(pool_index);
-    let Some(_place) = Place::take(pool) else { return Err(Fault::QueueFull) };
+    let Some(_place) = Waiter::take(pool) else { return Err(Fault::QueueFull) };
     timer.set(pool.config.queue.timeout);
     client.watch();
     loop {
         let mut freed = pin!(pool.shared.freed.notified());
         // Registered before the look, so that what is freed in between is not missed.
         freed.as_mut().enable();
-        // Orders our place in the queue before the look at the loads, as `Lease::drop` orders the reverse: one
+        // Orders our place in the queue before the look at the loads, as `Place::drop` orders the reverse: one
         // of the two sees the other.
         fence(Ordering::SeqCst);
         match pick(worker, scene, pool_index, source, tried) {
-            Found::Leased(lease) => return Ok(lease),
+            Found::Place(place) => return Ok(place),
             Found::Nobody => return Err(Fault::NoEndpoint),
             Found::Full => {}
         }

@@ -208,6 +208,8 @@ mod tests {
     /// Addresses for documentation (RFC 5737): a machine that has one is set up wrongly.
     const VIRTUAL: [u8; 4] = [203, 0, 113, 1];
     const OTHER: [u8; 4] = [203, 0, 113, 2];
+    /// For the test that binds at the same time.
+    const MOVING: [u8; 4] = [203, 0, 113, 3];
 
     fn router(address: IpAddr) -> VirtualRouter {
         let addresses = vec![VirtualAddress { address, prefix: 24 }];
@@ -241,16 +243,16 @@ mod tests {
     #[test]
     fn listeners_follow_an_address_that_is_bound_when_it_is_claimed() {
         let mut sockets = Sockets::new(1);
-        let mut snapshot = Snapshot { listeners: vec![listener(VIRTUAL, 8080)], ..Snapshot::default() };
-        snapshot.virtual_routers = vec![VirtualRouter { mover: Mover::Bind, ..router(VIRTUAL.into()) }];
+        let mut snapshot = Snapshot { listeners: vec![listener(MOVING, 8080)], ..Snapshot::default() };
+        snapshot.virtual_routers = vec![VirtualRouter { mover: Mover::Bind, ..router(MOVING.into()) }];
         let bound = |sockets: &Sockets, snapshot: &Snapshot| sockets.bind(snapshot).unwrap().0.len();
         assert_eq!(bound(&sockets, &snapshot), 0, "another node may have it");
-        sockets.claim(&[VIRTUAL.into()], true);
+        sockets.claim(&[MOVING.into()], true);
         let (first, second) = (sockets.bind(&snapshot).unwrap(), sockets.bind(&snapshot).unwrap());
         assert_eq!(sockets.adopt(first)[0].len(), 1);
         assert_eq!(sockets.adopt(second)[0].len(), 0, "once is enough");
         assert_eq!(sockets.keep_only(&snapshot), []);
-        sockets.claim(&[VIRTUAL.into()], false);
+        sockets.claim(&[MOVING.into()], false);
         assert_eq!(sockets.keep_only(&snapshot).len(), 1, "it is left");
     }
 }

@@ -14,7 +14,7 @@ use crate::client::Client;
 use crate::exchange::note_outcome;
 use crate::live::LiveEndpoint;
 use crate::scene::Local;
-use crate::select::{Lease, select, source_of};
+use crate::select::{Place, select, source_of};
 use crate::stream::{Spliced, Stream};
 use crate::timer::Timer;
 use crate::upstream::Upstream;
@@ -38,7 +38,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stre
     let mut tries = 0u8;
     loop {
         let (fault, again) = match select(&worker, &scene, pool, source, &tried, &timer, &mut stream).await {
-            Ok(lease) => match connect(&worker, &timer, &lease).await {
+            Ok(place) => match connect(&worker, &timer, &place).await {
                 Ok(mut upstream) => {
                     let both = Both {
                         worker: &worker,
@@ -46,11 +46,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stre
                         upstream: &mut upstream.stream,
                         timer: &timer,
                     };
-                    both.run(lease.endpoint(), listener.idle_timeout).await;
+                    both.run(place.endpoint(), listener.idle_timeout).await;
                     return;
                 }
                 Err(fault) => {
-                    tried.insert(lease.member);
+                    tried.insert(place.member);
                     (fault, fault.side() == Side::Endpoint)
                 }
             },
@@ -66,8 +66,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stre
     }
 }
 
-async fn connect(worker: &Worker, timer: &Timer, lease: &Lease) -> Result<Upstream, Fault> {
-    let (pool, endpoint) = (lease.pool(), lease.endpoint());
+async fn connect(worker: &Worker, timer: &Timer, place: &Place) -> Result<Upstream, Fault> {
+    let (pool, endpoint) = (place.pool(), place.endpoint());
     let counters = endpoint.counters(worker.number);
     counters.requests.add(1);
     timer.works_with(endpoint.serial);

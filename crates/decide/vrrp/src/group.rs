@@ -128,6 +128,7 @@ fn is_for_all(input: &Input) -> bool {
         | Input::Track { .. }
         | Input::Yield { .. }
         | Input::Resumed
+        | Input::TakeBack
         | Input::Paused { .. } => true,
         Input::Advertisement { .. }
         | Input::Claimed

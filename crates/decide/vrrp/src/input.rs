@@ -56,6 +56,9 @@ pub enum Input {
     /// Another process goes on with this machine, which another one fed until now: to be fed first, and only while
     /// that one advertises still, so that no silence lies between.
     Resumed,
+    /// An operator wants this node to have back what it handed over, at once and whatever `preempt` says. Means
+    /// something to a backup that is better than the active it hears, and to no other.
+    TakeBack,
     /// This process did not run for so long.
     Paused {
         /// How long.

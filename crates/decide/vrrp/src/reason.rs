@@ -66,6 +66,11 @@ pub enum Reason {
         /// Who.
         previous: IpAddr,
     },
+    /// Active: the former active is dead or stands still, and its keeper said so ([`timing::GONE`](crate::timing::GONE)).
+    ActiveGone {
+        /// Who.
+        previous: IpAddr,
+    },
     /// Active: this node is better than the living one that was.
     Preempted {
         /// Who.
@@ -102,6 +107,9 @@ impl fmt::Display for Reason {
             Self::ActiveSilent { last: Some(last) } => write!(f, "{last} is silent"),
             Self::ActiveSilent { last: None } => f.write_str("nobody is heard"),
             Self::ActiveResigned { previous } => write!(f, "{previous} stopped being active"),
+            Self::ActiveGone { previous } => {
+                write!(f, "{previous} died or stands still, and its keeper said so")
+            }
             Self::Preempted { previous, priority } => {
                 write!(f, "better than {previous}, which advertises priority {priority}")
             }

@@ -102,7 +102,8 @@ impl Router {
     /// A router that takes no part yet. Its link counts as up until it is said to be down.
     pub fn new(settings: Settings, now: Moment) -> Self {
         let settings = normal(settings);
-        let own = Own { priority: settings.priority.get(), preempt: false, delay: Duration::ZERO };
+        let own =
+            Own { priority: settings.priority.get(), preempt: false, delay: Duration::ZERO, sole: false };
         Self {
             state: State::Initialize,
             reason: Reason::NotStarted,
@@ -145,6 +146,7 @@ impl Router {
             Input::Configure(settings) => self.configure(now, settings, out),
             Input::Yield { to } => self.hand_over(now, *to, out),
             Input::Resumed => self.resumed(now, out),
+            Input::TakeBack => self.recall(now),
             Input::Paused { lasted } => self.paused(now, *lasted, out),
             Input::LinkUp => self.link(now, true, out),
             Input::LinkDown => self.link(now, false, out),
@@ -248,6 +250,7 @@ impl Router {
             priority,
             preempt: self.settings.preempt || owner,
             delay: if owner { Duration::ZERO } else { self.preempt_delay(now) },
+            sole: self.settings.sole_peer,
         }
     }
 

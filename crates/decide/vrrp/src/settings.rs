@@ -18,6 +18,9 @@ pub struct Settings {
     pub source: IpAddr,
     /// What moves.
     pub addresses: Vec<IpAddr>,
+    /// Whether exactly one other node takes part. When that one resigns, nobody else can take over, so this node does
+    /// not wait for its skew (RFC 9568 §6.4.2 waits always: it knows no peers).
+    pub sole_peer: bool,
     /// As configured; what is tracked may lower it.
     pub priority: NonZeroU8,
     /// Between advertisements; taken as 10 ms to 40.95 s.
@@ -41,6 +44,7 @@ impl Settings {
             id: router.id,
             source,
             addresses: router.addresses.iter().map(|address| address.address).collect(),
+            sole_peer: router.transport.peers() == 1,
             priority: router.priority,
             interval: router.advertisement_interval,
             preempt: router.preempt,

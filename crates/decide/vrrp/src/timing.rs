@@ -30,6 +30,11 @@ pub fn lease(interval: Duration) -> Duration {
     interval * MISSED
 }
 
+/// The interval in a farewell (priority 0) that says: nobody serves open flows there, the node is dead. The field
+/// means nothing to others in that place (RFC 9568 §6.4.2 looks at the priority only). A virtual router that
+/// advertises this often cannot tell; its successor lays a way for flows that are dead already, and is later by that.
+pub const GONE: Duration = CENTISECOND;
+
 /// How long an active that hands over waits for its successor to be heard.
 pub fn successor_bound(interval: Duration) -> Duration {
     interval * MISSED + CLAIMING

@@ -8,7 +8,8 @@ mod common;
 use std::time::Duration;
 
 use haechi_model::Announcing;
-use haechi_vrrp::packet::Version;
+use haechi_vrrp::packet::{Advertisement, Version};
+use haechi_vrrp::timing::GONE;
 use haechi_vrrp::{AlarmKind, Effect, Input, Output, Reason, Router, Settings, State};
 
 use common::{INTERVAL, Node, advertisement, failed, ip, lower, ms, paused, said, settings, track, words};
@@ -57,6 +58,40 @@ fn an_active_that_stops_is_replaced_after_the_skew_and_passed_on_what_is_not_kno
     assert_eq!(node.router.active(node.now), None);
     let takes = "say 100, chain 10.0.0.9, claim, backup > active (10.0.0.9 stopped being active), announce";
     assert_eq!(node.run(ms(90)), told(&[(60, takes)]));
+}
+
+/// A node whose keeper speaks for it serves nothing: a way to it would only delay the claim.
+#[test]
+fn a_dead_active_is_replaced_after_the_skew_without_a_way_to_it() {
+    let mut node = Node::started(settings(2, 100));
+    node.run_hearing(9, 200, ms(500));
+    let mut farewell = advertisement(0);
+    farewell.interval = GONE;
+    node.feed(&Input::Advertisement { source: ip(9), advertisement: farewell.clone() });
+    let takes =
+        "say 100, claim, backup > active (10.0.0.9 died or stands still, and its keeper said so), announce";
+    assert_eq!(node.run(ms(90)), told(&[(60, takes)]));
+
+    let mut node = Node::started(Settings { interval: GONE, ..settings(2, 100) });
+    node.feed(&Input::Advertisement {
+        source: ip(9),
+        advertisement: Advertisement { priority: 200, ..farewell.clone() },
+    });
+    node.feed(&Input::Advertisement { source: ip(9), advertisement: farewell });
+    let taken = node.run(ms(9));
+    assert!(taken[0].1.contains("chain 10.0.0.9"), "at this interval it may be a hand-over: {taken:?}");
+}
+
+#[test]
+fn the_only_other_node_does_not_wait_for_anybody_when_the_active_stops() {
+    let mut node = Node::started(Settings { sole_peer: true, ..settings(2, 1) });
+    node.run_hearing(9, 200, ms(500));
+    node.hear(9, 0);
+    let takes = "say 1, chain 10.0.0.9, claim, backup > active (10.0.0.9 stopped being active), announce";
+    assert_eq!(node.run(ms(1)), told(&[(0, takes)]));
+    let mut node = Node::started(Settings { sole_peer: true, ..settings(2, 100) });
+    node.run_hearing(9, 200, ms(2_000));
+    assert_eq!(node.run(ms(300))[0].0, 260, "silence is waited for as ever");
 }
 
 #[test]
@@ -486,6 +521,25 @@ fn what_was_handed_over_is_left_alone_while_the_successor_lives() {
     node.feed(&track("a", lower(1)));
     node.feed(&track("a", Effect::Clear));
     assert_eq!(node.run_hearing(9, 50, SECOND), [], "not even when its own worth changes");
+}
+
+#[test]
+fn what_was_handed_over_is_taken_back_on_an_operators_word() {
+    for preempt in [true, false] {
+        let mut node = Node::active(Settings { preempt, ..settings(2, 100) });
+        node.feed(&Input::Yield { to: None });
+        node.hear(9, 50);
+        node.feed(&Input::TakeBack);
+        let all = node.run(ms(0));
+        assert!(changes(all.clone())[0].1.contains("better than 10.0.0.9"), "{preempt}: {all:?}");
+    }
+    let mut node = Node::active(settings(2, 100));
+    node.feed(&Input::Yield { to: None });
+    node.hear(9, 150);
+    node.feed(&Input::TakeBack);
+    assert_eq!(node.run_hearing(9, 150, SECOND), [], "a better one stays");
+    let mut node = Node::active(settings(2, 100));
+    assert_eq!(words(&node.feed(&Input::TakeBack)), "-", "there is nothing to take back");
 }
 
 #[test]

@@ -82,6 +82,16 @@ pub enum Transport {
     },
 }
 
+impl Transport {
+    /// How many other nodes are named; none with multicast, where whoever is there takes part.
+    pub const fn peers(&self) -> usize {
+        match self {
+            Self::Vrrp { peers, .. } => peers.len(),
+            Self::Udp { peers, .. } => peers.len(),
+        }
+    }
+}
+
 /// Another node of the same virtual router.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Peer<A> {

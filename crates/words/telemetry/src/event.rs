@@ -27,6 +27,8 @@ pub const VIRTUAL_ROUTER_ALARM: &str = "virtualRouterAlarm";
 pub const RIGHTS_KEPT: &str = "rightsKept";
 /// The config needs a right that the process does not have.
 pub const RIGHT_MISSING: &str = "rightMissing";
+/// A hand-over was rehearsed.
+pub const REHEARSED: &str = "rehearsed";
 
 /// All of them.
 pub const ALL: &[&str] = &[
@@ -43,4 +45,5 @@ pub const ALL: &[&str] = &[
     VIRTUAL_ROUTER_ALARM,
     RIGHTS_KEPT,
     RIGHT_MISSING,
+    REHEARSED,
 ];

@@ -56,7 +56,7 @@ impl Control {
         if outcome.is_err() {
             // Before this end of the line goes: the heir must not take that for a death.
             heir.end().await;
-            lock(&self.virtual_routers).take_back();
+            lock(&self.virtual_routers).keep_on();
         } else {
             lock(&self.virtual_routers).passed_on();
         }

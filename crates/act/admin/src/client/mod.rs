@@ -21,8 +21,8 @@ use tokio::time::timeout;
 pub use error::ClientError;
 
 use crate::api::{
-    Applied, EndpointChanged, ErrorBody, Events, FlightRecord, HaStatus, HandOver, SetAdminState, Status,
-    Upgraded, VirtualRouterStatus,
+    Applied, EndpointChanged, ErrorBody, Events, FlightRecord, HaStatus, HandOver, Rehearsal, SetAdminState,
+    Status, Upgraded, VirtualRouterStatus,
 };
 
 /// Largest answer taken, in bytes: ten times what the status of 10,000 endpoints has.
@@ -110,6 +110,24 @@ impl Client {
     pub async fn hand_over(&self, router: &str, wish: &HandOver) -> Result<VirtualRouterStatus, ClientError> {
         let body = serde_json::to_vec(wish).map_err(|error| self.broken(error))?;
         self.call(Method::POST, &format!("/v1/ha/{}/handover", segment(router)), Some(body)).await
+    }
+
+    /// Takes a virtual router back that was handed over.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn take_back(&self, router: &str) -> Result<VirtualRouterStatus, ClientError> {
+        self.call(Method::POST, &format!("/v1/ha/{}/takeback", segment(router)), None).await
+    }
+
+    /// Has what a rehearsal gave kept.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn keep_rehearsal(&self, rehearsal: &Rehearsal) -> Result<VirtualRouterStatus, ClientError> {
+        let body = serde_json::to_vec(rehearsal).map_err(|error| self.broken(error))?;
+        let target = format!("/v1/ha/{}/rehearsals", segment(&rehearsal.router));
+        self.call(Method::POST, &target, Some(body)).await
     }
 
     /// Sets what the operator wants of an endpoint.

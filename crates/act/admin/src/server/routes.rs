@@ -21,8 +21,8 @@ use tokio::time::timeout;
 use super::body;
 use super::refusal::Refusal;
 use crate::api::{
-    Applied, EndpointChanged, Events, FlightRecord, HaStatus, HandOver, SetAdminState, Status, Upgraded,
-    VirtualRouterStatus,
+    Applied, EndpointChanged, Events, FlightRecord, HaStatus, HandOver, Rehearsal, SetAdminState, Status,
+    Upgraded, VirtualRouterStatus,
 };
 use crate::{Control, Problem, metrics};
 
@@ -41,7 +41,8 @@ pub const UPGRADE_TIME: Duration = Duration::from_secs(30);
 /// What there is, for those who ask for something else.
 const PATHS: &str = "there are: GET /v1/status, GET /v1/ha, GET /v1/ha/ROUTER/record, GET /v1/events?after=N&limit=N&wait=30s, GET /metrics, GET /healthz, \
                      POST /v1/reload?dryRun=true, POST /v1/upgrade?wait=30s, POST /v1/endpoints/POOL/ENDPOINT/admin with {\"state\":\"draining\"}, \
-                     POST /v1/ha/ROUTER/handover with {\"to\":\"PEER\"}";
+                     POST /v1/ha/ROUTER/handover with {\"to\":\"PEER\"}, POST /v1/ha/ROUTER/takeback, \
+                     POST /v1/ha/ROUTER/rehearsals with what one gave";
 
 type Answer<T> = Result<Json<T>, Refusal>;
 
@@ -52,6 +53,8 @@ pub(super) fn all<C: Control>(control: Arc<C>) -> Router {
         .route("/v1/ha", get(ha::<C>))
         .route("/v1/ha/{router}/record", get(record::<C>))
         .route("/v1/ha/{router}/handover", post(hand_over::<C>))
+        .route("/v1/ha/{router}/takeback", post(take_back::<C>))
+        .route("/v1/ha/{router}/rehearsals", post(keep_rehearsal::<C>))
         .route("/v1/events", get(events::<C>))
         .route("/v1/reload", post(reload::<C>))
         .route("/v1/upgrade", post(upgrade::<C>))
@@ -101,6 +104,24 @@ async fn hand_over<C: Control>(
     let Path(router) = path.map_err(|error| Refusal::bad(error.body_text()))?;
     let HandOver { to } = body::read(request.into_body()).await?;
     finish(async move { control.hand_over(&router, to.as_deref()).await }).await
+}
+
+async fn take_back<C: Control>(
+    State(control): State<Arc<C>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Answer<VirtualRouterStatus> {
+    let Path(router) = path.map_err(|error| Refusal::bad(error.body_text()))?;
+    finish(async move { control.take_back(&router).await }).await
+}
+
+async fn keep_rehearsal<C: Control>(
+    State(control): State<Arc<C>>,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Answer<VirtualRouterStatus> {
+    let Path(router) = path.map_err(|error| Refusal::bad(error.body_text()))?;
+    let told: Rehearsal = body::read(request.into_body()).await?;
+    finish(async move { control.keep_rehearsal(Rehearsal { router, ..told }).await }).await
 }
 
 async fn scrape<C: Control>(State(control): State<Arc<C>>) -> impl IntoResponse {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use haechi_admin::api::{
     AlarmStatus, Applied, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events, FlightRecord,
-    HaStatus, ListenerStatus, PoolStatus, RefusedConfig, RightsStatus, Status, TrackedStatus, Upgraded,
-    VirtualRouterStatus,
+    HaStatus, ListenerStatus, PoolStatus, RefusedConfig, Rehearsal, RightsStatus, Status, TrackedStatus,
+    Upgraded, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health};
@@ -123,6 +123,15 @@ impl Control for Fake {
         Err(Problem::NotFound(format!("no virtual router {router}")))
     }
 
+    async fn take_back(&self, router: &str) -> Result<VirtualRouterStatus, Problem> {
+        self.hand_over(router, None).await
+    }
+
+    async fn keep_rehearsal(&self, rehearsal: Rehearsal) -> Result<VirtualRouterStatus, Problem> {
+        let status = self.hand_over(&rehearsal.router, None).await?;
+        Ok(VirtualRouterStatus { last_rehearsal: Some(rehearsal), ..status })
+    }
+
     async fn hand_over(&self, router: &str, to: Option<&str>) -> Result<VirtualRouterStatus, Problem> {
         Err(Problem::Conflict(format!("nothing to hand over for {router} to {to:?}")))
     }
@@ -173,6 +182,7 @@ fn virtual_router() -> VirtualRouterStatus {
         holds_addresses: true,
         interval_ms: 100,
         transitions: 3,
+        last_rehearsal: None,
         tracked: vec![TrackedStatus {
             name: "pool web".into(),
             effect: "lower".into(),

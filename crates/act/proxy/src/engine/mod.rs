@@ -38,7 +38,7 @@ const TURNS: u32 = 256;
 /// fast sides would otherwise never wait.
 const SHARE: u32 = 128;
 
-/// The alarm's key: no slab has so many places.
+/// The alarm's key: no slab is so large.
 const ALARM: u64 = u64::MAX;
 
 thread_local! {

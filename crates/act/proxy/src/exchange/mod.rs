@@ -19,7 +19,7 @@ use crate::client::{After, Client};
 use crate::engine;
 use crate::live::{LiveEndpoint, LivePool};
 use crate::scene::Local;
-use crate::select::{Lease, select};
+use crate::select::{Place, select};
 use crate::tunnel;
 use crate::upstream::Upstream;
 use crate::worker::{Signal, Worker};
@@ -37,17 +37,17 @@ pub(crate) async fn run(
     let mut fresh = false;
     let after = loop {
         let (timer, stream) = (&client.timer, &mut client.stream);
-        let lease = match select(worker, &scene, request.pool, request.source, &tried, timer, stream).await {
-            Ok(lease) => lease,
+        let place = match select(worker, &scene, request.pool, request.source, &tried, timer, stream).await {
+            Ok(place) => place,
             Err(fault) => break give_up(worker, client, local, &request, fault, Told::Nothing),
         };
-        let pool = lease.pool();
+        let pool = place.pool();
         let last = tries.saturating_add(1) >= pool.config.retry.tries;
         let how = Try { fresh, last, again: !tried.is_empty() };
-        match attempt(worker, client, local, &mut request, &lease, how).await {
+        match attempt(worker, client, local, &mut request, &place, how).await {
             Ok(after) => break after,
             Err(failure) => {
-                record_failure(worker, &lease, &failure);
+                record_failure(worker, &place, &failure);
                 let stale = failure.stage == Stage::Stale;
                 if (last && !stale)
                     || !may_retry(&failure, &request, &pool.config.retry)
@@ -58,10 +58,10 @@ pub(crate) async fn run(
                 if stale {
                     // It says nothing of the endpoint, so it is no try; and it can't happen twice.
                     fresh = true;
-                    worker.idle.purge(lease.endpoint().serial);
+                    worker.idle.purge(place.endpoint().serial);
                 } else {
                     tries = tries.saturating_add(1);
-                    tried.insert(lease.member);
+                    tried.insert(place.member);
                     // The next endpoint is not charged for the time that this one took.
                     request.began = engine::now();
                 }
@@ -93,10 +93,10 @@ async fn attempt(
     client: &mut Client,
     local: &Local,
     request: &mut Request,
-    lease: &Lease,
+    place: &Place,
     how: Try,
 ) -> Result<After, Failure> {
-    let (pool, endpoint) = (lease.pool(), lease.endpoint());
+    let (pool, endpoint) = (place.pool(), place.endpoint());
     let counters = endpoint.counters(worker.number);
     counters.requests.add(1);
     counters.retries.add(u64::from(how.again));
@@ -116,7 +116,7 @@ async fn attempt(
     counters.bytes_out.add(bytes_out);
     counters.bytes_in.add(bytes_in);
     let end = end?;
-    record_success(worker, request, lease, &end);
+    record_success(worker, request, place, &end);
     if end.upgraded {
         let idle_timeout =
             request.scene.http().map_or(pool.config.timeouts.read, |http| http.timeouts.keep_alive);
@@ -142,29 +142,29 @@ fn is_live(local: &Local, request: &Request, endpoint: &LiveEndpoint) -> bool {
         || now.live.endpoint(&endpoint.id).is_some_and(|live| live.serial == endpoint.serial)
 }
 
-fn record_success(worker: &Worker, request: &Request, lease: &Lease, end: &End) {
+fn record_success(worker: &Worker, request: &Request, place: &Place, end: &End) {
     let now = engine::now();
-    let endpoint = lease.endpoint();
+    let endpoint = place.endpoint();
     endpoint.counters(worker.number).answered(end.status, now.since(request.began));
     // What a gateway says when its own endpoint is gone counts as a failure; an application's 500 does not.
     let failed = matches!(end.status, 502..=504);
-    if lease.pool().config.algorithm == Algorithm::LeastResponseTime {
+    if place.pool().config.algorithm == Algorithm::LeastResponseTime {
         endpoint.observe(end.head_at.unwrap_or(now).since(request.began), failed, now);
     }
-    note_outcome(worker, lease.pool(), endpoint, failed);
+    note_outcome(worker, place.pool(), endpoint, failed);
 }
 
-fn record_failure(worker: &Worker, lease: &Lease, failure: &Failure) {
-    let endpoint = lease.endpoint();
+fn record_failure(worker: &Worker, place: &Place, failure: &Failure) {
+    let endpoint = place.endpoint();
     if failure.fault.side() != Side::Endpoint || failure.stage == Stage::Stale {
         return;
     }
     tracing::debug!(endpoint = %endpoint.id, fault = failure.fault.name(), "request failed at endpoint");
     endpoint.counters(worker.number).failures.add(1);
-    if lease.pool().config.algorithm == Algorithm::LeastResponseTime {
+    if place.pool().config.algorithm == Algorithm::LeastResponseTime {
         endpoint.observe(std::time::Duration::ZERO, true, engine::now());
     }
-    note_outcome(worker, lease.pool(), endpoint, true);
+    note_outcome(worker, place.pool(), endpoint, true);
 }
 
 /// Counts failures in a row, and tells the control plane when they reach the pool's bound.

@@ -90,7 +90,7 @@ pub(super) fn values() -> String {
 }
 
 pub(super) const PARTS: &[&str] =
-    &[ROUTES, HEALTH, EJECTION, WORK, RETRIES, VIRTUAL_ADDRESSES, RIGHTS, TIME, RELOAD];
+    &[ROUTES, HEALTH, EJECTION, WORK, RETRIES, VIRTUAL_ADDRESSES, REHEARSALS, RIGHTS, TIME, RELOAD];
 
 const ROUTES: &str = "
 ## Which route takes a request
@@ -242,6 +242,26 @@ A stop (SIGTERM) hands over first and goes on listening until the other node has
 open as long as `--grace` says. A client that keeps its connection is told with its next answer that it was the last
 there; who asks nothing for two seconds finds its connection ended, and not reset. Make `drain` at least as long as
 the grace time.
+";
+
+const REHEARSALS: &str = "
+## Rehearsals
+
+`haechi ha rehearse edge --to lb2 --ask 'ssh lb2 haechi'`, on the active node, hands over, takes back (or stays there
+with `--stay`), and measures meanwhile how long a client waits for a connection. The result is an event, stands in
+`haechi ha status`, and is added to `rehearsals.jsonl` in the state folder: systemd's `StateDirectory=`, else
+`/var/lib/haechi` for root and `~/.local/state/haechi` for others.
+
+- It refuses to move to a node that could not carry the load: not backup there, other addresses, another version, a
+  listener less, or fewer endpoints within reach. Backups are silent, so the node is asked by the command of `--ask`,
+  which runs haechi there. Without it nothing is known, and it refuses too. `--force` moves all the same.
+- Ctrl-C moves back at once. If it is killed, the address stays where it is; if the other node dies, this one takes
+  over as ever. It claims nothing by itself, so one node is active whatever happens.
+- It measures from this node, a connection every 10 ms to the first listener on the address: here until the other
+  node announces the address, as a client does that knew it before, and by the interface from then on. For that time
+  `accept_local` of the interface is 1. It does not measure IPv6, `virtualMac`, movers other than `netlink`, and
+  interfaces with strict `rp_filter`; it says so, and moves all the same.
+- It comes back only if this node has the greater priority; otherwise hand over there.
 ";
 
 const RIGHTS: &str = "

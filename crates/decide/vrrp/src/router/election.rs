@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Reason;
 use crate::packet::{Advertisement, Version};
-use crate::timing::{active_down, hearable, skew, successor_bound};
+use crate::timing::{GONE, active_down, hearable, skew, successor_bound};
 
 /// A backup's view of the active.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -42,6 +42,8 @@ struct Rival {
 struct Resigned {
     by: IpAddr,
     at: Moment,
+    /// It is dead, and somebody else said so.
+    gone: bool,
 }
 
 /// What matters of this node itself.
@@ -53,6 +55,8 @@ pub(super) struct Own {
     pub(super) preempt: bool,
     /// After how long.
     pub(super) delay: Duration,
+    /// Whether nobody else can take over, so that nobody has to be waited for.
+    pub(super) sole: bool,
 }
 
 impl Election {
@@ -81,6 +85,13 @@ impl Election {
         self.preempt_at = None;
     }
 
+    /// Does not spare a worse one any more, and takes its place now.
+    pub(super) fn recall(&mut self, now: Moment, own: Own) {
+        self.spared = None;
+        self.preempt_at = None;
+        self.judge_from(now, now, Own { preempt: true, delay: Duration::ZERO, ..own });
+    }
+
     /// An active advertised, with a priority above 0.
     pub(super) fn heard(&mut self, now: Moment, source: IpAddr, said: &Advertisement, own: Own) {
         let interval = hearable(said.interval);
@@ -106,15 +117,16 @@ impl Election {
 
     /// Somebody said that it stops being active. Believed of whom is followed only: anybody else's word would
     /// make a backup doubt an active that is alive.
-    pub(super) fn resigned(&mut self, now: Moment, by: IpAddr, own: Own) {
+    pub(super) fn resigned(&mut self, now: Moment, by: IpAddr, said: &Advertisement, own: Own) {
         if self.rival.as_ref().is_some_and(|known| known.source != by && !known.is_silent(now, own)) {
             return;
         }
         // One that hands over says it again and again, and that is no reason to wait again and again.
         if self.resigned.is_none() {
-            self.lost_at = now + skew(own.priority, self.learnt);
+            self.lost_at = if own.sole { now } else { now + skew(own.priority, self.learnt) };
         }
-        self.resigned = Some(Resigned { by, at: now });
+        let gone = said.interval == GONE && self.learnt != GONE;
+        self.resigned = Some(Resigned { by, at: now, gone });
         self.rival = None;
         self.preempt_at = None;
     }
@@ -154,6 +166,7 @@ impl Election {
                 let (previous, priority) = (rival.source, rival.priority);
                 (Reason::Preempted { previous, priority }, Some(previous))
             }
+            (None, Some(Resigned { by, gone: true, .. })) => (Reason::ActiveGone { previous: *by }, None),
             (None, Some(resigned)) => {
                 // It waits no longer than this for us, and then it is gone or active again.
                 let here = now.since(resigned.at) <= successor_bound(self.learnt);

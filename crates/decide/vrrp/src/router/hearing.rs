@@ -48,7 +48,7 @@ impl Router {
         match (self.state, said.priority) {
             (State::Backup, RESIGNED) => {
                 let own = self.own(now);
-                self.election.resigned(now, source, own);
+                self.election.resigned(now, source, said, own);
             }
             (State::Backup, _) => {
                 let own = self.own(now);

@@ -119,6 +119,14 @@ impl Router {
         }
     }
 
+    /// An operator's wish too: the next [`Timer`](crate::Input::Timer) is due at once.
+    pub(super) fn recall(&mut self, now: Moment) {
+        if self.state == State::Backup {
+            let own = self.own(now);
+            self.election.recall(now, own);
+        }
+    }
+
     /// Tells that it stops, and keeps serving until somebody follows.
     fn yield_for(&mut self, now: Moment, reason: Reason, out: &mut Vec<Output>) {
         let change = self.enter(now, State::Yielding, reason);

@@ -33,6 +33,7 @@ pub(crate) fn settings(node: u8, priority: u8) -> Settings {
         id: NonZeroU8::new(51).unwrap(),
         source: ip(node),
         addresses: vec![ip(100), ip(101)],
+        sole_peer: false,
         priority: NonZeroU8::new(priority).unwrap(),
         interval: INTERVAL,
         preempt: true,

@@ -275,6 +275,7 @@ fn settings(at: usize, interval: u32, preempt: bool, equal: bool, chance: &mut C
         id: 51.try_into().unwrap(),
         source: IpAddr::from([10, 0, 0, last]),
         addresses: vec![IpAddr::from([10, 0, 0, 100])],
+        sole_peer: false,
         priority: (priority - u8::from(at == 4)).try_into().unwrap(),
         interval: Duration::from_millis(interval.into()),
         preempt,
