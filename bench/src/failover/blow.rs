@@ -34,10 +34,12 @@ pub(crate) enum Blow {
     Stop,
     /// It is asked to let the other one be it, with flows open.
     HandOver,
+    /// Its program is replaced by another process of the same, with flows open; the address stays.
+    Upgrade,
 }
 
 impl Blow {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Kill,
         Self::KillPrograms,
         Self::Unplug,
@@ -53,12 +55,22 @@ impl Blow {
         Self::Flap,
         Self::Stop,
         Self::HandOver,
+        Self::Upgrade,
     ];
 
-    /// What is measured in one network of namespaces, one after the other.
+    /// What is measured in one network of namespaces, one after the other. An upgrade is last: what runs then is no
+    /// child of this process.
     pub(crate) const COURSES: [&[Self]; 3] = [
         &[Self::Kill, Self::KillPrograms, Self::Unplug, Self::Mute, Self::Part],
-        &[Self::Freeze(1), Self::Freeze(2), Self::Freeze(4), Self::Storm, Self::Stop, Self::HandOver],
+        &[
+            Self::Freeze(1),
+            Self::Freeze(2),
+            Self::Freeze(4),
+            Self::Storm,
+            Self::Stop,
+            Self::HandOver,
+            Self::Upgrade,
+        ],
         &[Self::Deafen, Self::Hang, Self::CutOff, Self::Flap],
     ];
 
@@ -81,6 +93,7 @@ impl Blow {
             Self::Flap => "the cable of the better node is pulled and put back ten times",
             Self::Stop => "clean stop of the active node (SIGTERM), with flows open",
             Self::HandOver => "hand-over (`haechi ha handover`), with flows open",
+            Self::Upgrade => "upgrade of the active node (`haechi upgrade`), with flows open",
         }
     }
 
@@ -102,6 +115,7 @@ impl Blow {
             Self::Flap => "flap",
             Self::Stop => "stop",
             Self::HandOver => "handover",
+            Self::Upgrade => "upgrade",
         }
     }
 
@@ -120,6 +134,9 @@ impl Blow {
             (Self::HandOver, Make::Keepalived(_)) => {
                 Some("keepalived has no such verb: its clean stop is the row above")
             }
+            (Self::Upgrade, Make::Keepalived(_)) => Some(
+                "keepalived can't be replaced without its clean stop, which is a row above; HAProxy alone can",
+            ),
             _ => None,
         }
     }
@@ -131,7 +148,7 @@ impl Blow {
 
     /// Whether it is planned: then nothing that is open may break.
     pub(crate) const fn is_planned(self) -> bool {
-        matches!(self, Self::Stop | Self::HandOver)
+        matches!(self, Self::Stop | Self::HandOver | Self::Upgrade)
     }
 }
 

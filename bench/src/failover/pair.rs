@@ -215,9 +215,9 @@ impl<'a> Node<'a> {
         self.until("is gone", |node| node.inside().is_ok_and(|inside| inside.is_empty()))
     }
 
-    /// Moves the address to the other node (haechi only: keepalived has no such verb).
-    pub(crate) fn hand_over(&self) -> Outcome<()> {
-        let said = self.verb(&["ha", "handover"]).output()?;
+    /// Runs a verb of haechi, which must succeed (keepalived has none).
+    pub(crate) fn ask(&self, words: &[&str]) -> Outcome<()> {
+        let said = self.verb(words).output()?;
         if said.status.success() {
             return Ok(());
         }

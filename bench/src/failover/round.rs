@@ -117,6 +117,7 @@ impl Strike<'_> {
         let hung = self.hit(active)?;
         match blow {
             Blow::Freeze(times) => pause(self.make.down() * times.into()),
+            Blow::Upgrade => {}
             _ => until("the other node takes over", || other.has_address())?,
         }
         if !matches!(blow, Blow::Freeze(_)) {
@@ -161,7 +162,8 @@ impl Strike<'_> {
             Blow::CutOff => network.cut(active.name, "endpoint"),
             Blow::Storm => self.storm(active)?,
             Blow::Stop => active.ask_to_end()?,
-            Blow::HandOver => active.hand_over()?,
+            Blow::HandOver => active.ask(&["ha", "handover"])?,
+            Blow::Upgrade => active.ask(&["upgrade"])?,
         }
         Ok(None)
     }
@@ -189,7 +191,7 @@ impl Strike<'_> {
             Blow::Unplug | Blow::Flap => self.network.plug(active.name),
             Blow::Freeze(_) => active.signal(Signal::CONT)?,
             Blow::Mute | Blow::Deafen | Blow::Part | Blow::CutOff => self.network.heal(),
-            Blow::Hang | Blow::HandOver => {}
+            Blow::Hang | Blow::HandOver | Blow::Upgrade => {}
         }
         Ok(now())
     }

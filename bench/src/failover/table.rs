@@ -37,7 +37,7 @@ pub(crate) fn page(run: &Run, series: &[Series]) -> String {
     );
     for blow in Blow::ALL {
         let of_blow: Vec<_> =
-            series.iter().filter(|series| series.blow == blow && !series.seen.is_empty()).collect();
+            series.iter().filter(|series| series.blow == blow && series.was_tried()).collect();
         if !of_blow.is_empty() {
             text.push_str(&section(blow, &of_blow));
         }
@@ -110,6 +110,10 @@ impl Series {
         figures
     }
 
+    fn was_tried(&self) -> bool {
+        !self.seen.is_empty() || !self.lost.is_empty()
+    }
+
     /// For whoever waits for the whole run.
     pub(super) fn line(&self) -> String {
         let gaps = self.sorted(|seen| millis(seen.gap));
@@ -125,11 +129,13 @@ fn row(series: &Series) -> String {
     let resets: usize = series.seen.iter().map(|seen| seen.reset).sum();
     let at = |figures: &[u32], share| percentile(figures, share).map_or("–".into(), |it| it.to_string());
     let mut more = String::new();
-    if let Some(longest) = series.seen.iter().filter_map(|seen| seen.rivals).max() {
-        more.push_str(&format!(" {} |", millis(longest)));
+    if series.blow.makes_rivals() {
+        let longest = series.seen.iter().filter_map(|seen| seen.rivals).max();
+        more.push_str(&format!(" {} |", longest.map_or("–".into(), |longest| millis(longest).to_string())));
     }
-    let flows = series.seen.iter().filter_map(|seen| seen.broken);
-    if let Some((broken, all)) = flows.reduce(|one, other| (one.0 + other.0, one.1 + other.1)) {
+    if series.blow.is_planned() {
+        let flows = series.seen.iter().filter_map(|seen| seen.broken);
+        let (broken, all) = flows.fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
         more.push_str(&format!(" {broken} of {all} |"));
     }
     format!(
@@ -204,6 +210,20 @@ mod tests {
         assert_eq!(text.matches("| keepalived").count(), 2, "{text}");
         let text = section(Blow::Part, &[&series(Blow::Part, 1..=2)]);
         assert!(text.contains("| 7 |") && !text.contains('–'), "{text}");
+    }
+
+    #[test]
+    fn a_row_without_a_round_that_ended_says_so() {
+        let mut series = series(Blow::Part, 0..0);
+        series.lost.push("it refuses".into());
+        let run = Run { command: "c".into(), versions: Vec::new(), others: 0.0 };
+        let text = page(&run, &[series]);
+        assert!(text.contains("Did not end: it refuses.") && text.contains("| 0 | **–** |"), "{text}");
+        let lines = text.lines().filter(|line| line.starts_with('|'));
+        assert!(
+            lines.clone().count() == 3 && lines.clone().all(|line| line.matches('|').count() == 11),
+            "{text}"
+        );
     }
 
     #[test]
