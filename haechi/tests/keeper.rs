@@ -55,6 +55,8 @@ fn a_killed_process_leaves_no_address_behind_and_its_peer_need_not_wait() {
     pair.better.signal("KILL");
     eventually(SOON, "its address is gone", || !pair.network.host("lb1").has(VIRTUAL));
     eventually(SOON, "lb2 has it", || pair.network.host("lb2").has(VIRTUAL));
+    // The kernel has it a moment before status tells.
+    eventually(SOON, "lb2 says so", || state(&pair.worse).0 == "active");
     // Told, and not silent: the farewell was heard.
     assert_eq!(
         state(&pair.worse),

@@ -116,6 +116,11 @@ impl Node {
         node
     }
 
+    /// From its next start on it runs in a network namespace, and its verbs too.
+    pub fn enter(&mut self, namespace: &Namespace) {
+        self.inside = Some(namespace.name().to_owned());
+    }
+
     /// Starts it (again).
     ///
     /// # Panics

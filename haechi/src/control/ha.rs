@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, UNIX_EPOCH};
 
 use haechi_admin::Problem;
 use haechi_admin::api::{AlarmStatus, FlightRecord, HaStatus, Rehearsal, TrackedStatus, VirtualRouterStatus};
-use haechi_ha::{Binder, Deed, Ha, RouterStatus, Setup, Told, Tracked};
+use haechi_ha::{Binder, Deed, Ha, Legacy, RouterStatus, Setup, Told, Tracked};
 use haechi_model::{Moment, Snapshot, Transport, VirtualRouter, VirtualRouterName};
 use haechi_sys::scheduling::Ready;
 use haechi_telemetry::event;
@@ -40,13 +41,15 @@ pub(super) struct VirtualRouters {
     pub(super) node: Option<Ha>,
     /// Their thread, until it has work.
     ready: Option<Ready>,
+    /// What a former process left, until they run.
+    legacy: Option<Legacy>,
     told: UnboundedSender<Story>,
 }
 
 impl VirtualRouters {
     pub(super) fn new(ready: Ready) -> (Self, UnboundedReceiver<Story>) {
         let (told, stories) = unbounded_channel();
-        (Self { node: None, ready: Some(ready), told }, stories)
+        (Self { node: None, ready: Some(ready), legacy: None, told }, stories)
     }
 
     /// Puts the virtual routers of a snapshot in force.
@@ -63,7 +66,7 @@ impl VirtualRouters {
             Setup { routers: snapshot.virtual_routers.clone(), node: snapshot.node.name.to_string(), keys };
         match &self.node {
             Some(node) => node.configure(setup),
-            None if setup.routers.is_empty() => {}
+            None if setup.routers.is_empty() && self.legacy.is_none() => {}
             None => {
                 let told = self.told.clone();
                 // Nobody hears it only when the process is on its way out.
@@ -73,10 +76,34 @@ impl VirtualRouters {
                 let Some(ready) = self.ready.take() else {
                     return Err(std::io::Error::other("their thread has ended"));
                 };
-                self.node = Some(Ha::start(ready, setup, keeper(), Box::new(listener), binder(control))?);
+                let (listener, binder) = (Box::new(listener), binder(control));
+                self.node = Some(match self.legacy.take() {
+                    Some(legacy) => Ha::resume(ready, setup, keeper(), listener, binder, legacy)?,
+                    None => Ha::start(ready, setup, keeper(), listener, binder)?,
+                });
             }
         }
         Ok(())
+    }
+
+    /// Goes on with what a former process left, once they are configured.
+    pub(super) fn inherit(&mut self, legacy: Option<Legacy>) {
+        self.legacy = legacy;
+    }
+
+    /// Asks for what another process of this node needs to go on; nothing if there are no virtual routers.
+    pub(super) fn pass_on(&self) -> Option<Receiver<Result<Legacy, String>>> {
+        self.node.as_ref().map(Ha::pass_on)
+    }
+
+    /// The other process did not go on.
+    pub(super) fn keep_on(&self) {
+        self.node.iter().for_each(Ha::keep_on);
+    }
+
+    /// It did.
+    pub(super) fn passed_on(&mut self) {
+        self.node.take().map(Ha::passed_on).unwrap_or_default();
     }
 
     /// Takes no part any more and lets others take over. Says whether this node was active anywhere.

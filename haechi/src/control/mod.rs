@@ -14,6 +14,7 @@ mod rehearsals;
 mod reload;
 mod requests;
 mod rights;
+mod service;
 mod source;
 mod status;
 mod tracks;
@@ -43,6 +44,7 @@ use self::rehearsals::Rehearsals;
 pub(crate) use self::rehearsals::sentence;
 use self::rights::Kept;
 pub(crate) use self::rights::{Rights, given};
+pub(crate) use self::service::Service;
 pub(crate) use self::source::{Compiled, Source, read};
 use self::status::ConfigState;
 pub(crate) use self::upgrade::Heir;
@@ -61,7 +63,7 @@ pub(crate) struct Control {
     starter: Starter,
     doors: Doors,
     /// An heir serves; this one lets what is open end.
-    passed_on: Flag<bool>,
+    passed_on: Flag<Option<u32>>,
     events: Log,
     config: Mutex<ConfigState>,
     /// What operators said, beside what the config says.
@@ -124,7 +126,7 @@ impl Control {
             source,
             starter: Starter::new(program, rights.heirs),
             doors,
-            passed_on: Flag::new(false),
+            passed_on: Flag::new(None),
             events: Log::default(),
             config: Mutex::default(),
             overrides: Mutex::default(),
@@ -157,14 +159,15 @@ impl Control {
     }
 
     async fn take_over(self: &Arc<Self>, heir: &Heir, snapshot: Arc<Snapshot>) -> Result<(), StartError> {
-        self.proxy.inherit(heir.sockets());
+        self.proxy.inherit(heir.sockets(), heir.claimed());
         let prepared = self.prepare(&snapshot).map_err(StartError::Refused)?;
         let estate = heir.ready().await.map_err(StartError::Hangs)?;
         let text = match &estate {
             Some(_) => format!("took over from {}", heir.whose()),
             None => format!("{} is no more, and what it knew is not known: began anew", heir.whose()),
         };
-        let estate = estate.unwrap_or_default();
+        let mut estate = estate.unwrap_or_default();
+        lock(&self.virtual_routers).inherit(estate.routers());
         self.events.continue_from(&estate.events);
         *lock(&self.overrides) = estate.overrides();
         let put = self.put_in_force(snapshot, prepared, &estate.known(), &Start::Assumed).await;
@@ -176,14 +179,16 @@ impl Control {
         Ok(())
     }
 
-    /// Waits until an heir serves.
-    pub(crate) async fn passed_on(&self) {
+    /// Waits until an heir serves; gives its process id.
+    pub(crate) async fn passed_on(&self) -> u32 {
         // The sender lives as long as this does.
-        let _ = self.passed_on.subscribe().wait_for(|passed_on| *passed_on).await;
+        let mut heirs = self.passed_on.subscribe();
+        let heir = heirs.wait_for(Option::is_some).await;
+        heir.ok().and_then(|heir| *heir).unwrap_or_default()
     }
 
-    /// Waits for the end of an upgrade that may be under way, and says whether an heir serves.
-    pub(crate) async fn settled(&self) -> bool {
+    /// Waits for the end of an upgrade that may be under way, and gives the heir's process id if one serves.
+    pub(crate) async fn settled(&self) -> Option<u32> {
         let _turn = self.changing.lock().await;
         *self.passed_on.borrow()
     }

@@ -11,7 +11,7 @@ use haechi_sys::program::Program;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Outcome;
-use crate::control::{Beginning, Compiled, Control, Handle, Heir, Rights, Source, StartError};
+use crate::control::{Beginning, Compiled, Control, Handle, Heir, Rights, Service, Source, StartError};
 use crate::failure::Failure;
 
 /// What `run` was asked to do.
@@ -94,20 +94,23 @@ async fn serve(
         (Source::File(path), true) => Some(crate::control::watch(Arc::clone(&control), path)),
         _ => None,
     };
-    let ended = until_ended(&control).await.unwrap_or_else(|error| {
+    let service = Service::serves(&control, heir.is_some());
+    let ended = until_ended(&control, &service).await.unwrap_or_else(|error| {
         crate::output::error(&format!("can't listen for signals: {error}"));
         Ended::Told
     });
     drop(watching);
     let left = match ended {
         Ended::Told => {
+            service.stops();
             let left = at_most_until_a_second_signal(control.stop(options.grace)).await;
             // Answers under way are let out, and the socket's file goes with the server.
             drop(farewell);
             let _ = admin.await;
             left
         }
-        Ended::PassedOn => {
+        Ended::PassedOn(heir) => {
+            service.passed_on(heir);
             // Whoever asks is answered by the other process.
             drop(farewell);
             let _ = admin.await;
@@ -135,12 +138,12 @@ async fn at_most_until_a_second_signal(end: impl Future<Output = usize>) -> Opti
 enum Ended {
     /// SIGTERM or SIGINT.
     Told,
-    /// Another process took over.
-    PassedOn,
+    /// This process took over.
+    PassedOn(u32),
 }
 
 /// Reloads on SIGHUP and upgrades on SIGUSR2 (as nginx and HAProxy do); returns when it is to end.
-async fn until_ended(control: &Arc<Control>) -> std::io::Result<Ended> {
+async fn until_ended(control: &Arc<Control>, service: &Service) -> std::io::Result<Ended> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut upgrade = signal(SignalKind::user_defined2())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -149,9 +152,8 @@ async fn until_ended(control: &Arc<Control>) -> std::io::Result<Ended> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            () = control.passed_on() => return Ok(Ended::PassedOn),
-            // What became of it stands in events and status.
-            _ = hangup.recv() => drop(control.change(false).await),
+            heir = control.passed_on() => return Ok(Ended::PassedOn(heir)),
+            _ = hangup.recv() => service.reload(control).await,
             _ = upgrade.recv() => {
                 let control = Arc::clone(control);
                 tokio::spawn(async move { drop(control.upgrade(UPGRADE_TIME).await) });
@@ -159,5 +161,5 @@ async fn until_ended(control: &Arc<Control>) -> std::io::Result<Ended> {
         }
     }
     // An upgrade under way comes to its end first: then it is known who is to stop.
-    Ok(if control.settled().await { Ended::PassedOn } else { Ended::Told })
+    Ok(control.settled().await.map_or(Ended::Told, Ended::PassedOn))
 }

@@ -146,6 +146,7 @@ fn is_for_all(input: &Input) -> bool {
             | Input::Track { .. }
             | Input::Yield { .. }
             | Input::TakeBack
+            | Input::Resumed
             | Input::Paused { .. }
     )
 }
@@ -167,6 +168,7 @@ fn seen(input: &Input) -> Option<String> {
         Input::Yield { to: None } => "an operator wants another node to be active".to_owned(),
         Input::TakeBack => "an operator wants it back here".to_owned(),
         Input::Paused { lasted } => format!("it did not run for {lasted:?}"),
+        Input::Resumed => "another process of this node goes on".to_owned(),
         Input::LinkUp => "its interface is up".to_owned(),
         Input::LinkDown => "its interface is down".to_owned(),
         Input::Timer | Input::Advertisement { .. } => return None,

@@ -3,6 +3,8 @@
 
 #[path = "../handover/clients.rs"]
 mod clients;
+mod pair;
+mod systemd;
 mod trouble;
 
 use std::net::SocketAddr;

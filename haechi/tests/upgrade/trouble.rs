@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{BINARY, Plan, SOON, last_event};
 
 /// A program of this text.
-fn script(node: &Node, text: &str) -> PathBuf {
+pub(crate) fn script(node: &Node, text: &str) -> PathBuf {
     let path = node.folder().join("script");
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();

@@ -9,10 +9,11 @@
 //! The end of the stream is the parent's death: the kernel closes what a dead process had.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
-use std::os::fd::AsFd;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use haechi_model::InterfaceName;
@@ -23,9 +24,11 @@ use haechi_sys::netlink::Network;
 use haechi_sys::raw::{Advertisements, Hears};
 use haechi_sys::scheduling::realtime;
 use rustix::event::{PollFd, PollFlags};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::RIGHTS;
+use crate::legacy::KeeperLeft;
 use crate::waiting::wait;
 
 /// Above the node's own thread: it acts when that one does not.
@@ -67,36 +70,61 @@ pub(crate) fn millis(span: Duration) -> u64 {
 #[derive(Debug)]
 pub(crate) struct Keeper {
     command: Vec<OsString>,
-    child: Option<(Child, ChildStdin)>,
+    running: Option<Running>,
     told: Holdings,
+}
+
+/// The process at the other end.
+#[derive(Debug)]
+struct Running {
+    pipe: File,
+    process_id: u32,
+    /// Nothing, if a former process started it.
+    child: Option<Child>,
+}
+
+impl Running {
+    /// Ends it by force: one that reads no more must not come to the end of its stream later.
+    fn kill(self) {
+        match self.child {
+            Some(mut child) => {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            None => {
+                let pid = i32::try_from(self.process_id).ok().and_then(Pid::from_raw);
+                let _ = pid.map(|pid| kill_process(pid, Signal::KILL));
+            }
+        }
+    }
 }
 
 impl Keeper {
     /// Nothing runs until something is held. `command` starts a process that calls [`keep`].
     pub(crate) fn new(command: Vec<OsString>) -> Self {
-        Self { command, child: None, told: Holdings::default() }
+        Self { command, running: None, told: Holdings::default() }
     }
 
     /// Tells what is held now, and that this process runs.
     pub(crate) fn tell(&mut self, holdings: Holdings) {
-        if holdings.holds.is_empty() && self.child.is_none() {
+        if holdings.holds.is_empty() && self.running.is_none() {
             return;
         }
-        let line = if holdings == self.told && self.child.is_some() {
+        let line = if holdings == self.told && self.running.is_some() {
             Vec::new()
         } else {
             serde_json::to_vec(&holdings).unwrap_or_default()
         };
-        if self.child.is_none() {
+        if self.running.is_none() {
             match self.start() {
-                Ok(child) => self.child = Some(child),
+                Ok(running) => self.running = Some(running),
                 Err(error) => {
                     tracing::warn!(%error, "no keeper: the addresses would outlive a process that is killed");
                     return;
                 }
             }
         }
-        let said = self.child.as_mut().map(|(_, stdin)| write_line(stdin, &line));
+        let said = self.running.as_mut().map(|running| write_line(&mut running.pipe, &line));
         match said {
             Some(Ok(())) => self.told = holdings,
             Some(Err(error)) => {
@@ -120,7 +148,28 @@ impl Keeper {
         self.tell(holdings);
     }
 
-    fn start(&self) -> io::Result<(Child, ChildStdin)> {
+    /// For a process that goes on: the same keeper, by another descriptor of its pipe.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub(crate) fn lend(&self) -> io::Result<Option<(KeeperLeft, OwnedFd)>> {
+        let Some(running) = &self.running else { return Ok(None) };
+        let left = KeeperLeft { process_id: running.process_id, told: self.told.clone() };
+        Ok(Some((left, running.pipe.try_clone()?.into())))
+    }
+
+    /// Goes on with the keeper of a former process.
+    pub(crate) fn inherit(&mut self, left: KeeperLeft, pipe: OwnedFd) {
+        self.running = Some(Running { pipe: pipe.into(), process_id: left.process_id, child: None });
+        self.told = left.told;
+    }
+
+    /// It is another process's now.
+    pub(crate) fn leave(&mut self) {
+        self.running = None;
+    }
+
+    fn start(&self) -> io::Result<Running> {
         let (program, arguments) =
             self.command.split_first().ok_or_else(|| io::Error::other("no command to start it"))?;
         let mut child =
@@ -128,14 +177,13 @@ impl Keeper {
         let stdin = child.stdin.take().ok_or_else(|| io::Error::other("it has no standard input"))?;
         // A keeper that does not read must not stop the node: its pipe is full, and another one starts.
         rustix::io::ioctl_fionbio(&stdin, true)?;
-        Ok((child, stdin))
+        let pipe = File::from(OwnedFd::from(stdin));
+        Ok(Running { pipe, process_id: child.id(), child: Some(child) })
     }
 
     fn end(&mut self) {
-        if let Some((mut child, stdin)) = self.child.take() {
-            drop(stdin);
-            let _ = child.kill();
-            let _ = child.wait();
+        if let Some(running) = self.running.take() {
+            running.kill();
         }
         self.told = Holdings::default();
     }
@@ -145,14 +193,16 @@ impl Drop for Keeper {
     /// Everything was let go before: with nothing held, the end of the stream means nothing.
     fn drop(&mut self) {
         self.tell(Holdings::default());
-        if let Some((mut child, stdin)) = self.child.take() {
-            drop(stdin);
-            let _ = child.wait();
+        if let Some(Running { pipe, child, .. }) = self.running.take() {
+            drop(pipe);
+            if let Some(mut child) = child {
+                let _ = child.wait();
+            }
         }
     }
 }
 
-fn write_line(stdin: &mut ChildStdin, line: &[u8]) -> io::Result<()> {
+fn write_line(stdin: &mut File, line: &[u8]) -> io::Result<()> {
     stdin.write_all(line)?;
     stdin.write_all(b"\n")
 }

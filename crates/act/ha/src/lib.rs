@@ -20,6 +20,7 @@ mod handover;
 mod hands;
 mod held;
 mod keeper;
+mod legacy;
 mod mailbox;
 mod member;
 mod mover;
@@ -57,6 +58,7 @@ pub use deeds::{Binder, Deed};
 pub use dry::{can_pass_on, ruleset};
 use keeper::Keeper;
 pub use keeper::keep;
+pub use legacy::Legacy;
 use mailbox::{Command, Mailbox};
 pub use status::{AlarmStatus, RouterStatus};
 pub use tracks::Tracked;
@@ -148,6 +150,9 @@ pub enum Told {
     },
 }
 
+/// For the thread to take up what was passed on: a look at the network, and sockets.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
 /// Hears what happens: which virtual router, when, and what. Called on the node's thread, so it must not wait.
 pub type Listener = Box<dyn Fn(&VirtualRouterName, Moment, Told) + Send>;
 
@@ -165,6 +170,42 @@ impl Ha {
         listener: Listener,
         binder: Binder,
     ) -> io::Result<Self> {
+        Self::with(ready, keeper, listener, binder, move |node| node.run(setup))
+    }
+
+    /// The same, where a process was that passed its virtual routers on: nobody outside notices. To be called while
+    /// that one still advertises.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); or what was passed on can't be taken up, and the former process must go on.
+    pub fn resume(
+        ready: Ready,
+        setup: Setup,
+        keeper: Vec<OsString>,
+        listener: Listener,
+        binder: Binder,
+        legacy: Legacy,
+    ) -> io::Result<Self> {
+        let (answer, resumed) = channel();
+        let life = move |node: node::Node| node.resume(setup, legacy, &answer);
+        let ha = Self::with(ready, keeper, listener, binder, life)?;
+        match resumed.recv_timeout(AT_ONCE) {
+            Ok(resumed) => resumed.map(|()| ha).map_err(io::Error::other),
+            Err(_) => {
+                // To be told to stop would mean to let go of what another process holds.
+                let _ = std::mem::ManuallyDrop::new(ha);
+                Err(io::Error::other("the thread of virtual routers does not begin"))
+            }
+        }
+    }
+
+    fn with(
+        ready: Ready,
+        keeper: Vec<OsString>,
+        listener: Listener,
+        binder: Binder,
+        life: impl FnOnce(node::Node) + Send + 'static,
+    ) -> io::Result<Self> {
         let (mailbox, inbox) = mailbox::open()?;
         let shared = Arc::new(Shared::default());
         *shared.scheduling.lock().unwrap_or_else(PoisonError::into_inner) = ready.realtime().to_string();
@@ -172,7 +213,7 @@ impl Ha {
         let helpers = Helpers { mailbox: mailbox.clone(), binder };
         let keeper = Keeper::new(keeper);
         let node = node::Node::new(inbox, Arc::clone(&shared), keeper, listener, helpers, hands)?;
-        let thread = ready.run(move || node.run(setup));
+        let thread = ready.run(move || life(node));
         Ok(Self { mailbox, shared, thread: Some(thread) })
     }
 
@@ -208,6 +249,24 @@ impl Ha {
     /// what is open: before a stop. Where nobody comes it stays active.
     pub fn leave(&self) {
         self.mailbox.send(Command::Leave);
+    }
+
+    /// Asks for all that another process of this node needs to go on. From then on this one only advertises, until
+    /// [`keep_on`](Self::keep_on) or [`passed_on`](Self::passed_on). Refused while a move is under way.
+    pub fn pass_on(&self) -> Receiver<Result<Legacy, String>> {
+        let (answer, receiver) = channel();
+        self.mailbox.send(Command::PassOn { answer });
+        receiver
+    }
+
+    /// The other process did not take over: all is as before.
+    pub fn keep_on(&self) {
+        self.mailbox.send(Command::KeepOn);
+    }
+
+    /// The other process goes on. This one ends and lets go of nothing.
+    pub fn passed_on(self) {
+        self.mailbox.send(Command::PassedOn);
     }
 
     /// Where each virtual router stands, in the order of the config.

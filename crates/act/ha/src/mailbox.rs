@@ -10,7 +10,7 @@ use haechi_model::VirtualRouterName;
 use haechi_vrrp::Input;
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::{FlightRecord, Setup, Tracked};
+use crate::{FlightRecord, Legacy, Setup, Tracked};
 
 /// What the thread is asked for.
 #[derive(Debug)]
@@ -31,6 +31,12 @@ pub(crate) enum Command {
     Done { router: VirtualRouterName, number: u64, result: Input },
     /// What happened to a virtual router and those that move with it.
     Record { router: VirtualRouterName, answer: Sender<FlightRecord> },
+    /// What a process that goes on needs. Until that one does, this one only goes on advertising.
+    PassOn { answer: Sender<Result<Legacy, String>> },
+    /// It did not: all is as before.
+    KeepOn,
+    /// It did: end, and let go of nothing.
+    PassedOn,
     /// Leave all cleanly and end.
     Stop,
 }

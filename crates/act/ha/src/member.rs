@@ -19,6 +19,7 @@ use crate::counters::Dropped;
 use crate::deeds::{Deed, Helper, Helpers};
 use crate::handover::Chain;
 use crate::keeper::{Farewell, Hold};
+use crate::legacy::{Identity, MemberLeft, form, is_plain};
 use crate::mover::Mover;
 use crate::ports::{Heard, Key, Ports};
 use crate::view::View;
@@ -79,6 +80,26 @@ impl Member {
             source: None,
             bytes: Vec::new(),
         }
+    }
+
+    /// What a process that goes on should know of it.
+    pub(crate) fn lend(&self) -> MemberLeft {
+        MemberLeft {
+            identity: Identity::of(&self.config),
+            link_up: self.link_up,
+            sent: self.sent,
+            heard: self.heard,
+            send_failures: self.send_failures,
+            transitions: self.transitions,
+            plain: self.form.map(is_plain),
+        }
+    }
+
+    /// Goes on with what a former process knew.
+    pub(crate) fn inherit(&mut self, left: &MemberLeft) {
+        (self.link_up, self.form) = (left.link_up, left.plain.map(form));
+        (self.sent, self.heard) = (left.sent, left.heard);
+        (self.send_failures, self.transitions) = (left.send_failures, left.transitions);
     }
 
     /// What the machine needs to know of it now.

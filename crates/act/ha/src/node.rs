@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::counters::Dropped;
 use crate::deeds::Helpers;
 use crate::hands::Hands;
 use crate::keeper::{Hold, Holdings, Keeper, millis};
+use crate::legacy::{Left, UnitLeft, believed_until};
 use crate::mailbox::{Command, Inbox};
 use crate::member::Member;
 use crate::ports::{Heard, Key, Ports, Wanted};
@@ -25,13 +27,17 @@ use crate::unit::{Unit, World};
 use crate::view::View;
 use crate::virtual_mac::Quiet;
 use crate::waiting::wait;
-use crate::{Drops, FlightRecord, Listener, RIGHTS, Setup, Shared, Tracked};
+use crate::{Drops, FlightRecord, Legacy, Listener, RIGHTS, Setup, Shared, Tracked};
 
 /// Longest wait when nothing is due: the kernel's addresses are looked at this often even if it says nothing.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Most descriptors of one wait: the inbox, the view and two ports for each of 64 interfaces.
 const DESCRIPTORS: usize = 2 + 128;
+
+/// Why machines of a former process can't be taken up.
+const OTHERS: &str =
+    "the config on disk has other virtual routers than those that run: reload first, then upgrade";
 
 /// All virtual routers of this host.
 pub(crate) struct Node {
@@ -44,7 +50,18 @@ pub(crate) struct Node {
     units: Vec<Unit>,
     drops: BTreeMap<Key, Drops>,
     tracks: Tracks,
+    passing_on: PassingOn,
     stopping: bool,
+}
+
+/// Where this node stands in an upgrade.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PassingOn {
+    No,
+    /// Another process has all it needs: this one advertises, and does nothing else.
+    Offered,
+    /// That one does all.
+    Done,
 }
 
 impl Node {
@@ -65,6 +82,7 @@ impl Node {
             units: Vec::new(),
             drops: BTreeMap::new(),
             tracks: Tracks::default(),
+            passing_on: PassingOn::No,
             stopping: false,
         })
     }
@@ -73,6 +91,54 @@ impl Node {
         // To the keeper, and to movers, whose threads this one starts.
         pass_on_rights(&RIGHTS);
         self.configure(setup);
+        self.live();
+    }
+
+    /// The same with what a former process left; says whether that worked.
+    pub(crate) fn resume(mut self, setup: Setup, legacy: Legacy, answer: &Sender<Result<(), String>>) {
+        pass_on_rights(&RIGHTS);
+        let resumed = self.inherit(setup, legacy);
+        let good = resumed.is_ok();
+        // Whoever waits no more has ended this process.
+        let _ = answer.send(resumed);
+        if good {
+            self.look();
+            self.live();
+        } else {
+            self.world.keeper.leave();
+        }
+    }
+
+    /// Takes up machines, sockets and keeper, and advertises where this node is active.
+    fn inherit(&mut self, setup: Setup, legacy: Legacy) -> Result<(), String> {
+        let Setup { routers, node, keys } = setup;
+        let mut descriptors = legacy.descriptors.into_iter();
+        let left: Left = serde_json::from_value(legacy.state).map_err(|error| error.to_string())?;
+        self.world.ports.seals.configure(node, keys);
+        self.world.ports.seals.inherit(left.epoch, left.windows);
+        self.world.ports.inherit(left.ports.into_iter().zip(descriptors.by_ref()));
+        self.tracks.inherit(left.tracks, believed_until(now()));
+        let wanted = together(routers);
+        if wanted.len() != left.units.len() {
+            return Err(OTHERS.to_owned());
+        }
+        let units = wanted.into_iter().zip(left.units).map(|(configs, left)| Unit::inherit(configs, left));
+        self.units = units.collect::<Option<_>>().ok_or(OTHERS)?;
+        self.world.view.list();
+        self.put_on_faces();
+        self.open_ports();
+        let members = self.units.iter().flat_map(|unit| &unit.members);
+        if let Some(mute) = members.filter(|it| it.link_up).find(|it| !self.world.ports.is_open(&it.port())) {
+            return Err(format!("virtual router {} has no socket for advertisements", mute.config.name));
+        }
+        if let Some((keeper, pipe)) = left.keeper.zip(descriptors.next()) {
+            self.world.keeper.inherit(keeper, pipe);
+        }
+        self.each(|unit, world| unit.resume(now(), world));
+        Ok(())
+    }
+
+    fn live(mut self) {
         while !self.stopping {
             self.publish();
             self.keep();
@@ -83,6 +149,12 @@ impl Node {
             }
             self.tick();
             self.take();
+        }
+        if self.passing_on == PassingOn::Done {
+            // Addresses, interfaces and the keeper stay as they are.
+            self.world.keeper.leave();
+            self.quiet.leave();
+            return;
         }
         self.publish();
         for member in self.units.iter_mut().flat_map(|unit| &mut unit.members) {
@@ -98,12 +170,18 @@ impl Node {
     /// Waits for a descriptor or a deadline. Gives the ports that have something.
     fn wait(&self) -> Vec<Key> {
         let at = now();
-        let deadline = self.units.iter().filter_map(Unit::deadline).min().unwrap_or(at + LOOK);
+        let offered = self.passing_on == PassingOn::Offered;
+        let units = self.units.iter().filter(|unit| !offered || unit.is_active());
+        let deadline = units.filter_map(Unit::deadline).min().unwrap_or(at + LOOK);
         let timeout = deadline.since(at).min(LOOK);
         let mut keys = Vec::new();
-        let mut descriptors =
-            vec![PollFd::new(&self.inbox, PollFlags::IN), PollFd::new(&self.world.view, PollFlags::IN)];
-        for (key, descriptor) in self.world.ports.descriptors().take(DESCRIPTORS) {
+        let mut descriptors = vec![PollFd::new(&self.inbox, PollFlags::IN)];
+        // Offered to another process: what comes in is that one's to hear.
+        let most = if offered { 0 } else { DESCRIPTORS };
+        if !offered {
+            descriptors.push(PollFd::new(&self.world.view, PollFlags::IN));
+        }
+        for (key, descriptor) in self.world.ports.descriptors().take(most) {
             keys.push(key.clone());
             descriptors.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
         }
@@ -111,13 +189,19 @@ impl Node {
         if wait(&mut descriptors, Some(timeout)).is_err() {
             return Vec::new();
         }
-        let ready = descriptors.iter().skip(2).map(|descriptor| !descriptor.revents().is_empty());
+        let before = descriptors.len() - keys.len();
+        let ready = descriptors.iter().skip(before).map(|descriptor| !descriptor.revents().is_empty());
         keys.into_iter().zip(ready).filter(|(_, ready)| *ready).map(|(key, _)| key).collect()
     }
 
     fn tick(&mut self) {
+        let offered = self.passing_on == PassingOn::Offered;
         self.each(|unit, world| {
             let at = now();
+            // A backup that hears nothing now must not take over for that.
+            if offered && !unit.is_active() {
+                return;
+            }
             if unit.deadline().is_some_and(|deadline| deadline <= at) {
                 unit.tick(at, world);
             }
@@ -129,7 +213,7 @@ impl Node {
     }
 
     fn take(&mut self) {
-        if self.world.view.changed() {
+        if self.passing_on == PassingOn::No && self.world.view.changed() {
             self.look();
         }
         let commands: Vec<Command> = self.inbox.take().collect();
@@ -173,11 +257,50 @@ impl Node {
     }
 
     fn obey(&mut self, command: Command) {
+        match (self.passing_on, command) {
+            (PassingOn::No, Command::PassOn { answer }) => {
+                let legacy = self.lend();
+                if legacy.is_ok() {
+                    self.passing_on = PassingOn::Offered;
+                }
+                // Whoever does not wait any more takes it back.
+                let _ = answer.send(legacy);
+            }
+            (PassingOn::Offered, Command::KeepOn) => {
+                self.passing_on = PassingOn::No;
+                self.look();
+            }
+            (PassingOn::Offered, Command::PassedOn) => {
+                (self.passing_on, self.stopping) = (PassingOn::Done, true);
+            }
+            // What is tracked comes again; nothing else comes while an upgrade is under way.
+            (PassingOn::Offered, command) if !matches!(command, Command::Stop) => {}
+            (PassingOn::Done, _) => {}
+            (PassingOn::No | PassingOn::Offered, command) => self.do_it(command),
+        }
+    }
+
+    fn lend(&self) -> Result<Legacy, String> {
+        let units: Vec<UnitLeft> = self.units.iter().map(Unit::lend).collect::<Result<_, _>>()?;
+        let out = |error: io::Error| format!("virtual routers can't be passed on: {error}");
+        let (ports, mut descriptors): (Vec<_>, Vec<_>) =
+            self.world.ports.lend().map_err(out)?.into_iter().unzip();
+        let (epoch, windows) = self.world.ports.seals.lend();
+        let keeper = self.world.keeper.lend().map_err(out)?.map(|(keeper, pipe)| {
+            descriptors.push(pipe);
+            keeper
+        });
+        let left = Left { units, tracks: self.tracks.lend(), epoch, windows, ports, keeper };
+        let state = serde_json::to_value(left).map_err(|error| error.to_string())?;
+        Ok(Legacy { state, descriptors })
+    }
+
+    fn do_it(&mut self, command: Command) {
         match command {
             Command::Configure(setup) => self.configure(setup),
             Command::Done { router, number, result } => self.done(&router, number, result),
             Command::Track { router, tracked } => {
-                for input in self.tracks.told(&router, tracked) {
+                for input in self.tracks.told(now(), &router, tracked) {
                     self.feed_named(&router, input);
                 }
             }
@@ -195,6 +318,7 @@ impl Node {
                 let result = result.as_ref().copied().map_err(String::as_str);
                 self.each(|unit, world| unit.chained(now(), ticket, result, world));
             }
+            Command::PassOn { .. } | Command::KeepOn | Command::PassedOn => {}
             Command::Leave => self.each(|unit, world| unit.leave(now(), world)),
             Command::Stop => {
                 for number in 0..self.units.len() {

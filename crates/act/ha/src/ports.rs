@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use haechi_model::InterfaceName;
 use haechi_sys::Family;
@@ -74,12 +74,28 @@ pub(crate) struct Heard {
 /// The open sockets.
 pub(crate) struct Ports {
     open: BTreeMap<Key, Port>,
+    /// Of a former process, until they are wanted.
+    inherited: BTreeMap<SocketAddr, OwnedFd>,
     pub(crate) seals: Seals,
 }
 
 impl Ports {
     pub(crate) fn new() -> Self {
-        Self { open: BTreeMap::new(), seals: Seals::new() }
+        Self { open: BTreeMap::new(), inherited: BTreeMap::new(), seals: Seals::new() }
+    }
+
+    /// Sockets that a process which goes on must not have to bind.
+    pub(crate) fn lend(&self) -> io::Result<Vec<(SocketAddr, OwnedFd)>> {
+        let udp = self.open.iter().filter_map(|(key, port)| match (key, port) {
+            (Key::Udp(bind), Port::Udp(port)) => Some(port.lend().map(|socket| (*bind, socket))),
+            _ => None,
+        });
+        udp.collect()
+    }
+
+    /// Goes on with sockets of a former process.
+    pub(crate) fn inherit(&mut self, sockets: impl IntoIterator<Item = (SocketAddr, OwnedFd)>) {
+        self.inherited = sockets.into_iter().collect();
     }
 
     /// Opens what is wanted and is not there, and closes what nobody wants.
@@ -89,7 +105,15 @@ impl Ports {
             if self.open.contains_key(key) {
                 continue;
             }
-            match Port::open(key, wanted) {
+            let inherited = match key {
+                Key::Udp(bind) => self.inherited.remove(bind),
+                Key::Vrrp { .. } => None,
+            };
+            let port = match inherited {
+                Some(socket) => Ok(Port::Udp(UdpPort::inherit(socket, wanted.keys.clone()))),
+                None => Port::open(key, wanted),
+            };
+            match port {
                 Ok(port) => drop(self.open.insert(key.clone(), port)),
                 Err(error) => {
                     tracing::error!(?key, %error, "no socket for advertisements{}", way_out(key, &error));

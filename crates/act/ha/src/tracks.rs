@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use haechi_model::VirtualRouterName;
+use haechi_model::{Moment, VirtualRouterName};
 use haechi_vrrp::{Effect, Input};
+use serde::{Deserialize, Serialize};
 
 /// Something that makes this node a better or a worse one.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Tracked {
     /// As people know it: `pool web`.
     pub name: Box<str>,
@@ -19,7 +20,14 @@ pub struct Tracked {
 
 /// All of it.
 #[derive(Default)]
-pub(crate) struct Tracks(BTreeMap<VirtualRouterName, Sources>);
+pub(crate) struct Tracks {
+    routers: BTreeMap<VirtualRouterName, Sources>,
+    /// What a former process found to be bad is so until then, whatever this one has not looked at yet.
+    believed_until: Option<Moment>,
+}
+
+/// The same, for a process that goes on: by name, links first.
+pub(crate) type TracksLegacy = Vec<(String, Vec<Tracked>, Vec<Tracked>)>;
 
 /// By who looked.
 #[derive(Default)]
@@ -30,22 +38,51 @@ struct Sources {
 
 impl Tracks {
     /// Others looked; gives what the machine must hear.
-    pub(crate) fn told(&mut self, router: &VirtualRouterName, tracked: Vec<Tracked>) -> Vec<Input> {
-        renew(&mut self.0.entry(router.clone()).or_default().others, tracked)
+    pub(crate) fn told(
+        &mut self,
+        now: Moment,
+        router: &VirtualRouterName,
+        mut tracked: Vec<Tracked>,
+    ) -> Vec<Input> {
+        let others = &mut self.routers.entry(router.clone()).or_default().others;
+        if self.believed_until.is_some_and(|until| now < until) {
+            for bad in others.iter().filter(|known| known.effect != Effect::Clear) {
+                tracked.retain(|new| new.name != bad.name || new.effect != Effect::Clear);
+                if !tracked.iter().any(|new| new.name == bad.name) {
+                    tracked.push(bad.clone());
+                }
+            }
+        }
+        renew(others, tracked)
+    }
+
+    /// For a process that goes on.
+    pub(crate) fn lend(&self) -> TracksLegacy {
+        let of = |(name, it): (&VirtualRouterName, &Sources)| {
+            (name.to_string(), it.links.clone(), it.others.clone())
+        };
+        self.routers.iter().map(of).collect()
+    }
+
+    /// Goes on with what a former process found.
+    pub(crate) fn inherit(&mut self, left: TracksLegacy, until: Moment) {
+        self.believed_until = Some(until);
+        let of = |(name, links, others)| (VirtualRouterName::from(name), Sources { links, others });
+        self.routers = left.into_iter().map(of).collect();
     }
 
     /// This node looked at its interfaces; gives what the machine must hear.
     pub(crate) fn links(&mut self, router: &VirtualRouterName, tracked: Vec<Tracked>) -> Vec<Input> {
-        renew(&mut self.0.entry(router.clone()).or_default().links, tracked)
+        renew(&mut self.routers.entry(router.clone()).or_default().links, tracked)
     }
 
     pub(crate) fn has_links(&self, router: &VirtualRouterName) -> bool {
-        self.0.get(router).is_some_and(|sources| !sources.links.is_empty())
+        self.routers.get(router).is_some_and(|sources| !sources.links.is_empty())
     }
 
     /// For people.
     pub(crate) fn of(&self, router: &VirtualRouterName) -> Vec<Tracked> {
-        let sources = self.0.get(router);
+        let sources = self.routers.get(router);
         sources.map(|it| it.links.iter().chain(&it.others).cloned().collect()).unwrap_or_default()
     }
 
@@ -57,7 +94,7 @@ impl Tracks {
 
     /// Forgets virtual routers that are gone.
     pub(crate) fn keep_only(&mut self, names: &BTreeSet<&VirtualRouterName>) {
-        self.0.retain(|name, _| names.contains(name));
+        self.routers.retain(|name, _| names.contains(name));
     }
 }
 
@@ -96,19 +133,38 @@ mod tests {
         let edge = VirtualRouterName::from("edge");
         let well = || tracked("pool web", Effect::Clear, "2 of 2");
         let bad = |text| tracked("pool web", Effect::Fault, text);
-        assert_eq!(tracks.told(&edge, vec![well()]), []);
-        assert_eq!(tracks.told(&edge, vec![bad("0 of 2")]), [input(bad("0 of 2"))]);
-        assert_eq!(tracks.told(&edge, vec![bad("0 of 3")]), [], "another text is no news to an election");
+        assert_eq!(tracks.told(Moment::ORIGIN, &edge, vec![well()]), []);
+        assert_eq!(tracks.told(Moment::ORIGIN, &edge, vec![bad("0 of 2")]), [input(bad("0 of 2"))]);
+        assert_eq!(
+            tracks.told(Moment::ORIGIN, &edge, vec![bad("0 of 3")]),
+            [],
+            "another text is no news to an election"
+        );
         assert_eq!(tracks.of(&edge), [bad("0 of 3")], "but to people");
         assert_eq!(tracks.inputs(&edge), [input(bad("0 of 3"))]);
 
         let link = tracked("interface eth1", Effect::Fault, "it is down");
         assert_eq!(tracks.links(&edge, vec![link.clone()]), [input(link.clone())]);
-        let gone = tracks.told(&edge, Vec::new());
+        let gone = tracks.told(Moment::ORIGIN, &edge, Vec::new());
         assert_eq!(gone, [input(tracked("pool web", Effect::Clear, "not tracked any more"))]);
         assert_eq!(tracks.of(&edge), [link]);
 
         tracks.keep_only(&BTreeSet::new());
         assert_eq!(tracks.inputs(&edge), []);
+    }
+
+    #[test]
+    fn what_was_bad_is_believed_until_everything_was_looked_at() {
+        let mut before = Tracks::default();
+        let edge = VirtualRouterName::from("edge");
+        let bad = tracked("program disk", Effect::Fault, "full");
+        before.told(Moment::ORIGIN, &edge, vec![bad.clone(), tracked("pool web", Effect::Clear, "2 of 2")]);
+        let mut after = Tracks::default();
+        after.inherit(before.lend(), Moment::from_nanos(9));
+        let unknown = || vec![tracked("program disk", Effect::Clear, "has not ended yet")];
+        assert_eq!(after.told(Moment::from_nanos(8), &edge, unknown()), []);
+        assert_eq!(after.told(Moment::from_nanos(8), &edge, Vec::new()), []);
+        assert_eq!(after.of(&edge), [bad]);
+        assert_eq!(after.told(Moment::from_nanos(9), &edge, unknown()).len(), 1, "then it is as it is");
     }
 }

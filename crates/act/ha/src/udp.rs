@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::UNIX_EPOCH;
 
 use haechi_sys::Family;
@@ -32,6 +32,16 @@ impl UdpPort {
         Ok(Self { socket, keys })
     }
 
+    /// Goes on with the socket of a former process.
+    pub(crate) fn inherit(socket: OwnedFd, keys: BTreeSet<Box<str>>) -> Self {
+        Self { socket: socket.into(), keys }
+    }
+
+    /// For a process that goes on.
+    pub(crate) fn lend(&self) -> io::Result<OwnedFd> {
+        Ok(self.socket.try_clone()?.into())
+    }
+
     pub(crate) fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
         self.socket.send_to(bytes, to).map(drop)
     }
@@ -50,7 +60,7 @@ impl AsFd for UdpPort {
 /// Who this node is in envelopes, and whom it believes.
 pub(crate) struct Seals {
     node: String,
-    /// Which life of this node: the wall time of its start in ns.
+    /// Which life of this node: the wall time of its start in ns, and greater than that of a process it goes on for.
     epoch: u64,
     sequence: Cell<u64>,
     keys: BTreeMap<Box<str>, Keys>,
@@ -74,6 +84,18 @@ impl Seals {
     pub(crate) fn configure(&mut self, node: String, keys: BTreeMap<Box<str>, Keys>) {
         self.node = node;
         self.keys = keys;
+    }
+
+    /// For a process that goes on.
+    pub(crate) fn lend(&self) -> (u64, Vec<(SocketAddr, Window)>) {
+        (self.epoch, self.windows.iter().map(|(port, window)| (*port, window.clone())).collect())
+    }
+
+    /// Goes on for a former process: with greater numbers, also where the wall clock went back, and hearing nothing
+    /// twice.
+    pub(crate) fn inherit(&mut self, epoch: u64, windows: Vec<(SocketAddr, Window)>) {
+        self.epoch = self.epoch.max(epoch.saturating_add(1));
+        self.windows = windows.into_iter().collect();
     }
 
     /// Seals a message with the keys of this file.
@@ -159,5 +181,28 @@ mod tests {
         assert!(matches!(come(&nonsense), Err(Dropped::Broken(_))));
         assert_eq!(lb2.open(address(1), &BTreeSet::new(), &first, address(2)).err(), Some(Dropped::NoKeys));
         assert!(lb1.seal("other", &message).is_err());
+    }
+
+    #[test]
+    fn a_process_that_goes_on_is_heard_though_the_clock_went_back_and_hears_nothing_twice() {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let files = BTreeSet::from(["keys".into()]);
+        let said = |by: &Seals| by.seal("keys", b"hello").unwrap();
+        let (mut before, mut peer) = (seals("lb1", &[7; 32]), seals("lb2", &[7; 32]));
+        // Neither is an advertisement, which is looked at last.
+        let new = |come: Result<Heard, Dropped>| matches!(come, Err(Dropped::Broken(_)));
+        before.epoch = u64::MAX - 9;
+        assert!(new(peer.open(address(1), &files, &said(&before), address(2))));
+        let theirs = said(&peer);
+        assert!(new(before.open(address(1), &files, &theirs, address(2))));
+
+        let mut after = seals("lb1", &[7; 32]);
+        let (epoch, windows) = before.lend();
+        after.inherit(epoch, windows);
+        assert!(new(peer.open(address(1), &files, &said(&after), address(2))), "its epoch grew");
+        let stale = peer.open(address(1), &files, &said(&before), address(2));
+        assert_eq!(stale.err(), Some(Dropped::Stale(Stale::Replayed)), "the former one counts no more");
+        let again = after.open(address(1), &files, &theirs, address(2));
+        assert_eq!(again.err(), Some(Dropped::Stale(Stale::Replayed)));
     }
 }

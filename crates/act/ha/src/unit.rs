@@ -15,6 +15,7 @@ use crate::flight::Flight;
 use crate::hands::Hands;
 use crate::held::Held;
 use crate::keeper::{Hold, Keeper};
+use crate::legacy::{Identity, UnitLeft};
 use crate::member::{Member, Passing};
 use crate::mover::Mover;
 use crate::ports::Ports;
@@ -59,6 +60,53 @@ impl Unit {
         let machine = Group::new(members.iter().map(Member::settings), now);
         let flight = Flight::new(&machine);
         Self { machine, held: Held::default(), leaving: false, members, outputs: Vec::new(), flight }
+    }
+
+    /// For a process that goes on.
+    ///
+    /// # Errors
+    /// What is under way and must end first, for people.
+    pub(crate) fn lend(&self) -> Result<UnitLeft, String> {
+        for (router, member) in self.machine.members().iter().zip(&self.members) {
+            let settled = router.is_settled();
+            let passing = member.passing.map(|_| "packets of open flows go on to the former active");
+            let waiting = self.held.is_waiting().then_some("it waits before it claims its addresses");
+            if let Some(why) = settled.err().or(passing).or(waiting) {
+                return Err(format!("virtual router {}: {why}", member.config.name));
+            }
+        }
+        let members = self.members.iter().map(Member::lend).collect();
+        Ok(UnitLeft { machine: self.machine.clone(), members })
+    }
+
+    /// Goes on with a machine of a former process; nothing if it is of other virtual routers.
+    pub(crate) fn inherit(configs: Vec<VirtualRouter>, left: UnitLeft) -> Option<Self> {
+        let UnitLeft { machine, members: known } = left;
+        let same = configs.len() == known.len()
+            && configs.iter().zip(&known).all(|(config, left)| Identity::of(config) == left.identity);
+        let mut members: Vec<Member> = configs.into_iter().map(Member::new).collect();
+        members.iter_mut().zip(&known).for_each(|(member, left)| member.inherit(left));
+        let (flight, held, outputs) = (Flight::new(&machine), Held::default(), Vec::new());
+        same.then_some(Self { machine, held, leaving: false, members, outputs, flight })
+    }
+
+    /// The former process advertised until now. What its settings are here may be new.
+    pub(crate) fn resume(&mut self, now: Moment, world: &mut World) {
+        for member in &mut self.members {
+            member.look(&world.view);
+        }
+        self.feed(now, 0, Input::Resumed, world);
+        for at in 0..self.members.len() {
+            let settings = self.members[at].settings();
+            if self.machine.members().get(at).is_some_and(|router| *router.settings() != settings) {
+                self.feed(now, at, Input::Configure(Box::new(settings)), world);
+            }
+        }
+    }
+
+    /// Whether one of them is active.
+    pub(crate) fn is_active(&self) -> bool {
+        self.machine.members().iter().any(|router| router.state().holds())
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &VirtualRouterName> {

@@ -63,6 +63,11 @@ pub(crate) fn remove(view: &mut View, name: &InterfaceName) {
 pub(crate) struct Quiet(BTreeMap<InterfaceName, Changed>);
 
 impl Quiet {
+    /// They stay as they are, for a process that goes on.
+    pub(crate) fn leave(&mut self) {
+        std::mem::take(&mut self.0).into_values().for_each(Changed::keep);
+    }
+
     /// These, and no others.
     pub(crate) fn want(&mut self, parents: &BTreeSet<InterfaceName>) {
         self.0.retain(|parent, _| parents.contains(parent));

@@ -118,9 +118,17 @@ impl Proxy {
         self.sockets().lend()
     }
 
-    /// Takes what another process lends: [`bind`](Self::bind) stands on it where it is wanted.
-    pub fn inherit(&self, lent: Lent) {
-        self.sockets().inherit(lent);
+    /// Addresses of virtual routers with `mover: bind` that are this node's now, in order.
+    pub fn claimed(&self) -> Vec<IpAddr> {
+        self.sockets().claimed()
+    }
+
+    /// Takes what another process lends: [`bind`](Self::bind) stands on it where it is wanted. `claimed` are addresses
+    /// that listeners follow and that are this node's.
+    pub fn inherit(&self, lent: Lent, claimed: &[IpAddr]) {
+        let mut sockets = self.sockets();
+        sockets.inherit(lent);
+        sockets.claim(claimed, true);
     }
 
     fn sockets(&self) -> MutexGuard<'_, Sockets> {

@@ -144,6 +144,13 @@ impl Sockets {
         all.collect()
     }
 
+    /// Addresses of virtual routers with `mover: bind` that are this node's now, in order.
+    pub(crate) fn claimed(&self) -> Vec<IpAddr> {
+        let mut claimed: Vec<IpAddr> = self.claimed.iter().copied().collect();
+        claimed.sort_unstable();
+        claimed
+    }
+
     /// What another process lends: taken where it is wanted.
     pub(crate) fn inherit(&mut self, lent: Vec<(SocketAddr, Vec<OwnedFd>)>) {
         let sockets = |sockets: Vec<OwnedFd>| sockets.into_iter().map(TcpListener::from).collect();

@@ -127,6 +127,7 @@ fn is_for_all(input: &Input) -> bool {
         | Input::Timer
         | Input::Track { .. }
         | Input::Yield { .. }
+        | Input::Resumed
         | Input::TakeBack
         | Input::Paused { .. } => true,
         Input::Advertisement { .. }

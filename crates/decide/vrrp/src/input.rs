@@ -53,6 +53,9 @@ pub enum Input {
         /// Who should follow. A wish: VRRP has no word for it, and the best one that hears us will.
         to: Option<IpAddr>,
     },
+    /// Another process goes on with this machine, which another one fed until now: to be fed first, and only while
+    /// that one advertises still, so that no silence lies between.
+    Resumed,
     /// An operator wants this node to have back what it handed over, at once and whatever `preempt` says. Means
     /// something to a backup that is better than the active it hears, and to no other.
     TakeBack,

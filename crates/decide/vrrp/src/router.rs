@@ -130,8 +130,11 @@ impl Router {
     ///
     /// Takes the input by value or by reference. Advertising, and hearing the active, allocates nothing.
     pub fn handle(&mut self, now: Moment, input: impl Borrow<Input>, out: &mut Vec<Output>) {
-        self.suspect_itself(now, out);
-        match input.borrow() {
+        let input = input.borrow();
+        if *input != Input::Resumed {
+            self.suspect_itself(now, out);
+        }
+        match input {
             Input::Start => self.start(now, out),
             Input::Stop => self.stop(now, out),
             Input::Timer => self.timer(now, out),
@@ -142,10 +145,26 @@ impl Router {
             Input::Released => self.released(out),
             Input::Configure(settings) => self.configure(now, settings, out),
             Input::Yield { to } => self.hand_over(now, *to, out),
+            Input::Resumed => self.resumed(now, out),
             Input::TakeBack => self.recall(now),
             Input::Paused { lasted } => self.paused(now, *lasted, out),
             Input::LinkUp => self.link(now, true, out),
             Input::LinkDown => self.link(now, false, out),
+        }
+    }
+
+    /// Whether another process can go on with it: nothing is under way between this machine and its shell.
+    ///
+    /// # Errors
+    /// What is, for people.
+    pub fn is_settled(&self) -> Result<(), &'static str> {
+        match (self.state, self.addresses) {
+            (State::Yielding, _) => Err("it hands over"),
+            (_, Addresses::Claiming) => Err("it claims its addresses"),
+            (_, Addresses::Quiet { .. }) => {
+                Err("it still serves open flows of addresses that it handed over")
+            }
+            (State::Initialize | State::Backup | State::Active, Addresses::Away | Addresses::Held) => Ok(()),
         }
     }
 
@@ -331,6 +350,13 @@ impl Router {
         self.reason = reason.clone();
         self.since = now;
         Output::StateChanged { from, to, reason }
+    }
+
+    /// The former process advertised until now, and this one goes on: peers hear it at once.
+    fn resumed(&mut self, now: Moment, out: &mut Vec<Output>) {
+        if self.state.holds() {
+            self.advertise(now, out);
+        }
     }
 
     /// A shell that is late by a lease was not running: as good as being told so.

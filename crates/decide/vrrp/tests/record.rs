@@ -26,6 +26,7 @@ fn inputs() -> Vec<(u64, Input)> {
         (771, failed()),
         (1_900, Input::Timer),
         (1_901, Input::Claimed),
+        (1_950, Input::Resumed),
         (2_000, Input::Configure(Box::new(settings(2, 120)))),
         (2_050, paused(900)),
         (2_100, track("disk", Effect::Fault)),

@@ -90,6 +90,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("configure: announce", configured(|it| it.announce.repeat = 2)),
         ("configure: id", configured(|it| it.id = 99.try_into().unwrap())),
         ("yield", Input::Yield { to: None }),
+        ("resumed", Input::Resumed),
         ("paused briefly", paused(100)),
         ("paused for long", paused(400)),
         ("link up", Input::LinkUp),

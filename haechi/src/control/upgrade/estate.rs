@@ -4,13 +4,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use haechi_admin::api::Event;
+use haechi_ha::Legacy;
 use haechi_health::{Ejection, Inherited, Start};
 use haechi_model::{AdminState, EndpointId, Fault, Health};
 use haechi_prober::EndpointReport;
 use haechi_proxy::{EndpointTotals, ListenerTotals, Live, LiveEndpoint, LiveListener};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::control::{Control, lock};
 
@@ -24,6 +27,10 @@ pub(in crate::control) struct Estate {
     endpoints: Vec<OfEndpoint>,
     listeners: Vec<OfListener>,
     pub(in crate::control) events: Vec<Event>,
+    routers: Option<Value>,
+    /// What belongs to the virtual routers, and passes beside the data.
+    #[serde(skip)]
+    descriptors: Vec<OwnedFd>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,14 +58,31 @@ struct OfListener {
 
 impl Estate {
     /// As it is now.
-    pub(super) fn of(control: &Control) -> Self {
+    pub(super) fn of(control: &Control, routers: Option<Legacy>) -> Self {
+        let (routers, descriptors) = routers.map(|it| (it.state, it.descriptors)).unzip();
         let live = control.proxy.live();
         let endpoints = live.pools.iter().flat_map(|pool| &pool.endpoints);
         Self {
             endpoints: endpoints.filter_map(|endpoint| of_endpoint(control, endpoint)).collect(),
             listeners: live.listeners.iter().map(|listener| of_listener(listener)).collect(),
             events: control.events.after(0, EVENTS).events,
+            routers,
+            descriptors: descriptors.unwrap_or_default(),
         }
+    }
+
+    pub(super) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.descriptors.iter().map(AsFd::as_fd).collect()
+    }
+
+    pub(super) fn with(self, descriptors: Vec<OwnedFd>) -> Self {
+        Self { descriptors, ..self }
+    }
+
+    /// The virtual routers, once.
+    pub(in crate::control) fn routers(&mut self) -> Option<Legacy> {
+        let state = self.routers.take()?;
+        Some(Legacy { state, descriptors: std::mem::take(&mut self.descriptors) })
     }
 
     /// What operators said.

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
@@ -29,6 +29,7 @@ pub(crate) struct Heir {
     version: String,
     doors: Mutex<Option<LentDoors>>,
     sockets: Mutex<Lent>,
+    claimed: Vec<IpAddr>,
 }
 
 /// What every offer begins with, whatever follows.
@@ -63,6 +64,7 @@ impl Heir {
             version: String::new(),
             doors: Mutex::default(),
             sockets: Mutex::default(),
+            claimed: Vec::new(),
         };
         match heir.take_offer() {
             Ok(()) => Ok(Some(heir)),
@@ -86,6 +88,7 @@ impl Heir {
         let offer: Offer = serde_json::from_slice(&handoff.blob)?;
         let (doors, sockets) = take_apart(&offer, handoff.descriptors)?;
         (self.version, self.doors, self.sockets) = (version, Mutex::new(Some(doors)), Mutex::new(sockets));
+        self.claimed = offer.claimed;
         Ok(())
     }
 
@@ -104,18 +107,23 @@ impl Heir {
         std::mem::take(&mut *lock(&self.sockets))
     }
 
+    /// Addresses that no kernel moves, and that are this node's.
+    pub(in crate::control) fn claimed(&self) -> &[IpAddr] {
+        &self.claimed
+    }
+
     /// It could serve at once. Gives what the other process knows; nothing if that one is no more.
     ///
     /// # Errors
     /// The other one hangs, or what it says can't be understood. It still serves.
     pub(in crate::control) async fn ready(&self) -> Result<Option<Estate>, String> {
         let ready = Word::Ready { version: env!("CARGO_PKG_VERSION").to_owned() };
-        let heard = match self.line.send(&[], &ready) {
+        let heard: io::Result<(Estate, _)> = match self.line.send(&[], &ready) {
             Ok(()) => self.line.hear(PATIENCE).await,
             Err(error) => Err(error),
         };
         match heard {
-            Ok((estate, _)) => Ok(Some(estate)),
+            Ok((estate, descriptors)) => Ok(Some(estate.with(descriptors))),
             Err(error) if is_gone(&error) => Ok(None),
             Err(error) => Err(format!("{} does not pass its state: {error}", self.whose())),
         }
@@ -184,7 +192,7 @@ mod tests {
             (None, vec![(address(80), usize::MAX)], 4, false),
         ];
         for (api, sockets, count, whole) in rows {
-            let offer = Offer { format: FORMAT, version: "1".into(), api, sockets };
+            let offer = Offer { format: FORMAT, version: "1".into(), api, sockets, claimed: Vec::new() };
             let taken = take_apart(&offer, (0..count).map(|_| descriptor()).collect());
             assert_eq!(taken.is_ok(), whole, "{offer:?} with {count}");
             let Ok((doors, sockets)) = taken else { continue };

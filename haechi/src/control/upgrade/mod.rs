@@ -4,7 +4,7 @@
 //!  the process that serves                          the heir, started by it
 //!    Offer + listening sockets, doors of the API ─►   compiles the config, binds what is new
 //!                                                ◄─ Ready, or Refused
-//!    Estate: states, counters, events            ─►   accepts from the same sockets
+//!    Estate: states, counters, virtual routers   ─►   advertises, accepts from the same sockets
 //!                                                ◄─ Serving
 //!    accepts no more, lets what is open end           serves alone
 //! ```
@@ -19,7 +19,7 @@ mod pass_on;
 mod starter;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -56,6 +56,9 @@ struct Offer {
     api: Option<SocketAddr>,
     /// How many sockets stand on each address.
     sockets: Vec<(SocketAddr, usize)>,
+    /// Addresses that no kernel moves, and that are this node's.
+    #[serde(default)]
+    claimed: Vec<IpAddr>,
 }
 
 /// What an heir says.

@@ -1,6 +1,7 @@
 //! The side of the process that serves: starts its heir, passes everything on, and serves on if that fails.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use haechi_admin::Problem;
 use haechi_admin::api::Upgraded;
+use haechi_ha::Legacy;
 use haechi_telemetry::event;
 
 use super::starter::Heired;
@@ -28,7 +30,7 @@ impl Control {
         let text = match &outcome {
             Ok(upgraded) => {
                 self.doors.leave();
-                self.passed_on.send_replace(true);
+                self.passed_on.send_replace(Some(upgraded.pid));
                 format!("process {}, haechi {}, serves from now on", upgraded.pid, upgraded.to_version)
             }
             Err(reason) => format!("process {ours} serves on: {reason}"),
@@ -38,15 +40,12 @@ impl Control {
     }
 
     async fn try_upgrade(self: &Arc<Self>, within: Duration) -> Result<Upgraded, String> {
-        if *self.passed_on.borrow() {
+        if self.passed_on.borrow().is_some() {
             return Err("it has passed everything on already and only lets what is open end".to_owned());
         }
         if haechi_sys::limits::process_id() == 1 {
             return Err("it is the first process of a container, which ends with it: start a new container"
                 .to_owned());
-        }
-        if lock(&self.virtual_routers).node.is_some() {
-            return Err("it runs virtual routers, which can't be passed on".to_owned());
         }
         let place = self.starter.place();
         let cant = |error: io::Error| format!("can't start {place}: {error}");
@@ -57,6 +56,9 @@ impl Control {
         if outcome.is_err() {
             // Before this end of the line goes: the heir must not take that for a death.
             heir.end().await;
+            lock(&self.virtual_routers).keep_on();
+        } else {
+            lock(&self.virtual_routers).passed_on();
         }
         outcome.map_err(|reason| format!("{place} did not take over: {reason}"))
     }
@@ -68,7 +70,8 @@ impl Control {
         within: Duration,
     ) -> Result<Upgraded, String> {
         let pid = heir.pid();
-        let heard = match self.offer(line) {
+        let claimed = self.proxy.claimed();
+        let heard = match self.offer(line, claimed.clone()) {
             Ok(()) => line.hear(within).await,
             Err(error) => Err(error),
         };
@@ -78,9 +81,17 @@ impl Control {
             Ok((Word::Serving, _)) => return Err("it skipped a step".to_owned()),
             Err(error) => return Err(silence(heir, &error, within).await),
         };
-        let estate = Estate::of(self);
-        line.send(&[], &estate).map_err(|error| format!("the state could not be passed: {error}"))?;
-        match line.hear(AT_ONCE).await {
+        let estate = Estate::of(self, self.routers().await?);
+        if self.proxy.claimed() != claimed {
+            return Err("a virtual router moved meanwhile: try again".to_owned());
+        }
+        let sent = line.send(&estate.descriptors(), &estate);
+        drop(estate);
+        let heard = match sent {
+            Ok(()) => line.hear(AT_ONCE).await,
+            Err(error) => Err(error),
+        };
+        match heard {
             Ok((Word::Serving, _)) => {
                 Ok(Upgraded { from_version: VERSION.to_owned(), to_version: version, pid })
             }
@@ -90,7 +101,17 @@ impl Control {
         }
     }
 
-    fn offer(&self, line: &Line) -> io::Result<()> {
+    /// The virtual routers, which only advertise from then on; none if there are none.
+    async fn routers(&self) -> Result<Option<Legacy>, String> {
+        let Some(answer) = lock(&self.virtual_routers).pass_on() else { return Ok(None) };
+        let waited = tokio::task::spawn_blocking(move || answer.recv_timeout(AT_ONCE)).await;
+        match waited {
+            Ok(Ok(legacy)) => legacy.map(Some),
+            _ => Err("the thread of virtual routers does not answer".to_owned()),
+        }
+    }
+
+    fn offer(&self, line: &Line, claimed: Vec<IpAddr>) -> io::Result<()> {
         let lent = self.proxy.lend()?;
         let doors = &self.doors.lent;
         let offer = Offer {
@@ -98,6 +119,7 @@ impl Control {
             version: VERSION.to_owned(),
             api: doors.tcp.as_ref().map(|(address, _)| *address),
             sockets: lent.iter().map(|(address, sockets)| (*address, sockets.len())).collect(),
+            claimed,
         };
         let tcp = doors.tcp.as_ref().map(|(_, socket)| socket);
         let all: Vec<BorrowedFd<'_>> = ([&doors.unix].into_iter().chain(tcp))
