@@ -85,6 +85,7 @@ fn hear(said: &Advertisement, source: IpAddr) {
         id: NonZeroU8::new(said.id).unwrap_or(NonZeroU8::MIN),
         source: own,
         addresses: vec![own],
+        sole_peer: said.priority.is_multiple_of(2),
         priority: NonZeroU8::new(100).unwrap_or(NonZeroU8::MIN),
         interval: Duration::from_millis(100),
         preempt: true,
