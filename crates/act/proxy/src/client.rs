@@ -141,7 +141,7 @@ impl Client {
             None if self.served == 0 => self.begin_head(timeouts),
             None => {
                 // Waking up (for a new generation, say) is not a reason to wait anew.
-                let since = *self.idle_since.get_or_insert(self.timer.coarse_now());
+                let since = *self.idle_since.get_or_insert(self.timer.now());
                 let until = since + timeouts.keep_alive;
                 self.timer.set_at(local.leaves_at().map_or(until, |leaves_at| leaves_at.min(until)));
             }
@@ -160,7 +160,7 @@ impl Client {
     }
 
     fn begin_head(&mut self, timeouts: &ClientTimeouts) {
-        let deadline = self.timer.coarse_now() + timeouts.header;
+        let deadline = self.timer.now() + timeouts.header;
         let deadline = *self.head_deadline.get_or_insert(deadline);
         self.timer.set_at(deadline);
     }
@@ -250,11 +250,11 @@ impl Client {
     /// Ends our side and reads what still comes, so that the answer reaches its reader.
     async fn linger(&mut self, worker: &Worker) {
         self.stream.end_writing();
-        let mut until = self.timer.coarse_now() + LINGER;
+        let mut until = self.timer.now() + LINGER;
         let mut left = LINGER_BYTES;
         std::future::poll_fn(|cx| {
             if worker.is_stopping() {
-                until = until.min(self.timer.coarse_now() + LAST_LINGER);
+                until = until.min(self.timer.now() + LAST_LINGER);
             }
             self.timer.set_at(until);
             loop {

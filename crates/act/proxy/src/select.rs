@@ -82,7 +82,7 @@ fn pick(worker: &Worker, scene: &Rc<Scene>, pool_index: usize, source: u64, trie
             random: worker.random(),
             tried,
         };
-        let loads = Now { pool, now: worker.timers.coarse_now() };
+        let loads = Now { pool, now: worker.timers.now() };
         let member = match view.pick(&ask, &loads) {
             Pick::Member(member) => member,
             Pick::AllFull => return Found::Full,

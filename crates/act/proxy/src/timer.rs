@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use haechi_model::Moment;
 
-/// Time between two looks. Deadlines count from the last one, so a timeout is early or late by at most this.
+/// Time between two looks at all deadlines: a timeout is late by at most this, and never early.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
 
 const NEVER: Moment = Moment::from_nanos(u64::MAX);
@@ -18,7 +18,8 @@ const NEVER: Moment = Moment::from_nanos(u64::MAX);
 /// All deadlines of one worker.
 pub(crate) struct Timers {
     entries: RefCell<Vec<Rc<Entry>>>,
-    now: Cell<Moment>,
+    /// Tells the time at the cost of a load: that of the loop's last look at its sockets.
+    now: fn() -> Moment,
 }
 
 struct Entry {
@@ -45,8 +46,8 @@ pub(crate) struct Timer {
 }
 
 impl Timers {
-    pub(crate) fn new(now: Moment) -> Rc<Self> {
-        Rc::new(Self { entries: RefCell::new(Vec::new()), now: Cell::new(now) })
+    pub(crate) fn new(now: fn() -> Moment) -> Rc<Self> {
+        Rc::new(Self { entries: RefCell::new(Vec::new()), now })
     }
 
     pub(crate) fn timer(self: &Rc<Self>) -> Timer {
@@ -62,14 +63,13 @@ impl Timers {
         Timer { timers: Rc::clone(self), entry }
     }
 
-    /// The time of the last tick.
-    pub(crate) fn coarse_now(&self) -> Moment {
-        self.now.get()
+    /// When the loop looked last.
+    pub(crate) fn now(&self) -> Moment {
+        (self.now)()
     }
 
     /// Wakes every connection whose deadline has passed.
     pub(crate) fn tick(&self, now: Moment) {
-        self.now.set(now);
         for entry in self.entries.borrow().iter().filter(|entry| entry.deadline.get() <= now) {
             entry.wake();
         }
@@ -98,7 +98,7 @@ impl Timers {
 
 impl Timer {
     pub(crate) fn set(&self, after: Duration) {
-        self.entry.deadline.set(self.timers.now.get() + after);
+        self.entry.deadline.set(self.now() + after);
     }
 
     /// A deadline that was computed before, such as one that is not renewed.
@@ -120,7 +120,7 @@ impl Timer {
     /// Whether the deadline has passed. If not, the task is woken when it has, or when it is cut.
     #[inline]
     pub(crate) fn has_passed(&self, cx: &Context<'_>) -> bool {
-        if self.entry.deadline.get() <= self.timers.now.get() {
+        if self.entry.deadline.get() <= self.now() {
             return true;
         }
         let mut waker = self.entry.waker.borrow_mut();
@@ -130,9 +130,9 @@ impl Timer {
         false
     }
 
-    /// The time of the last tick.
-    pub(crate) fn coarse_now(&self) -> Moment {
-        self.timers.now.get()
+    /// When the loop looked last.
+    pub(crate) fn now(&self) -> Moment {
+        self.timers.now()
     }
 }
 
@@ -155,6 +155,20 @@ mod tests {
 
     use super::*;
 
+    thread_local! {
+        static NOW: Cell<Moment> = const { Cell::new(Moment::ORIGIN) };
+    }
+
+    /// Timers of a loop that looks when the test says so.
+    fn timers() -> Rc<Timers> {
+        Timers::new(|| NOW.get())
+    }
+
+    fn look(timers: &Timers, now: Moment) {
+        NOW.set(now);
+        timers.tick(now);
+    }
+
     #[derive(Default)]
     struct Counting(AtomicU32);
 
@@ -166,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_deadline_wakes_once_it_has_passed_and_not_before() {
-        let timers = Timers::new(Moment::ORIGIN);
+        let timers = timers();
         let (first, second) = (timers.timer(), timers.timer());
         let woken = Arc::new(Counting::default());
         let waker = Waker::from(Arc::clone(&woken));
@@ -174,18 +188,33 @@ mod tests {
         second.set(Duration::from_secs(2));
         assert!(!second.has_passed(&cx));
         drop(first);
-        timers.tick(Moment::ORIGIN + Duration::from_secs(1));
+        look(&timers, Moment::ORIGIN + Duration::from_secs(1));
         assert_eq!(woken.0.load(Ordering::Relaxed), 0);
-        timers.tick(Moment::ORIGIN + Duration::from_secs(2));
+        look(&timers, Moment::ORIGIN + Duration::from_secs(2));
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
         assert!(second.has_passed(&cx));
         drop(second);
         assert_eq!(timers.len(), 0);
     }
 
+    /// It counted from the last tick: a worker that did not run for a while timed out who had just come.
+    #[test]
+    fn a_deadline_counts_from_the_look_that_brought_its_cause() {
+        let timers = timers();
+        let timer = timers.timer();
+        let cx = Context::from_waker(Waker::noop());
+        NOW.set(Moment::ORIGIN + Duration::from_secs(5));
+        timer.set(Duration::from_secs(1));
+        assert!(!timer.has_passed(&cx));
+        look(&timers, Moment::ORIGIN + Duration::from_millis(5_999));
+        assert!(!timer.has_passed(&cx));
+        NOW.set(Moment::ORIGIN + Duration::from_secs(6));
+        assert!(timer.has_passed(&cx), "whoever looks for another reason sees it before the tick");
+    }
+
     #[test]
     fn a_cut_reaches_only_who_works_with_that_endpoint() {
-        let timers = Timers::new(Moment::ORIGIN);
+        let timers = timers();
         let (one, other) = (timers.timer(), timers.timer());
         one.works_with(7);
         other.works_with(8);

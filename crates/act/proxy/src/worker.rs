@@ -108,7 +108,7 @@ impl Worker {
         Rc::new(Self {
             number,
             buffers: Buffers::new(),
-            timers: Timers::new(haechi_sys::clock::now()),
+            timers: Timers::new(engine::now),
             idle: IdleConnections::default(),
             scratch: RefCell::default(),
             // xorshift must not start at 0.
@@ -327,7 +327,7 @@ async fn tick(worker: Rc<Worker>, pulse: Pulse) {
     let mut count = 0u32;
     loop {
         engine::sleep(TICK).await;
-        let now = haechi_sys::clock::now();
+        let now = engine::now();
         pulse.beat(now);
         worker.timers.tick(now);
         count = count.wrapping_add(1);

@@ -141,7 +141,7 @@ impl<'a> Flow<'a> {
         if !self.client.timer.has_passed(cx) {
             return Poll::Pending;
         }
-        if self.client.stream.is_unwatched() && self.until > self.client.timer.coarse_now() {
+        if self.client.stream.is_unwatched() && self.until > self.client.timer.now() {
             self.client.stream.watch();
             self.client.timer.set_at(self.until);
             return self.poll_deadline(cx, wait);
@@ -157,9 +157,9 @@ impl<'a> Flow<'a> {
 
     fn begin_wait(&mut self, wait: Wait) {
         let timer = &self.client.timer;
-        self.until = timer.coarse_now() + self.patience(wait);
+        self.until = timer.now() + self.patience(wait);
         let unheard = wait == Wait::EndpointToSend && self.client.stream.is_unwatched();
-        timer.set_at(if unheard { self.until.min(timer.coarse_now() + UNWATCHED) } else { self.until });
+        timer.set_at(if unheard { self.until.min(timer.now() + UNWATCHED) } else { self.until });
     }
 
     /// A wait that was too long: a failure, or an end where the client has its whole answer.

@@ -102,7 +102,7 @@ async fn attempt(
     counters.retries.add(u64::from(how.again));
     client.timer.works_with(endpoint.serial);
     let strict = !request.facts.method.is_idempotent();
-    let take = || worker.idle.take(endpoint, &pool.config, worker.timers.coarse_now(), strict);
+    let take = || worker.idle.take(endpoint, &pool.config, worker.timers.now(), strict);
     let mut upstream = match (!how.fresh).then(take).flatten() {
         Some(upstream) => upstream,
         None => Upstream::connect(worker, &client.timer, endpoint, &pool.config)
@@ -125,7 +125,7 @@ async fn attempt(
     }
     let keeps = pool.config.keep_alive.idle > 0 && endpoint.keeps_connections();
     if end.reusable && keeps && is_live(local, request, endpoint) {
-        worker.idle.give(upstream, endpoint, &pool.config, worker.timers.coarse_now());
+        worker.idle.give(upstream, endpoint, &pool.config, worker.timers.now());
     }
     Ok(match end.keep_alive {
         // Also on a listener that is left: a client that was not told so may be sending its next request.
@@ -196,7 +196,7 @@ fn afford(worker: &Worker, pool: &LivePool, failure: &Failure) -> bool {
 
 fn take_from_budget(worker: &Worker, pool: &LivePool) -> bool {
     let requests = pool.shared.ticket.load(std::sync::atomic::Ordering::Relaxed);
-    pool.shared.retries.take(&pool.config.retry, requests, worker.timers.coarse_now())
+    pool.shared.retries.take(&pool.config.retry, requests, worker.timers.now())
 }
 
 /// Ends the exchange without an endpoint's answer. A response that has begun can only be cut off.

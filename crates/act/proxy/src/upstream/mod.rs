@@ -48,7 +48,7 @@ impl Upstream {
             if timer.has_passed(cx) { Poll::Ready(Err(Fault::ConnectTimeout)) } else { Poll::Pending }
         });
         let stream = connected.await?;
-        Ok(Self { stream, reused: false, born: worker.timers.coarse_now(), requests: 0 })
+        Ok(Self { stream, reused: false, born: worker.timers.now(), requests: 0 })
     }
 
     /// Whether it may take another request by age and count.
