@@ -163,7 +163,8 @@ fn who_sends_ahead_and_reads_nothing_is_not_buffered_for() {
     let block = "GET /chunks HTTP/1.1\r\nHost: h\r\n\r\n".repeat(1000);
     let sent = (0..1000).take_while(|_| client.write_all(block.as_bytes()).is_ok()).count();
     assert!(sent < 1000, "33 MB of requests were taken though no answer was");
-    assert_flat(&front, before, 2 << 10);
+    // The kernel may give memory in huge pages of 2 MiB, so one touched byte can cost that.
+    assert_flat(&front, before, 4 << 10);
     eventually(SOON, "the send timeout has ended it", || front.busy() == (0, 0));
     front.assert_calm();
 }
