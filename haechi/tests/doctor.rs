@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use haechi_tests::{Namespace, Network, Node, Output, TempDir, can_make_namespaces, eventually};
+use haechi_tests::{Namespace, Network, Node, Output, TempDir, eventually};
 use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
@@ -67,7 +67,6 @@ impl Told {
 
 #[test]
 fn a_good_host_is_fine_before_and_while_haechi_runs() {
-    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
     let network = network();
     for address in [V4, V6] {
         let before = ask(network.host("lb1"), &config(51, 150, address));
@@ -103,7 +102,6 @@ fn a_good_host_is_fine_before_and_while_haechi_runs() {
 
 #[test]
 fn another_virtual_router_and_another_node_of_the_same_priority_are_seen() {
-    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
     let network = network();
     let _other = Node::start_in(network.host("other"), BINARY, &config(51, 150, "10.6.0.200"));
     eventually(SOON, "it is active", || network.host("other").has("10.6.0.200"));
@@ -116,7 +114,6 @@ fn another_virtual_router_and_another_node_of_the_same_priority_are_seen() {
 
 #[test]
 fn who_answers_for_an_address_is_named_by_mac() {
-    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
     let network = network();
     for (address, prefix) in [(V4, 24), (V6, 64)] {
         let (one, two) = (network.host("other"), network.host("third"));
@@ -136,7 +133,6 @@ fn who_answers_for_an_address_is_named_by_mac() {
 
 #[test]
 fn dropped_advertisements_and_a_port_that_is_taken_are_seen() {
-    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
     let network = network();
     let host = network.host("lb1");
     let base = "add table inet guard\n\
@@ -152,7 +148,6 @@ fn dropped_advertisements_and_a_port_that_is_taken_are_seen() {
 
 #[test]
 fn a_host_without_nft_is_warned() {
-    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
     let network = network();
     let node = Node::prepared(BINARY, &config(51, 150, V4));
     // `ip netns exec` has mounts of its own: nobody else misses the program.
@@ -174,7 +169,6 @@ fn a_host_without_nft_is_warned() {
 
 #[test]
 fn without_rights_it_says_what_it_could_not_look_at() {
-    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
     let network = network();
     let folder = TempDir::new("nobody");
     let config_file = folder.path().join("haechi.yaml");

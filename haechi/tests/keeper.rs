@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use haechi_tests::{Network, Node, can_make_namespaces, eventually};
+use haechi_tests::{Network, Node, eventually};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
 
@@ -50,7 +50,6 @@ fn state(node: &Node) -> (String, String) {
 
 #[test]
 fn a_killed_process_leaves_no_address_behind_and_its_peer_need_not_wait() {
-    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
     let pair = Pair::new();
     pair.better.signal("KILL");
     eventually(SOON, "its address is gone", || !pair.network.host("lb1").has(VIRTUAL));
@@ -67,7 +66,6 @@ fn a_killed_process_leaves_no_address_behind_and_its_peer_need_not_wait() {
 /// The keeper was told of an address only after the kernel had it: every other kill at that moment left it behind.
 #[test]
 fn killed_right_after_its_claim_it_leaves_no_address_behind() {
-    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
     let network = Network::new(&[("lb1", &["10.0.0.1/24"])]);
     let host = network.host("lb1");
     for _ in 0..5 {
@@ -80,7 +78,6 @@ fn killed_right_after_its_claim_it_leaves_no_address_behind() {
 
 #[test]
 fn a_process_that_stands_still_is_taken_off_its_address_and_finds_out_when_it_goes_on() {
-    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
     let pair = Pair::new();
     pair.better.signal("STOP");
     eventually(SOON, "its address is gone", || !pair.network.host("lb1").has(VIRTUAL));
@@ -97,7 +94,6 @@ fn a_process_that_stands_still_is_taken_off_its_address_and_finds_out_when_it_go
 
 #[test]
 fn a_clean_stop_needs_no_keeper_and_leaves_none() {
-    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
     let mut pair = Pair::new();
     pair.better.signal("TERM");
     assert_eq!(pair.better.wait_end(SOON), 0);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use haechi_tests::{Load, Network, Node, Output, Scripted, can_make_namespaces, eventually, pause};
+use haechi_tests::{Load, Network, Node, Output, Scripted, eventually, pause};
 use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
@@ -33,7 +33,6 @@ fn config(host: &str, priority: u8) -> String {
 
 impl Pair {
     fn new() -> Self {
-        assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
         let network = Network::new(&[
             ("lb1", &["10.5.0.1/24"]),
             ("lb2", &["10.5.0.2/24"]),

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use haechi_tests::{Network, Node, TempDir, can_make_namespaces, eventually};
+use haechi_tests::{Network, Node, TempDir, eventually};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
 
@@ -92,7 +92,6 @@ fn has_event(node: &Node, kind: &str, text: &str) -> bool {
 
 #[test]
 fn root_keeps_three_rights_and_its_programs_none() {
-    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
     let network = network();
     let folder = TempDir::new("told");
     let told = folder.path().join("status");
@@ -135,7 +134,6 @@ fn root_keeps_three_rights_and_its_programs_none() {
 
 #[test]
 fn a_pair_of_nobodys_with_two_rights_fails_over_and_hands_over() {
-    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
     let network = network();
     let folder = TempDir::new("nobody");
     let binary = wrapper(&folder, "haechi", ",+net_admin,+net_raw");
@@ -169,7 +167,6 @@ fn a_pair_of_nobodys_with_two_rights_fails_over_and_hands_over() {
 
 #[test]
 fn what_a_missing_right_costs_is_said_and_breaks_nothing_else() {
-    assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
     let network = network();
     let folder = TempDir::new("nobody");
     let binary = wrapper(&folder, "haechi", ",+net_admin");

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use haechi_sys::Mac;
-use haechi_tests::{Network, Node, can_make_namespaces, eventually};
+use haechi_tests::{Network, Node, eventually};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
 
@@ -48,9 +48,6 @@ fn learnt_at(network: &Network, host: &str) -> bool {
 
 #[test]
 fn the_mac_moves_with_the_address_and_nobody_else_answers() {
-    if !can_make_namespaces() {
-        return;
-    }
     let network =
         Network::new(&[("lb1", &["10.0.0.1/24"]), ("lb2", &["10.0.0.2/24"]), ("client", &["10.0.0.9/24"])]);
     let better = node(&network, "lb1", 150);

@@ -5,13 +5,13 @@
 //! in CI that is a failure, and elsewhere it is said.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use std::{env, panic, thread};
+use std::{panic, thread};
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -21,19 +21,9 @@ use crate::eventually;
 /// How long anything may take that should happen at once: the cores are shared with other tests.
 const SOON: Duration = Duration::from_secs(10);
 
-/// Whether namespaces can be made here. Ends a test early on a developer's machine.
-///
-/// # Panics
-/// In CI (`CI=true`) without root.
+/// Whether namespaces can be made here: it takes root.
 pub fn can_make_namespaces() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    let in_ci = env::var("CI").is_ok_and(|value| value == "true");
-    assert!(root || !in_ci, "this test makes network namespaces and must be run as root in CI");
-    if !root {
-        // Not by a macro: the test harness would keep that to itself.
-        let _ = io::stderr().write_all(b"not tested: network namespaces take root (sudo -E cargo test)\n");
-    }
-    root
+    rustix::process::geteuid().is_root()
 }
 
 /// A network namespace with its loopback up, and without duplicate address detection, which takes a second for each
@@ -47,8 +37,9 @@ impl Namespace {
     /// A new one. `label` tells people who it is; the name is this process's own.
     ///
     /// # Panics
-    /// When the system refuses.
+    /// Without root, so that no test passes by not running; when the system refuses.
     pub fn new(label: &str) -> Self {
+        assert!(can_make_namespaces(), "network namespaces take root: sudo -E cargo test");
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         remove_leftovers();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -356,9 +347,6 @@ mod tests {
 
     #[test]
     fn cables_can_be_pulled_and_ways_cut_in_one_direction() {
-        if !can_make_namespaces() {
-            return;
-        }
         let network = Network::new(&[("one", &["10.88.0.1/24"]), ("two", &["10.88.0.2/24"])]);
         assert!(network.host("one").has("10.88.0.1") && !network.host("one").has("10.88.0.2"));
         assert!(arrives(&network, "one", "two", 1000) && arrives(&network, "two", "one", 1000));
@@ -376,9 +364,6 @@ mod tests {
 
     #[test]
     fn what_runs_inside_goes_along() {
-        if !can_make_namespaces() {
-            return;
-        }
         let namespace = Namespace::new("short");
         let mut child = namespace.command("sleep").arg("60").spawn().unwrap();
         let name = namespace.name().to_owned();

@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use haechi_tests::{
-    Capture, Network, Node, address, can_make_namespaces, eventually, get, pause, serve_flows,
-};
+use haechi_tests::{Capture, Network, Node, address, eventually, get, pause, serve_flows};
 use haechi_vrrp::record::{GroupRecord, replay};
 use haechi_vrrp::{Input, Output};
 use serde_json::Value;
@@ -29,7 +27,6 @@ struct Pair {
 
 impl Pair {
     fn new(more: &str) -> Self {
-        assert!(can_make_namespaces(), "this test makes network namespaces: run it as root");
         let network = Network::new(&[
             ("lb1", &["10.9.0.1/24"]),
             ("lb2", &["10.9.0.2/24"]),

@@ -9,10 +9,11 @@
 
 #[path = "simulation/chance.rs"]
 mod chance;
+#[path = "simulation/seeds.rs"]
+mod seeds;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use haechi_model::{Announcing, Moment};
@@ -20,6 +21,7 @@ use haechi_vrrp::record::{GroupRecord, replay};
 use haechi_vrrp::{Effect, Group, Input, Output, Reason, Settings, State};
 
 use chance::Chance;
+use seeds::play_worlds;
 
 const NODES: usize = 3;
 const SIDES: usize = 2;
@@ -324,23 +326,11 @@ fn settings(at: usize, side: usize, drain: Duration) -> Settings {
     }
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
-}
-
 #[test]
 fn both_sides_move_together_in_every_world() {
-    if let Some(seed) = number("HAECHI_SEED") {
-        World::new(seed, true).play();
-        return;
-    }
-    let (seeds, mut takeovers) = (number("HAECHI_SEEDS").unwrap_or(SEEDS), 0);
-    for seed in 0..seeds {
-        let mut world = World::new(seed, false);
-        if catch_unwind(AssertUnwindSafe(|| world.play())).is_err() {
-            panic!("a promise was broken; HAECHI_SEED={seed} shows how");
-        }
-        takeovers += world.takeovers;
-    }
-    assert!(takeovers > 5 * seeds, "worlds in which nothing happens prove nothing: {takeovers} takeovers");
+    play_worlds(SEEDS, |seed, aloud| {
+        let mut world = World::new(seed, aloud);
+        world.play();
+        world.takeovers
+    });
 }

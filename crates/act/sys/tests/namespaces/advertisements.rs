@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use crate::rig::capture::{Capture, is_ipv4, is_ipv6, part};
-use crate::rig::{Namespace, SOON, cable, can_make_namespaces};
+use crate::rig::{Namespace, SOON, cable};
 use haechi_sys::Family::{V4, V6};
 use haechi_sys::raw::{Advertisements, Hears, LARGEST, group, mark_as_control};
 use haechi_sys::{Family, clock};
@@ -69,9 +69,6 @@ fn two_hosts() -> (Namespace, Namespace) {
 
 #[test]
 fn ipv4_goes_to_the_group_as_the_rfc_wants() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = two_hosts();
     let capture = Capture::start(&two);
     let (sender, receiver) = (open(&one, V4, "eth0", Hears::Group), open(&two, V4, "eth0", Hears::Group));
@@ -98,9 +95,6 @@ fn ipv4_goes_to_the_group_as_the_rfc_wants() {
 
 #[test]
 fn ipv6_goes_to_the_group_and_its_checksum_is_left_alone() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = two_hosts();
     let capture = Capture::start(&two);
     let (sender, receiver) = (open(&one, V6, "eth0", Hears::Group), open(&two, V6, "eth0", Hears::Group));
@@ -124,9 +118,6 @@ fn ipv6_goes_to_the_group_and_its_checksum_is_left_alone() {
 
 #[test]
 fn unicast_is_heard_without_the_group() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = two_hosts();
     for (family, from, to) in [
         (V4, ip("10.77.0.1"), ip("10.77.0.2")),
@@ -149,9 +140,6 @@ fn unicast_is_heard_without_the_group() {
 
 #[test]
 fn groups_of_others_are_not_heard() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = two_hosts();
     for (family, from, others) in
         [(V4, ip("10.77.0.1"), ip("224.0.0.1")), (V6, one.link_local("eth0").into(), ip("ff02::1"))]
@@ -166,9 +154,6 @@ fn groups_of_others_are_not_heard() {
 
 #[test]
 fn what_came_through_a_router_shows_it() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = two_hosts();
     let receivers = [V4, V6].map(|family| open(&two, family, "eth0", Hears::Unicast));
     let to_v6 = std::net::SocketAddrV6::new(two.link_local("eth0"), 0, 0, receivers[1].interface());
@@ -189,9 +174,6 @@ fn what_came_through_a_router_shows_it() {
 
 #[test]
 fn another_interface_is_not_heard() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = two_hosts();
     cable(&one, "eth1", &two, "eth1");
     one.give("eth1", "10.78.0.1/24");
@@ -213,9 +195,6 @@ fn another_interface_is_not_heard() {
 
 #[test]
 fn the_largest_passes_in_fragments() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = two_hosts();
     let payload: Vec<u8> = (0..=255).cycle().take(8 + 255 * 16).collect();
     for (family, source) in [(V4, ip("10.77.0.1")), (V6, one.link_local("eth0").into())] {
@@ -228,9 +207,6 @@ fn the_largest_passes_in_fragments() {
 
 #[test]
 fn udp_can_be_marked_as_control_too() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = two_hosts();
     two.give("eth0", "2001:db8:77::2/64");
     one.give("eth0", "2001:db8:77::1/64");
@@ -254,9 +230,6 @@ fn udp_can_be_marked_as_control_too() {
 
 #[test]
 fn what_can_not_be_sent_says_why() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, _two) = two_hosts();
     let missing = one.run(|| Advertisements::open(V4, &"eth9".into(), Hears::Group).unwrap_err());
     assert_eq!(missing.raw_os_error(), Some(libc::ENODEV));
@@ -277,9 +250,6 @@ fn what_can_not_be_sent_says_why() {
 
 #[test]
 fn without_the_right_there_is_no_socket() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, _two) = two_hosts();
     let refused = one.run(|| {
         haechi_sys::capabilities::keep_only(&[haechi_sys::capabilities::Capability::NetAdmin]).unwrap();

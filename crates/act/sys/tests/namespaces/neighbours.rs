@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::rig::capture::{Capture, is_arp, is_ipv6, part};
-use crate::rig::{Namespace, cable, can_make_namespaces, switch};
+use crate::rig::{Namespace, cable, switch};
 use haechi_sys::neighbour::{Announcer, who_has};
 use haechi_sys::{Family, Mac};
 
@@ -20,9 +20,6 @@ fn is_advertisement(frame: &[u8]) -> bool {
 
 #[test]
 fn announcements_arrive_as_they_should_and_move_the_address() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = (Namespace::new("a"), Namespace::new("b"));
     cable(&one, "eth0", &two, "eth0");
     two.give("eth0", "10.77.0.2/24");
@@ -59,9 +56,6 @@ fn announcements_arrive_as_they_should_and_move_the_address() {
 
 #[test]
 fn a_batch_is_announced_from_the_virtual_mac() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = (Namespace::new("a"), Namespace::new("b"));
     cable(&one, "eth0", &two, "eth0");
     let capture = Capture::start(&two);
@@ -81,9 +75,6 @@ fn a_batch_is_announced_from_the_virtual_mac() {
 
 #[test]
 fn all_who_have_an_address_are_found() {
-    if !can_make_namespaces() {
-        return;
-    }
     let hosts = ["a", "b", "c"].map(Namespace::new);
     let [asking, one, two] = &hosts;
     let _switch = switch(&[asking, one, two]);
@@ -119,9 +110,6 @@ fn all_who_have_an_address_are_found() {
 
 #[test]
 fn who_says_it_again_and_again_counts_once() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = (Namespace::new("a"), Namespace::new("b"));
     cable(&one, "eth0", &two, "eth0");
     let mac = one.mac("eth0");
@@ -142,9 +130,6 @@ fn who_says_it_again_and_again_counts_once() {
 
 #[test]
 fn a_probe_leaves_no_trace() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = (Namespace::new("a"), Namespace::new("b"));
     cable(&one, "eth0", &two, "eth0");
     one.give("eth0", "10.77.0.1/24");
@@ -158,9 +143,6 @@ fn a_probe_leaves_no_trace() {
 
 #[test]
 fn questions_that_can_not_be_asked_are_refused() {
-    if !can_make_namespaces() {
-        return;
-    }
     let host = Namespace::new("a");
     let refused = |source: Option<&str>, address: &str, interface: &str| {
         host.run(|| {

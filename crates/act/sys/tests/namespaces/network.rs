@@ -8,7 +8,7 @@ use haechi_sys::capabilities::keep_only;
 use haechi_sys::netlink::{Interface, Mark, Network, Outcome, Route, Rule};
 use haechi_sys::sysctl::Setting;
 
-use crate::rig::{Namespace, SOON, cable, can_make_namespaces, switch};
+use crate::rig::{Namespace, SOON, cable, switch};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -30,9 +30,6 @@ fn two_hosts() -> (Namespace, Namespace) {
 
 #[test]
 fn interfaces_are_as_the_kernel_has_them() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = two_hosts();
     one.ip("link set eth0 mtu 1400");
     one.ip("link add eth0.7 link eth0 type macvlan");
@@ -59,9 +56,6 @@ fn interfaces_are_as_the_kernel_has_them() {
 
 #[test]
 fn an_address_is_there_at_once_and_gone_at_once() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = two_hosts();
     // Address detection stays on where the address goes to.
     one.set("ipv6/conf/all/accept_dad", "1");
@@ -96,9 +90,6 @@ fn an_address_is_there_at_once_and_gone_at_once() {
 
 #[test]
 fn own_connections_do_not_come_from_an_address_that_moves() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, two) = two_hosts();
     for (own, virtual_one, other, prefix) in [
         ("10.77.0.1", "10.77.0.100", "10.77.0.2", 24),
@@ -118,9 +109,6 @@ fn own_connections_do_not_come_from_an_address_that_moves() {
 
 #[test]
 fn an_address_goes_whatever_its_prefix() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, _two) = two_hosts();
     let mut kernel = network(&one);
     let index = interface(&mut kernel, "eth0").index;
@@ -140,9 +128,6 @@ fn an_address_goes_whatever_its_prefix() {
 
 #[test]
 fn without_the_right_it_says_which_one() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, _two) = two_hosts();
     let refused = one.run(|| {
         keep_only(&[]).unwrap();
@@ -156,9 +141,6 @@ fn without_the_right_it_says_which_one() {
 
 #[test]
 fn routes_and_rules_are_those_that_ip_shows() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, _two) = two_hosts();
     one.give("eth0", "10.77.0.1/24");
     one.give("eth0", "2001:db8:77::1/64");
@@ -203,9 +185,6 @@ fn routes_and_rules_are_those_that_ip_shows() {
 
 #[test]
 fn a_refusal_has_the_words_of_the_kernel() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, _two) = two_hosts();
     one.give("eth0", "10.77.0.1/24");
     let mut kernel = network(&one);
@@ -220,9 +199,6 @@ fn a_refusal_has_the_words_of_the_kernel() {
 /// What a hand-over needs: packets with a mark go to the other node although the address is local here.
 #[test]
 fn a_mark_leads_past_the_own_address() {
-    if !can_make_namespaces() {
-        return;
-    }
     let hosts = ["a", "b"].map(Namespace::new);
     let [one, two] = &hosts;
     let _switch = switch(&[one, two]);
@@ -268,9 +244,6 @@ fn a_mark_leads_past_the_own_address() {
 
 #[test]
 fn settings_are_put_back_where_they_were() {
-    if !can_make_namespaces() {
-        return;
-    }
     let (one, _two) = two_hosts();
     let file = "ipv4/conf/eth0/arp_ignore";
     let setting = Setting::ArpIgnore("eth0".into());

@@ -2,12 +2,11 @@
 //! of what it tests. All of it is gone when the test ends, also by a panic; what a killed test left behind, the
 //! next one removes.
 //!
-//! Refuses to pretend: without root nothing can be tested, so in CI that is a failure, and elsewhere it is said.
+//! Refuses to pretend: without root nothing can be tested, and that is a failure.
 
 pub(crate) mod capture;
 
 use std::fs::{self, File};
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,19 +19,6 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 /// How long anything may take that should happen at once: two busy cores are shared with other tests.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
-/// Whether namespaces can be made here. Ends a test early on a developer's machine, fails it in CI.
-pub(crate) fn can_make_namespaces() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    let in_ci = env::var("CI").is_ok_and(|value| value == "true");
-    assert!(root || !in_ci, "this test makes network namespaces and must be run as root in CI");
-    if !root {
-        // Not by a macro: the test harness would keep that to itself.
-        let _ = io::stderr()
-            .write_all(b"not tested: network namespaces take root (sudo -E cargo test -p haechi-sys)\n");
-    }
-    root
-}
-
 /// A network namespace with its loopback up and without address detection, which takes a second for each address.
 #[derive(Debug)]
 pub(crate) struct Namespace {
@@ -41,6 +27,8 @@ pub(crate) struct Namespace {
 
 impl Namespace {
     pub(crate) fn new(label: &str) -> Self {
+        let root = rustix::process::geteuid().is_root();
+        assert!(root, "network namespaces take root: sudo -E cargo test -p haechi-sys");
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         remove_leftovers();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
