@@ -171,8 +171,20 @@ pub(super) async fn follow_stories(control: Arc<Control>, mut stories: Unbounded
             Told::State { from, to, reason } => {
                 (event::VIRTUAL_ROUTER_CHANGED, format!("{} to {}: {reason}", from.name(), to.name()))
             }
-            Told::Claimed => {
+            Told::Claimed { addresses } => {
+                control.proxy.have_back(&addresses);
                 (event::VIRTUAL_ROUTER_CHANGED, "its addresses are on this node and announced".to_owned())
+            }
+            Told::GivenAway { addresses, drain } => {
+                control.proxy.give_away(&addresses, drain);
+                (
+                    event::VIRTUAL_ROUTER_CHANGED,
+                    format!("what is open here goes on for {drain:?}; clients are told to come anew"),
+                )
+            }
+            Told::Released { addresses } => {
+                control.proxy.forget(&addresses);
+                continue;
             }
             Told::Chained { previous, longest } => (
                 event::VIRTUAL_ROUTER_CHANGED,
