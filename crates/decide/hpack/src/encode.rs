@@ -79,12 +79,13 @@ impl Encoder {
     /// Appends a field; the name must be in lower case.
     pub fn field(&mut self, name: &[u8], value: &[u8], secrecy: Secrecy, out: &mut Vec<u8>) {
         let named = static_name(name);
-        if let Some(index) = named.and_then(|first| static_value(first, value)) {
-            integer::write(as_u32(index), 7, 0x80, out);
-            return;
-        }
+        // What came never indexed goes on so, even if a table has it (§6.2.3).
         if secrecy == Secrecy::Secret || named.is_some_and(|index| SECRETS.contains(&index)) {
             self.literal(0x10, 4, named, name, value, out);
+            return;
+        }
+        if let Some(index) = named.and_then(|first| static_value(first, value)) {
+            integer::write(as_u32(index), 7, 0x80, out);
             return;
         }
         let hash = hash(name, value);
