@@ -40,13 +40,13 @@ impl Rig {
                 assert_eq!(self.client.send_data(stream, &[b'u'; 1500], true, self.now), 1500);
             }
         }
-        let count = self.to_server();
+        let count = self.serve();
         self.client.sent(count);
-        let count = self.to_client();
+        let count = self.collect();
         self.server.sent(count);
     }
 
-    fn to_server(&mut self) -> usize {
+    fn serve(&mut self) -> usize {
         let mut input = Input::new(self.client.output());
         while let Some(event) = self.server.receive(&mut input, &mut self.head, self.now) {
             match event {
@@ -64,7 +64,7 @@ impl Rig {
         self.client.output().len()
     }
 
-    fn to_client(&mut self) -> usize {
+    fn collect(&mut self) -> usize {
         let mut input = Input::new(self.server.output());
         while let Some(event) = self.client.receive(&mut input, &mut self.head, self.now) {
             if let Event::Data { stream, bytes, end } = event {
