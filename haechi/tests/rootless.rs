@@ -159,6 +159,9 @@ fn a_dead_node_is_followed_in_less_than_a_second() {
     assert_eq!(pair.router(1)["reason"], told, "a farewell that its node had sealed");
 
     // The survivor tells it, and what it tells can be played again.
+    eventually(PATIENCE, "it knows what came of it", || {
+        pair.nodes[1].verb(&["events"]).out.contains(" reset here in the 5s after it took over")
+    });
     let story = pair.nodes[1].verb(&["why"]).out;
     let order = [
         "backup to active: 127.",
@@ -167,6 +170,7 @@ fn a_dead_node_is_followed_in_less_than_a_second() {
         "did      claims the addresses",
         "decided  backup to active",
         "seen     the addresses are here",
+        "result   the first request was answered here ",
     ];
     let places: Vec<_> =
         order.iter().map(|part| story.find(part).unwrap_or_else(|| panic!("{part}: {story}"))).collect();

@@ -6,6 +6,7 @@
 
 mod capture;
 mod client;
+mod ear;
 mod flows;
 mod load;
 mod namespaces;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 pub use capture::{Capture, Frame};
 pub use client::{Connection, Reply, get, raw};
+pub use ear::Ear;
 pub use flows::{download, serve_flows, speak, stream, upgraded};
 pub use load::{Load, Tally};
 pub use namespaces::{Namespace, Network, can_make_namespaces};

@@ -138,7 +138,22 @@ pub enum Told {
         kind: AlarmKind,
     },
     /// The addresses are on this node and announced.
-    Claimed,
+    Claimed {
+        /// They.
+        addresses: Vec<IpAddr>,
+    },
+    /// Another node has the addresses; what is open here goes on.
+    GivenAway {
+        /// They.
+        addresses: Vec<IpAddr>,
+        /// For so long.
+        drain: Duration,
+    },
+    /// The addresses are not on this node any more.
+    Released {
+        /// They.
+        addresses: Vec<IpAddr>,
+    },
     /// Packets of open flows go on to the node that has them.
     Chained {
         /// That node.

@@ -2,7 +2,7 @@
 //! a socket, so what lies below can be changed.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::task::{Context, Poll};
 
 use haechi_sys::net::{self, Waiting};
@@ -153,6 +153,11 @@ impl Stream {
         more: bool,
     ) -> Poll<io::Result<usize>> {
         self.watched()?.poll_io(Way::Out, cx, |socket| pipe.drain(socket, more))
+    }
+
+    /// The address that the client came to (a system call).
+    pub(crate) fn own_address(&self) -> Option<IpAddr> {
+        self.socket()?.local_addr().ok().map(|own| own.ip().to_canonical())
     }
 
     /// Ends our side; the other one may go on.

@@ -214,7 +214,7 @@ impl Flow<'_> {
         }
     }
 
-    fn downstream(&self) -> Downstream {
+    fn downstream(&mut self) -> Downstream {
         let facts = self.request.facts;
         Downstream {
             version: facts.version,

@@ -202,8 +202,8 @@ impl<'a> Flow<'a> {
     }
 
     /// Whether no request can follow on the client's connection, as far as we are concerned.
-    pub(super) fn is_closing(&self) -> bool {
-        self.local.is_closing()
+    pub(super) fn is_closing(&mut self) -> bool {
+        self.client.is_leaving(self.worker, self.local)
     }
 
     /// Bytes that went to the endpoint, and that came from it.

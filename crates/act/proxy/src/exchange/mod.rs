@@ -214,7 +214,9 @@ fn give_up(
         return After::Reset;
     }
     let facts = request.facts;
-    let keep_alive =
-        facts.keep_alive && request.body.is_done() && fault.side() != Side::Client && !local.is_closing();
+    let keep_alive = facts.keep_alive
+        && request.body.is_done()
+        && fault.side() != Side::Client
+        && !client.is_leaving(worker, local);
     client.answer(worker, fault, Persistence::of(facts.version, keep_alive), facts.is_head())
 }

@@ -227,6 +227,11 @@ they are for `drain`, and new ones begin at the new active. The former active ke
 without answering for it. The new one passes packets of flows that it does not know on to the former one, which answers
 clients directly. UDP has no flows and just moves. When a node dies, its flows die with it.
 
+HTTP clients that keep their connection are asked to come anew: the former active says with its next answer that it was
+the last there, and ends connections that stay silent for half of `drain` (15 s at most) without a reset. That concerns
+connections to the addresses that moved only; if they come back before, the rest may stay. What is still open when
+`drain` ends (long downloads, WebSockets, TCP streams) is reset with its next packet.
+
 What it changes on the host, for `drain` at most, and puts back (after `kill -9`: at the next start):
 
 | what | where | why |
