@@ -62,8 +62,8 @@ impl VirtualRouters {
         keys: BTreeMap<Box<str>, Keys>,
         control: &Arc<Control>,
     ) -> std::io::Result<()> {
-        let setup =
-            Setup { routers: snapshot.virtual_routers.clone(), node: snapshot.node.name.to_string(), keys };
+        let (routers, node) = (snapshot.virtual_routers.clone(), snapshot.node.name.to_string());
+        let setup = Setup { routers, node, keys, state: crate::state::folder() };
         match &self.node {
             Some(node) => node.configure(setup),
             None if setup.routers.is_empty() && self.legacy.is_none() => {}
