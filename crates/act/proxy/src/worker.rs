@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use haechi_http1::{Pieces, RequestHead, ResponseHead};
+use haechi_http2::Head;
 use haechi_model::{EndpointId, ListenerKind, ListenerName, Moment};
 use haechi_sys::net;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -110,6 +111,8 @@ pub(crate) struct Worker {
     pub(crate) idle: IdleConnections,
     pub(crate) away: Away,
     pub(crate) scratch: RefCell<Scratch>,
+    /// What a head of HTTP/2 is decoded into.
+    pub(crate) http2_head: Cell<Head>,
     random: Cell<u64>,
     stopping: Cell<bool>,
     signals: UnboundedSender<Signal>,
@@ -127,6 +130,7 @@ impl Worker {
             idle: IdleConnections::default(),
             away: Away::default(),
             scratch: RefCell::default(),
+            http2_head: Cell::default(),
             // xorshift must not start at 0.
             random: Cell::new(seed.wrapping_add(number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
             stopping: Cell::new(false),
