@@ -50,6 +50,7 @@ pub fn wall() -> SystemTime {
 ///
 /// # Errors
 /// A sandbox that forbids the question.
+#[expect(unsafe_code, reason = "adjtimex(2) has no safe wrapper among our dependencies")]
 pub fn is_synchronised() -> io::Result<bool> {
     // SAFETY: a plain struct of numbers, for which all zeros is a value; `modes` 0 asks only.
     let mut state: libc::timex = unsafe { std::mem::zeroed() };
