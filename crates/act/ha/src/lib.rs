@@ -26,6 +26,7 @@ mod member;
 mod mover;
 mod nft;
 mod node;
+mod parting;
 mod ports;
 mod rights;
 mod status;
