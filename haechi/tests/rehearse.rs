@@ -142,7 +142,8 @@ fn measured(pair: &Pair) {
     assert!(told["attempts"].as_u64().unwrap() > 200, "{told}");
     let gap = told["gapMs"].as_f64().unwrap();
     assert!(gap > 0.0 && gap < 900.0, "{told}");
-    let blocked = "table inet test {\n chain in {\n type filter hook input priority 0\n tcp dport 80 drop\n }\n}\n";
+    let blocked =
+        "table inet test {\n chain in {\n type filter hook input priority 0\n tcp dport 80 drop\n }\n}\n";
     pair.network.host("lb2").nft(blocked);
     let told = rehearse(&pair.first, &["--force"]);
     assert_eq!(told.code, 1, "{told:?}");

@@ -5,6 +5,7 @@
 //! request `balance`'s. What stands here is the order of things: bind before apply, apply before drain.
 
 mod admin;
+mod aftermath;
 mod events;
 mod ha;
 mod health;

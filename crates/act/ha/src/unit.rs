@@ -23,6 +23,7 @@ use crate::parting::Parting;
 use crate::ports::Ports;
 use crate::status::{AlarmStatus, RouterStatus};
 use crate::tracks::Tracks;
+use crate::udp::Seals;
 use crate::view::View;
 use crate::{Drops, Listener, Told};
 
@@ -310,6 +311,9 @@ impl Unit {
         let here = |address: &IpAddr| world.view.has(index, *address);
         if router.holds_addresses() && !member.addresses.iter().all(here) {
             tracing::warn!(router = %member.config.name, "somebody took its addresses away: claiming them again");
+            // The keeper maybe, who then said so.
+            world.ports.seals.skip();
+            world.keeper.tell_anew();
             self.feed(now, at, Input::Released, world);
         } else if !router.state().holds() && member.parting().is_none() && member.addresses.iter().any(here) {
             // What an earlier run left, or somebody put there: two nodes must not answer for it.
@@ -342,11 +346,11 @@ impl Unit {
     }
 
     /// What is on this node now, for the keeper.
-    pub(crate) fn holds(&self) -> impl Iterator<Item = Hold> + '_ {
+    pub(crate) fn holds(&self, seals: &Seals) -> impl Iterator<Item = Hold> {
         let pairs = self.machine.members().iter().zip(&self.members);
         pairs
-            .filter(|(router, member)| is_here(router, member) && member.moves_kernel_addresses())
-            .map(|(router, member)| member.hold(router))
+            .filter(|(router, member)| is_here(router, member))
+            .map(|(router, member)| member.hold(router, seals))
     }
 
     /// The shortest time between advertisements of those that hold something.
@@ -399,7 +403,7 @@ fn claim(router: &Router, member: &mut Member, world: &mut World) -> Option<Inpu
         let failed = |error: std::io::Error| Input::ClaimFailed { text: error.to_string().into() };
         return asked.map_err(failed).err();
     }
-    world.keeper.expect(member.hold(router), lease(router.settings().interval));
+    world.keeper.expect(member.hold(router, &world.ports.seals), lease(router.settings().interval));
     match member.claim(&mut world.view) {
         Ok(()) => Some(Input::Claimed),
         Err(text) => Some(Input::ClaimFailed { text: text.into() }),

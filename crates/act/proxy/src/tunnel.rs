@@ -37,7 +37,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stre
     let mut tried = Tried::new();
     let mut tries = 0u8;
     loop {
-        let (fault, again) = match select(&worker, &scene, pool, source, &tried, &timer, &mut stream).await {
+        let mut client = (&timer, &mut stream);
+        let (fault, again) = match select(&worker, &scene, pool, source, &tried, &mut client).await {
             Ok(place) => match connect(&worker, &timer, &place).await {
                 Ok(mut upstream) => {
                     let both = Both {

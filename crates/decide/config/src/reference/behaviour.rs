@@ -203,7 +203,8 @@ why, and `haechi ha handover` moves them.
 - `track` lowers the priority while something is bad; the sum of all of it never takes the priority below 1.
 - `spread` makes every node active for its share. When a node dies, its addresses go to the next one of the list.
 - `transport: udp` needs no privilege and passes where protocol 112 does not. Every message carries an HMAC, so all
-  nodes share a keys file.
+  nodes share a keys file. What was said before is not heard again, also after a restart: the state folder keeps that,
+  and a clock that goes back locks nobody out.
 - Nodes whose lists of addresses differ still elect one active, so addresses can be added one node at a time.
 
 ### Keys file
