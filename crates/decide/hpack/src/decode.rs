@@ -82,7 +82,8 @@ impl Decoder {
             place if place < STATIC.len() => {
                 let (name, value) = STATIC[place];
                 let tag = J::static_name(index);
-                Kept { name, value, tag, fit: true }
+                // Not all may stand: `content-length` has an empty value there.
+                Kept { name, value, tag, fit: J::value(tag, value) }
             }
             place => self.table.get(place - STATIC.len()).ok_or(Error::Index)?,
         };
