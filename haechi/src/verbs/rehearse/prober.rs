@@ -273,7 +273,7 @@ mod tests {
         };
         for (mover, why) in [
             (Mover::Bind, "whoever sends packets"),
-            (Mover::Command(Vec::new().into()), "only its program knows"),
+            (Mover::Command(Vec::new()), "only its program knows"),
             (Mover::Netlink, "it has no address"),
         ] {
             let refused = Vantage::of(&Snapshot::default(), &router(mover)).unwrap_err();
