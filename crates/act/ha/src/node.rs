@@ -199,6 +199,8 @@ impl Node {
         let most = if offered { 0 } else { DESCRIPTORS };
         if !offered {
             descriptors.push(PollFd::new(&self.world.view, PollFlags::IN));
+            let partings = self.units.iter().flat_map(Unit::partings);
+            descriptors.extend(partings.map(|it| PollFd::new(it, PollFlags::IN)));
         }
         for (key, descriptor) in self.world.ports.descriptors().take(most) {
             keys.push(key.clone());
@@ -221,6 +223,7 @@ impl Node {
             if offered && !unit.is_active() {
                 return;
             }
+            unit.finish_partings(at, world);
             if unit.deadline().is_some_and(|deadline| deadline <= at) {
                 unit.tick(at, world);
             }
