@@ -21,7 +21,7 @@ use crate::worker::Worker;
 pub(crate) async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client) -> After {
     let core = Connection::new(Role::Server, config(), worker.timers.now());
     let shared = Rc::new(Shared::new(core));
-    let mut serving = Serving { worker, local, client, shared, idle_since: None };
+    let mut serving = Serving { worker, local, client, shared, idle_since: None, stuck_until: None };
     let ahead = std::mem::take(&mut serving.client.unread).into_rest();
     serving.take(&ahead);
     let after = std::future::poll_fn(|cx| serving.poll(cx)).await;
@@ -43,6 +43,8 @@ struct Serving<'a> {
     shared: Rc<Shared>,
     /// Since when no request runs.
     idle_since: Option<Moment>,
+    /// By when the client must have taken some of what waits for it.
+    stuck_until: Option<Moment>,
 }
 
 impl Serving<'_> {
@@ -55,16 +57,15 @@ impl Serving<'_> {
         }
         let idle_until = self.take_leave(now);
         loop {
-            if self.flush(cx).is_err() {
+            if self.flush(cx, now).is_err() {
                 return Poll::Ready(After::Close);
             }
-            if self.shared.core.borrow().is_finished() {
-                // What is left does not go: the client was told why, or reads nothing.
-                let told = self.shared.core.borrow().output().is_empty();
-                return Poll::Ready(if told { After::Linger } else { After::Reset });
+            let (finished, waiting) = self.outlook();
+            if finished && waiting == 0 {
+                return Poll::Ready(After::Linger);
             }
             // A client that makes us answer and does not read the answers is not listened to.
-            if self.shared.core.borrow().output().len() > BACKLOG {
+            if finished || waiting > BACKLOG {
                 break;
             }
             match self.read(cx) {
@@ -73,7 +74,16 @@ impl Serving<'_> {
                 None => break,
             }
         }
+        if self.stuck_until.is_some_and(|until| until <= now) {
+            return Poll::Ready(After::Reset);
+        }
         self.wait(cx, idle_until)
+    }
+
+    /// Whether all is said, and how much of it waits to be sent.
+    fn outlook(&self) -> (bool, usize) {
+        let core = self.shared.core.borrow();
+        (core.is_finished(), core.output().len())
     }
 
     fn tick(&self, now: Moment) -> Option<Event<'static>> {
@@ -81,15 +91,24 @@ impl Serving<'_> {
     }
 
     /// Writes what is there; what the socket does not take goes when it does.
-    fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), ()> {
+    fn flush(&mut self, cx: &mut Context<'_>, now: Moment) -> Result<(), ()> {
+        let mut sent = false;
         loop {
             let mut core = self.shared.core.borrow_mut();
             if core.output().is_empty() {
+                self.stuck_until = None;
                 break;
             }
             match self.client.stream.poll_write(cx, core.output()) {
-                Poll::Pending => break,
-                Poll::Ready(Ok(count)) if count > 0 => core.sent(count),
+                Poll::Pending => {
+                    let patience = self.local.scene().http().map(|http| http.timeouts.send).unwrap_or_default();
+                    self.stuck_until = self.stuck_until.filter(|_| !sent).or(Some(now + patience));
+                    break;
+                }
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    core.sent(count);
+                    sent = true;
+                }
                 Poll::Ready(_) => return Err(()),
             }
         }
@@ -236,7 +255,8 @@ impl Serving<'_> {
 
     /// Until something comes, is to be written, or is over.
     fn wait(&self, cx: &Context<'_>, idle_until: Option<Moment>) -> Poll<After> {
-        let deadline = self.shared.core.borrow().deadline().into_iter().chain(idle_until).min();
+        let deadline = self.shared.core.borrow().deadline();
+        let deadline = deadline.into_iter().chain(idle_until).chain(self.stuck_until).min();
         self.client.timer.set_at(deadline.unwrap_or(NEVER));
         if self.client.timer.has_passed(cx) {
             cx.waker().wake_by_ref();

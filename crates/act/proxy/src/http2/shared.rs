@@ -1,7 +1,6 @@
 //! What the task of a connection and those of its requests share. All of them run on one thread.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
@@ -17,8 +16,8 @@ pub(super) struct Shared {
     streams: RefCell<Vec<Rc<Stream>>>,
     /// Its own task, which writes what is there.
     writer: RefCell<Option<Waker>>,
-    /// Tasks that wait until the output is smaller.
-    crowd: RefCell<VecDeque<Waker>>,
+    /// A request waits until the output is smaller.
+    crowded: Cell<bool>,
 }
 
 /// What came for a request and was not taken yet. The peer's windows bound it.
@@ -44,7 +43,7 @@ impl Shared {
             core: RefCell::new(core),
             streams: RefCell::default(),
             writer: RefCell::default(),
-            crowd: RefCell::default(),
+            crowded: Cell::new(false),
         }
     }
 
@@ -103,19 +102,18 @@ impl Shared {
         }
     }
 
-    /// Whether so much waits to be written that nothing should be added. If so, the task is woken when it is less.
-    pub(super) fn is_crowded(&self, cx: &Context<'_>) -> bool {
+    /// Whether so much waits to be written that nothing should be added. If so, all requests are woken when it is less.
+    pub(super) fn is_crowded(&self) -> bool {
         let crowded = self.core.borrow().output().len() > BACKLOG;
-        if crowded {
-            self.crowd.borrow_mut().push_back(cx.waker().clone());
-        }
+        self.crowded.set(self.crowded.get() | crowded);
         crowded
     }
 
     /// Lets those go on that waited for the output to become smaller.
     pub(super) fn thin_out(&self) {
-        if self.core.borrow().output().len() <= BACKLOG {
-            self.crowd.borrow_mut().drain(..).for_each(Waker::wake);
+        if self.crowded.get() && self.core.borrow().output().len() <= BACKLOG {
+            self.crowded.set(false);
+            self.wake_all();
         }
     }
 }
