@@ -9,7 +9,13 @@ use crate::problem::{Outcome, Problem, While};
 use crate::stats::percentile;
 
 /// Arguments for a window of so many seconds. What each request took goes into `log`: it prints no percentiles.
-pub(crate) fn arguments(url: &str, connections: u16, streams: u16, seconds: u16, log: &Path) -> Vec<OsString> {
+pub(crate) fn arguments(
+    url: &str,
+    connections: u16,
+    streams: u16,
+    seconds: u16,
+    log: &Path,
+) -> Vec<OsString> {
     let mut log_file = OsString::from("--log-file=");
     log_file.push(log);
     let numbers = [format!("-c{connections}"), format!("-m{streams}"), format!("-D{seconds}"), "-t1".into()];

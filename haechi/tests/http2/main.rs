@@ -5,14 +5,17 @@ mod peers;
 mod trouble;
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 use haechi_tests::{Http2, Node, Peer, Scripted, address};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
 
 /// 10 MiB that show when a piece is missing, doubled or moved.
-fn large() -> Vec<u8> {
-    (0..10u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+fn large() -> &'static [u8] {
+    static LARGE: LazyLock<Vec<u8>> =
+        LazyLock::new(|| (0..10u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect());
+    &LARGE
 }
 
 /// A node in front of this endpoint; `more` are keys of the pool, indented by four.
@@ -49,12 +52,12 @@ fn serve(peer: &mut Peer, head: &str) -> bool {
         };
         return peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             && body.chunks(70_000).all(|piece| {
-                peer.send(&format!("{:x}\r\n", piece.len())) && peer.send(piece) && peer.send("\r\n")
+                peer.send(format!("{:x}\r\n", piece.len())) && peer.send(piece) && peer.send("\r\n")
             })
             && peer.send("0\r\n\r\n");
     }
     let Ok(count) = path[1..].parse::<usize>() else { return peer.answer(head) };
-    peer.send(&format!("HTTP/1.1 200 OK\r\nContent-Length: {count}\r\n\r\n"))
+    peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {count}\r\n\r\n"))
         && (head.starts_with("HEAD") || peer.send(&large()[..count]))
 }
 
@@ -73,7 +76,7 @@ fn requests_of_all_kinds_are_answered_on_one_connection() {
     // Known and unknown length, both ways.
     for fields in [&[("content-length", "10485760")][..], &[]] {
         let stream = client.begin("POST", "/echo", fields, false);
-        client.send(stream, &large());
+        client.send(stream, large());
         assert!(client.answer(stream).body == large());
     }
     let stream = client.begin("POST", "/echo", &[], true);

@@ -101,7 +101,8 @@ impl Serving<'_> {
             }
             match self.client.stream.poll_write(cx, core.output()) {
                 Poll::Pending => {
-                    let patience = self.local.scene().http().map(|http| http.timeouts.send).unwrap_or_default();
+                    let patience =
+                        self.local.scene().http().map(|http| http.timeouts.send).unwrap_or_default();
                     self.stuck_until = self.stuck_until.filter(|_| !sent).or(Some(now + patience));
                     break;
                 }
