@@ -73,8 +73,9 @@ fn ours(wire: &[u8]) -> Outcome {
                 seen.trailers = trailers;
                 seen.complete = true;
             }
-            Event::Reset { why, by_peer: false, .. } | Event::Refused { why, .. } => {
-                outcome.rules.push(why.rule)
+            Event::Reset { stream, why, .. } | Event::Refused { stream, why } => {
+                outcome.rules.push(why.rule);
+                outcome.torn.push(stream.number());
             }
             Event::Closed(why) => {
                 outcome.rules.push(why.rule);
@@ -173,6 +174,8 @@ const STRICTER: &[&str] = &[
     "`:scheme` is neither http nor https",
     "`*` is a path of OPTIONS only",
     "`:path` is not a path",
+    // §8.3.1 forbids a user in `:authority`.
+    "byte not allowed in the host",
 ];
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -287,7 +290,7 @@ fn write(acts: &[Act]) -> Vec<u8> {
                 if *padded {
                     bytes = [&[2][..], &bytes, &[0, 0]].concat();
                 }
-                let flags = u8::from(*end) | u8::from(*padded) * 8 | u8::from(rest.is_none()) * 4;
+                let flags = u8::from(*end) | (u8::from(*padded) * 8) | (u8::from(rest.is_none()) * 4);
                 wire.extend(frame(1, flags, *stream, &bytes));
                 if let Some(rest) = rest {
                     wire.extend(frame(9, 4, *stream, &rest));
@@ -298,7 +301,7 @@ fn write(acts: &[Act]) -> Vec<u8> {
                 if let Some(padding) = padding {
                     payload = [&[*padding][..], &payload, &vec![0; usize::from(*padding)]].concat();
                 }
-                wire.extend(frame(0, u8::from(*end) | u8::from(padding.is_some()) * 8, *stream, &payload));
+                wire.extend(frame(0, u8::from(*end) | (u8::from(padding.is_some()) * 8), *stream, &payload));
             }
             Act::Trailers { stream, bad, end } => {
                 let fields: &[(&str, &str)] = if *bad { &[(":path", "/")] } else { &[("x-sum", "1")] };
@@ -333,7 +336,8 @@ proptest! {
     fn h2_sees_what_we_see(acts in proptest::collection::vec(act(), 1..10)) {
         let wire = write(&acts);
         let (us, them) = (ours(&wire), theirs(&wire));
-        let because = us.rules.iter().any(|rule| STRICTER.contains(rule));
+        // Where we end the connection h2 may end a stream only: what it saw afterwards went nowhere here.
+        let because = us.closed || us.rules.iter().any(|rule| STRICTER.contains(rule));
         // An error of the connection takes with it what lies in h2's queue.
         let all_arrives = !us.closed && !them.closed;
         let whole = |(id, request): &(&u32, &Seen)| request.complete && !us.torn.contains(id);
@@ -343,7 +347,7 @@ proptest! {
         for (id, request) in them.requests.iter().filter(whole) {
             let ours = us.requests.get(id);
             prop_assert!(ours.is_some() || because, "only h2 saw {}: {:?}, {:?}", id, request, us.rules);
-            if let Some(ours) = ours {
+            if let Some(ours) = ours.filter(|_| !because) {
                 prop_assert_eq!(ours, request);
             }
         }
