@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use haechi_admin::api::{ConfigStatus, EndpointStatus, ListenerStatus, PoolStatus, RefusedConfig, Status};
+use haechi_admin::api::{
+    ConfigStatus, DatagramStatus, EndpointStatus, ListenerStatus, PoolStatus, RefusedConfig, Status,
+};
 use haechi_model::{AdminOrigin, Algorithm, Endpoint, Health, ListenerKind, Moment};
 use haechi_prober::EndpointReport;
-use haechi_proxy::{LatencyBuckets, LiveEndpoint, LiveListener, LivePool};
+use haechi_proxy::{LatencyBuckets, ListenerTotals, LiveEndpoint, LiveListener, LivePool};
 
 use super::{Control, lock, wall_ms};
 
@@ -139,6 +141,7 @@ fn listener_status(listener: &LiveListener) -> ListenerStatus {
     let (protocol, routes) = match &listener.config.kind {
         ListenerKind::Http(http) => ("http", http.routes.len()),
         ListenerKind::Tcp(_) => ("tcp", 0),
+        ListenerKind::Udp(_) => ("udp", 0),
     };
     let faults: BTreeMap<String, u64> = (totals.faults.iter())
         .filter(|(_, count)| *count > 0)
@@ -153,6 +156,16 @@ fn listener_status(listener: &LiveListener) -> ListenerStatus {
         accepted: totals.accepted,
         requests: totals.requests,
         faults,
+        datagrams: matches!(listener.config.kind, ListenerKind::Udp(_)).then(|| datagrams(&totals)),
+    }
+}
+
+fn datagrams(totals: &ListenerTotals) -> DatagramStatus {
+    let dropped = totals.dropped.iter().filter(|(_, count)| *count > 0);
+    DatagramStatus {
+        received: totals.datagrams_in,
+        sent: totals.datagrams_out,
+        dropped: dropped.map(|(why, count)| (why.name().to_owned(), *count)).collect(),
     }
 }
 

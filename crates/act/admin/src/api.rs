@@ -222,20 +222,35 @@ pub struct RefusedConfig {
 pub struct ListenerStatus {
     /// Its name.
     pub name: String,
-    /// `http` or `tcp`.
+    /// `http`, `tcp` or `udp`.
     pub protocol: String,
     /// Where it stands.
     pub bind: Vec<SocketAddr>,
     /// Number of routes.
     pub routes: usize,
-    /// Connections open now.
+    /// Connections or flows open now.
     pub open: u64,
-    /// Connections since it came.
+    /// Connections or flows since it came.
     pub accepted: u64,
     /// Requests since it came.
     pub requests: u64,
     /// Answers in an endpoint's place by fault; only those that happened.
     pub faults: BTreeMap<String, u64>,
+    /// Of a `udp` listener.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datagrams: Option<DatagramStatus>,
+}
+
+/// Datagrams of a listener since it came.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DatagramStatus {
+    /// From clients.
+    pub received: u64,
+    /// To clients.
+    pub sent: u64,
+    /// Those that went no further, by reason; only reasons that occurred.
+    pub dropped: BTreeMap<String, u64>,
 }
 
 /// A pool.

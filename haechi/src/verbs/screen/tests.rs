@@ -68,6 +68,7 @@ pub(in crate::verbs) fn status() -> Status {
             accepted: 40,
             requests: 1234,
             faults: BTreeMap::from([("noRoute".into(), 3)]),
+            datagrams: None,
         }],
         pools: vec![PoolStatus {
             name: "web".into(),

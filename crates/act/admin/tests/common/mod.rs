@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haechi_admin::api::{
-    AlarmStatus, Applied, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events, FlightRecord,
-    HaStatus, ListenerStatus, PoolStatus, RefusedConfig, Rehearsal, RightsStatus, Status, TrackedStatus,
-    Upgraded, VirtualRouterStatus,
+    AlarmStatus, Applied, ConfigStatus, DatagramStatus, EndpointChanged, EndpointStatus, Event, Events,
+    FlightRecord, HaStatus, ListenerStatus, PoolStatus, RefusedConfig, Rehearsal, RightsStatus, Status,
+    TrackedStatus, Upgraded, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health};
@@ -212,16 +212,34 @@ fn status() -> Status {
             applied_at_ms: START_MS,
             refused: None,
         },
-        listeners: vec![ListenerStatus {
-            name: "web".into(),
-            protocol: "http".into(),
-            bind: vec!["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()],
-            routes: 2,
-            open: 3,
-            accepted: 40,
-            requests: 1234,
-            faults: BTreeMap::from([("noRoute".into(), 2), ("connectFailed".into(), 1)]),
-        }],
+        listeners: vec![
+            ListenerStatus {
+                name: "web".into(),
+                protocol: "http".into(),
+                bind: vec!["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()],
+                routes: 2,
+                open: 3,
+                accepted: 40,
+                requests: 1234,
+                faults: BTreeMap::from([("noRoute".into(), 2), ("connectFailed".into(), 1)]),
+                datagrams: None,
+            },
+            ListenerStatus {
+                name: "dns".into(),
+                protocol: "udp".into(),
+                bind: vec!["127.0.0.1:5353".parse().unwrap()],
+                routes: 0,
+                open: 1,
+                accepted: 5,
+                requests: 0,
+                faults: BTreeMap::new(),
+                datagrams: Some(DatagramStatus {
+                    received: 9,
+                    sent: 8,
+                    dropped: BTreeMap::from([("flowsFull".into(), 1)]),
+                }),
+            },
+        ],
         pools: vec![
             pool(
                 "web",
