@@ -265,6 +265,13 @@ fn write(acts: &[Act]) -> Vec<u8> {
     wire
 }
 
+/// A response without a body may tell the length of another (HEAD, 204, 304: RFC 9113 §8.1.1). h2 refuses some of
+/// these if an empty DATA frame ends them.
+fn length_is_bodys(response: &Seen) -> bool {
+    let length = response.body.len().to_string().into_bytes();
+    response.fields.iter().all(|(name, value)| name != "content-length" || *value == length)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
@@ -277,6 +284,9 @@ proptest! {
         let all_arrives = !us.closed && !them.closed;
         let whole = |(id, response): &(&u32, &Seen)| response.complete && !us.torn.contains(id);
         for (id, response) in us.responses.iter().filter(whole).filter(|_| all_arrives) {
+            if !length_is_bodys(response) {
+                continue;
+            }
             prop_assert_eq!(Some(response), them.responses.get(id), "{}: {:?}", id, us.rules);
         }
         for (id, response) in them.responses.iter().filter(whole) {
