@@ -5,8 +5,10 @@
 //! request `balance`'s. What stands here is the order of things: bind before apply, apply before drain.
 
 mod admin;
+mod certificates;
 mod events;
 mod ha;
+mod files;
 mod health;
 mod keys;
 mod programs;
@@ -28,11 +30,12 @@ use std::time::Duration;
 
 use haechi_admin::{Doors, Problem};
 use haechi_health::Start;
-use haechi_model::{AdminState, EndpointId, Snapshot};
+use haechi_model::{AdminState, EndpointId};
 use haechi_prober::{Limits, Options, Prober};
 use haechi_proxy::Proxy;
 use haechi_sys::program::Program;
 use haechi_telemetry::event;
+use haechi_trust::Trust;
 use tokio::sync::watch::Sender as Flag;
 use tokio::task::AbortHandle;
 
@@ -45,6 +48,8 @@ pub(crate) use self::rehearsals::sentence;
 use self::rights::Kept;
 pub(crate) use self::rights::{Rights, given};
 pub(crate) use self::service::Service;
+pub(crate) use self::certificates::{Severely, look};
+pub(crate) use self::files::watch_files;
 pub(crate) use self::source::{Compiled, Source, read};
 use self::status::ConfigState;
 pub(crate) use self::upgrade::Heir;
@@ -59,6 +64,7 @@ pub(crate) struct Control {
     proxy: Proxy,
     prober: Prober,
     source: Source,
+    trust: Arc<Trust>,
     /// What takes this one's place in an upgrade, and the doors of the API that it gets.
     starter: Starter,
     doors: Doors,
@@ -94,6 +100,7 @@ fn wall_ms() -> u64 {
 /// What a process begins with, besides its config.
 pub(crate) struct Beginning<'a> {
     pub(crate) source: Source,
+    pub(crate) trust: Arc<Trust>,
     pub(crate) program: Program,
     pub(crate) doors: Doors,
     /// It takes over from another one.
@@ -110,7 +117,7 @@ impl Control {
         first: Compiled,
         rights: Rights,
     ) -> Result<Arc<Self>, StartError> {
-        let Beginning { source, program, doors, heir } = beginning;
+        let Beginning { source, trust, program, doors, heir } = beginning;
         let workers = first.snapshot.workers.map_or_else(haechi_sys::limits::cores, std::num::NonZero::get);
         let (proxy, signals) = Proxy::start(workers, CLUSTER_SEED).map_err(StartError::System)?;
         let options = Options {
@@ -124,6 +131,7 @@ impl Control {
             proxy,
             prober,
             source,
+            trust,
             starter: Starter::new(program, rights.heirs),
             doors,
             passed_on: Flag::new(None),
@@ -139,8 +147,8 @@ impl Control {
             started_at_ms: wall_ms(),
         });
         match heir {
-            None => control.begin(first.snapshot).await?,
-            Some(heir) => control.take_over(heir, first.snapshot).await?,
+            None => control.begin(first).await?,
+            Some(heir) => control.take_over(heir, first).await?,
         }
         tokio::spawn(health::follow_verdicts(Arc::clone(&control), verdicts));
         tokio::spawn(health::follow_signals(Arc::clone(&control), signals));
@@ -152,15 +160,17 @@ impl Control {
         Ok(control)
     }
 
-    async fn begin(self: &Arc<Self>, snapshot: Arc<Snapshot>) -> Result<(), StartError> {
-        let prepared = self.prepare(&snapshot).map_err(StartError::Refused)?;
+    async fn begin(self: &Arc<Self>, first: Compiled) -> Result<(), StartError> {
+        let snapshot = first.snapshot;
+        let prepared = self.prepare(&snapshot, first.credentials).map_err(StartError::Refused)?;
         let put = self.put_in_force(snapshot, prepared, &Known::default(), &Start::Assumed).await;
         put.map(drop).map_err(StartError::Refused)
     }
 
-    async fn take_over(self: &Arc<Self>, heir: &Heir, snapshot: Arc<Snapshot>) -> Result<(), StartError> {
+    async fn take_over(self: &Arc<Self>, heir: &Heir, first: Compiled) -> Result<(), StartError> {
+        let snapshot = first.snapshot;
         self.proxy.inherit(heir.sockets(), heir.claimed());
-        let prepared = self.prepare(&snapshot).map_err(StartError::Refused)?;
+        let prepared = self.prepare(&snapshot, first.credentials).map_err(StartError::Refused)?;
         let estate = heir.ready().await.map_err(StartError::Hangs)?;
         let text = match &estate {
             Some(_) => format!("took over from {}", heir.whose()),

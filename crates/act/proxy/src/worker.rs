@@ -20,7 +20,8 @@ use crate::buffers::Buffers;
 use crate::engine::{self, Watched, Way};
 use crate::live::{ListenerCounters, Live};
 use crate::scene::{Local, Scene};
-use crate::stream::Stream;
+use crate::handshake::Handshakes;
+use crate::stream::{Room, Stream, room};
 use crate::timer::{TICK, Timers};
 use crate::upstream::{IdleConnections, out_of_descriptors};
 use crate::{client, tunnel};
@@ -77,6 +78,8 @@ impl Pulse {
 pub enum Signal {
     /// An endpoint failed as many requests in a row as its pool's passive check allows.
     FailuresInARow(EndpointId),
+    /// TLS with an endpoint fails for this reason, or for none any more.
+    Distrust(EndpointId, Box<str>),
 }
 
 /// Parsers and vectors that are used anew for each head.
@@ -95,6 +98,9 @@ pub(crate) struct Worker {
     pub(crate) timers: Rc<Timers>,
     pub(crate) idle: IdleConnections,
     pub(crate) scratch: RefCell<Scratch>,
+    /// Buffers of connections that are encrypted.
+    pub(crate) room: Rc<Room>,
+    pub(crate) handshakes: Handshakes,
     random: Cell<u64>,
     stopping: Cell<bool>,
     signals: UnboundedSender<Signal>,
@@ -111,6 +117,8 @@ impl Worker {
             timers: Timers::new(engine::now),
             idle: IdleConnections::default(),
             scratch: RefCell::default(),
+            room: room(),
+            handshakes: Handshakes::default(),
             // xorshift must not start at 0.
             random: Cell::new(seed.wrapping_add(number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
             stopping: Cell::new(false),

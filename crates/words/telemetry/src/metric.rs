@@ -65,6 +65,10 @@ families! {
         "Requests with a complete, well-formed head.";
     LISTENER_FAULTS: Counter "haechi_listener_faults_total" ["listener", "fault", "side"]
         "Answers that haechi gave in an endpoint's place, by reason and by whose fault it was.";
+    LISTENER_HANDSHAKES: Counter "haechi_listener_handshakes_total" ["listener", "version", "result", "resumed"]
+        "TLS handshakes with clients by how they came out; those that did not come to their end have no version.";
+    LISTENER_CERTIFICATE_EXPIRY: Gauge "haechi_listener_certificate_expiry_timestamp_seconds" ["listener", "file"]
+        "When a certificate in use expires, in seconds since 1970.";
 
     POOL_WAITING: Gauge "haechi_pool_waiting" ["pool"]
         "Requests that wait in the queue because every endpoint is at its limit.";

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use haechi_admin::api::Event;
 use haechi_ha::Legacy;
 use haechi_health::{Ejection, Inherited, Start};
-use haechi_model::{AdminState, EndpointId, Fault, Health};
+use haechi_model::{Handshake, AdminState, EndpointId, Fault, Health};
 use haechi_prober::EndpointReport;
 use haechi_proxy::{EndpointTotals, ListenerTotals, Live, LiveEndpoint, LiveListener};
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,9 @@ struct OfListener {
     accepted: u64,
     requests: u64,
     faults: BTreeMap<String, u64>,
+    /// In the order of `Handshake::ALL`, which only grows at its end.
+    #[serde(default)]
+    handshakes: Vec<u64>,
 }
 
 impl Estate {
@@ -144,7 +147,8 @@ impl OfListener {
     fn totals(self) -> ListenerTotals {
         let fault = |kind: &Fault| self.faults.get(kind.name()).map(|count| (*kind, *count));
         let faults = Fault::ALL.iter().filter_map(fault).collect();
-        ListenerTotals { accepted: self.accepted, open: 0, requests: self.requests, faults }
+        let handshakes = Handshake::ALL.into_iter().zip(self.handshakes).collect();
+        ListenerTotals { accepted: self.accepted, open: 0, requests: self.requests, faults, handshakes }
     }
 }
 
@@ -178,6 +182,7 @@ fn of_listener(live: &LiveListener) -> OfListener {
         accepted: totals.accepted,
         requests: totals.requests,
         faults: faults.map(|(kind, count)| (kind.name().to_owned(), *count)).collect(),
+        handshakes: totals.handshakes.iter().map(|(_, count)| *count).collect(),
     }
 }
 

@@ -351,7 +351,8 @@ impl Flow<'_> {
     fn poll_splice(&mut self, cx: &mut Context<'_>) -> Option<Poll<Result<(), Fault>>> {
         let download = &mut self.download;
         let body = download.body.as_mut().filter(|_| download.phase == Phase::Body)?;
-        if !download.splice.takes(body, self.worker) {
+        let clear = self.upstream.stream.is_clear() && self.client.stream.is_clear();
+        if !clear || !download.splice.takes(body, self.worker) {
             return None;
         }
         let mut moved = Moved::default();

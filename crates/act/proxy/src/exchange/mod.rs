@@ -102,10 +102,10 @@ async fn attempt(
     counters.retries.add(u64::from(how.again));
     client.timer.works_with(endpoint.serial);
     let strict = !request.facts.method.is_idempotent();
-    let take = || worker.idle.take(endpoint, &pool.config, worker.timers.now(), strict);
+    let take = || worker.idle.take(endpoint, pool, worker.timers.now(), strict);
     let mut upstream = match (!how.fresh).then(take).flatten() {
         Some(upstream) => upstream,
-        None => Upstream::connect(worker, &client.timer, endpoint, &pool.config)
+        None => Upstream::connect(worker, &client.timer, endpoint, pool)
             .await
             .map_err(Failure::connect)?,
     };

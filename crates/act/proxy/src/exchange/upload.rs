@@ -78,7 +78,8 @@ impl Flow<'_> {
     /// anyway, nobody needs to see it.
     fn poll_body_inside(&mut self, cx: &mut Context<'_>) -> Result<Option<Poll<()>>, Failure> {
         let upload = &mut self.upload;
-        if !upload.forgotten || !upload.splice.takes(&self.request.body, self.worker) {
+        let clear = self.upstream.stream.is_clear() && self.client.stream.is_clear();
+        if !clear || !upload.forgotten || !upload.splice.takes(&self.request.body, self.worker) {
             return Ok(None);
         }
         let mut moved = Moved::default();
