@@ -1,14 +1,14 @@
 //! haechi and keepalived in one virtual router: either hears, follows and replaces the other.
 //!
-//! Debian's keepalived (2.2.7) knows the checksum of RFC 5798 only; that of RFC 9568 is tested by bytes and between
-//! two nodes (`election/checksums.rs`).
+//! Debian's keepalived (2.2.7) knows the checksum of RFC 5798 only; the newest one (2.3, from Debian's newest suite)
+//! knows that of RFC 9568 too, by `v3_checksum_as_v2`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs::File;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use haechi_tests::{Capture, Frame, Namespace, Network, Node, TempDir, eventually};
+use haechi_tests::{Capture, Frame, Namespace, Network, Node, TempDir, eventually, newest};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
 
@@ -18,9 +18,38 @@ const SOON: Duration = Duration::from_secs(15);
 struct Case {
     six: bool,
     unicast: bool,
+    peer: Peer,
+    /// Of haechi.
+    checksum: &'static str,
+}
+
+/// Which keepalived.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    Debians,
+    Newest { plain: bool },
 }
 
 impl Case {
+    const fn new(six: bool, unicast: bool) -> Self {
+        Self { six, unicast, peer: Peer::Debians, checksum: "auto" }
+    }
+
+    fn start_peer(&self, namespace: &Namespace, priority: u8, interval: &str, more: &str) -> Keepalived {
+        let command = match self.peer {
+            Peer::Debians => namespace.command("keepalived"),
+            Peer::Newest { .. } => {
+                // It wants files of its own version there; only this process sees them.
+                const BEGIN: &str =
+                    "mount --bind $0/root/etc/keepalived /etc/keepalived && exec $0/keepalived \"$@\"";
+                let mut command = namespace.command("sh");
+                command.arg("-c").arg(BEGIN).arg(newest());
+                command
+            }
+        };
+        Keepalived::start(command, &self.keepalived(priority, interval, more))
+    }
+
     const fn virtual_address(&self) -> &'static str {
         if self.six { "fd00:99::100" } else { "10.99.0.100" }
     }
@@ -68,11 +97,12 @@ impl Case {
             String::new()
         };
         let addresses: Vec<_> = self.addresses().iter().map(|address| format!("\"{address}\"")).collect();
+        let checksum = self.checksum;
         format!(
             "node: {{ name: haechi }}\nworkers: 1\n\
              listeners: {{ web: {{ bind: \":80\", protocol: http, routes: [{{ pool: web }}] }} }}\n\
              pools: {{ web: {{ endpoints: {{ e: \"127.0.0.1:1\" }} }} }}\n\
-             virtualRouters: {{ edge: {{ id: 51, interface: eth0, addresses: [{}], priority: {priority}{unicast}{more} }} }}\n",
+             virtualRouters: {{ edge: {{ id: 51, interface: eth0, addresses: [{}], priority: {priority}, checksum: {checksum}{unicast}{more} }} }}\n",
             addresses.join(", ")
         )
     }
@@ -88,10 +118,11 @@ impl Case {
         } else {
             String::new()
         };
+        let plain = if self.peer == (Peer::Newest { plain: true }) { "  v3_checksum_as_v2\n" } else { "" };
         format!(
             "global_defs {{\n  router_id other\n  vrrp_version 3\n}}\n\
              vrrp_instance edge {{\n  state BACKUP\n  interface eth0\n  virtual_router_id 51\n  priority {priority}\n  \
-             advert_int {interval}\n{more}{unicast}  virtual_ipaddress {{\n    {}\n  }}\n}}\n",
+             advert_int {interval}\n{plain}{more}{unicast}  virtual_ipaddress {{\n    {}\n  }}\n}}\n",
             self.addresses().join("\n    ")
         )
     }
@@ -104,12 +135,11 @@ struct Keepalived {
 }
 
 impl Keepalived {
-    fn start(namespace: &Namespace, config: &str) -> Self {
+    fn start(mut command: Command, config: &str) -> Self {
         let folder = TempDir::new("keepalived");
         let own = |file: &str| folder.path().join(file);
         std::fs::write(own("conf"), config).unwrap();
         let log = File::create(own("log")).unwrap();
-        let mut command = namespace.command("keepalived");
         command.args(["-n", "-l", "-D", "-P", "-f"]).arg(own("conf"));
         command.arg("-p").arg(own("pid")).arg("-r").arg(own("vrrp.pid"));
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn();
@@ -123,7 +153,7 @@ impl Keepalived {
     /// Its end, as it ends itself: with a farewell on the wire.
     fn stop(mut self) {
         let pid = self.child.id().to_string();
-        assert!(std::process::Command::new("kill").arg(pid).status().unwrap().success());
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
         eventually(SOON, "keepalived ends", || self.child.try_wait().unwrap().is_some());
     }
 }
@@ -164,16 +194,23 @@ fn both_ways(case: &Case) {
     let owner = |what: &str, owner: &str| wait_owner(&network, case, what, owner);
     let mut node = Node::start_in(here, BINARY, &case.haechi(150, ""));
     owner("haechi is alone", "haechi");
-    let peer = Keepalived::start(there, &case.keepalived(100, "0.1", ""));
+    let peer = case.start_peer(there, 100, "0.1", "");
     eventually(SOON, "keepalived is up", || peer.log().contains("Entering BACKUP STATE"));
     node.signal("TERM");
     assert_eq!(node.wait_end(SOON), 0);
     owner("keepalived follows a farewell", "other");
     node.resume();
     owner("haechi is better and takes over from a living keepalived", "haechi");
+    assert!(!peer.log().contains("Invalid VRRPv3 checksum"), "{}", peer.log());
+    if let Peer::Newest { plain } = case.peer {
+        let said = Capture::start(&network, "haechi").more_of(case.own(true), 3);
+        // tcpdump reckons with the pseudo-header.
+        let wrong = |frame: &Frame| frame.text.contains("bad vrrp cksum");
+        assert!(said.iter().all(|frame| wrong(frame) == plain), "haechi speaks in the peer's form: {said:?}");
+    }
     peer.stop();
 
-    let peer = Keepalived::start(there, &case.keepalived(200, "0.1", ""));
+    let peer = case.start_peer(there, 200, "0.1", "");
     owner("keepalived is better and takes over from a living haechi", "other");
     let router = node.router("edge");
     assert_eq!(router["state"], "backup", "{router}");
@@ -187,7 +224,7 @@ fn both_ways(case: &Case) {
 fn without_preempt(case: &Case) {
     let network = network();
     let (here, there) = (network.host("haechi"), network.host("other"));
-    let peer = Keepalived::start(there, &case.keepalived(100, "0.1", ""));
+    let peer = case.start_peer(there, 100, "0.1", "");
     wait_owner(&network, case, "keepalived is alone", "other");
     let node = Node::start_in(here, BINARY, &case.haechi(150, ", preempt: false"));
     eventually(SOON, "haechi hears it for long", || node.router("edge")["heard"].as_u64() > Some(20));
@@ -201,7 +238,7 @@ fn without_preempt(case: &Case) {
 
     let node = Node::start_in(here, BINARY, &case.haechi(100, ""));
     wait_owner(&network, case, "haechi is alone", "haechi");
-    let peer = Keepalived::start(there, &case.keepalived(150, "0.1", "  nopreempt\n"));
+    let peer = case.start_peer(there, 150, "0.1", "  nopreempt\n");
     eventually(SOON, "keepalived is up", || peer.log().contains("Entering BACKUP STATE"));
     let sent = || node.router("edge")["sent"].as_u64().unwrap();
     let before = sent();
@@ -241,7 +278,7 @@ fn timers(case: &Case) {
     let network = network();
     let capture = Capture::start(&network, "haechi");
     let (here, there) = (case.speaks_as(&network, "haechi"), case.speaks_as(&network, "other"));
-    let peer = Keepalived::start(network.host("other"), &case.keepalived(200, "0.3", ""));
+    let peer = case.start_peer(network.host("other"), 200, "0.3", "");
     wait_owner(&network, case, "keepalived is alone", "other");
     let node = Node::start_in(network.host("haechi"), BINARY, &case.haechi(100, ""));
     let said = capture.more_of(&there, 8);
@@ -257,7 +294,7 @@ fn timers(case: &Case) {
     assert_near("haechi's interval", mean(&said[2..]), Duration::from_millis(100), Duration::ZERO);
     assert!(said[2..].iter().all(|frame| !frame.text.contains("bad vrrp cksum")), "{said:?}");
 
-    let peer = Keepalived::start(network.host("other"), &case.keepalived(50, "0.1", ""));
+    let peer = case.start_peer(network.host("other"), 50, "0.1", "");
     eventually(SOON, "keepalived is up", || peer.log().contains("Entering BACKUP STATE"));
     capture.more_of(&here, 4);
     node.signal("TERM");
@@ -271,40 +308,87 @@ fn timers(case: &Case) {
 
 #[test]
 fn by_multicast_with_the_checksum_of_rfc_5798() {
-    both_ways(&Case { six: false, unicast: false });
+    both_ways(&Case::new(false, false));
+}
+
+/// Both forms of the newest keepalived, heard by a haechi that follows and by one that is told.
+fn with_the_newest(unicast: bool, plain: bool) {
+    for checksum in ["auto", if plain { "plain" } else { "pseudoHeader" }] {
+        both_ways(&Case { six: false, unicast, peer: Peer::Newest { plain }, checksum });
+    }
+}
+
+#[test]
+fn the_newest_by_multicast_with_the_checksum_of_rfc_5798() {
+    with_the_newest(false, false);
+}
+
+#[test]
+fn the_newest_by_multicast_with_the_checksum_of_rfc_9568() {
+    with_the_newest(false, true);
+}
+
+#[test]
+fn the_newest_by_unicast_with_the_checksum_of_rfc_5798() {
+    with_the_newest(true, false);
+}
+
+#[test]
+fn the_newest_by_unicast_with_the_checksum_of_rfc_9568() {
+    with_the_newest(true, true);
+}
+
+/// haechi does not hear the other form, and says so.
+#[test]
+fn a_fixed_form_is_not_given_up_for_the_other_one() {
+    for plain in [false, true] {
+        let checksum = if plain { "pseudoHeader" } else { "plain" };
+        let case = Case { six: false, unicast: false, peer: Peer::Newest { plain }, checksum };
+        let network = network();
+        let peer = case.start_peer(network.host("other"), 200, "0.1", "");
+        wait_owner(&network, &case, "keepalived is alone", "other");
+        let node = Node::start_in(network.host("haechi"), BINARY, &case.haechi(100, ""));
+        let dropped = || node.router("edge")["dropped"]["otherChecksum"].as_u64();
+        eventually(SOON, "it counts what it does not hear", || dropped() > Some(3));
+        assert_eq!(node.router("edge")["heard"], 0);
+        // With `v3_checksum_as_v2` keepalived hears both.
+        if !plain {
+            eventually(SOON, "nor does keepalived", || peer.log().contains("Invalid VRRPv3 checksum"));
+        }
+    }
 }
 
 #[test]
 fn by_unicast() {
-    both_ways(&Case { six: false, unicast: true });
+    both_ways(&Case::new(false, true));
 }
 
 #[test]
 fn by_multicast_with_ipv6() {
-    both_ways(&Case { six: true, unicast: false });
+    both_ways(&Case::new(true, false));
 }
 
 #[test]
 fn by_unicast_with_ipv6() {
-    both_ways(&Case { six: true, unicast: true });
+    both_ways(&Case::new(true, true));
 }
 
 #[test]
 fn neither_takes_over_from_a_worse_one_when_it_shall_not() {
-    without_preempt(&Case { six: false, unicast: false });
+    without_preempt(&Case::new(false, false));
 }
 
 #[test]
 fn times_on_the_wire_by_multicast() {
-    timers(&Case { six: false, unicast: false });
+    timers(&Case::new(false, false));
 }
 
 #[test]
 fn times_on_the_wire_by_unicast() {
-    timers(&Case { six: false, unicast: true });
+    timers(&Case::new(false, true));
 }
 
 #[test]
 fn times_on_the_wire_with_ipv6() {
-    timers(&Case { six: true, unicast: false });
+    timers(&Case::new(true, false));
 }

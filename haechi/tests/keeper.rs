@@ -27,7 +27,10 @@ impl Pair {
         let better = node("lb1", 150);
         eventually(SOON, "lb1 is active", || network.host("lb1").has(VIRTUAL));
         let worse = node("lb2", 100);
-        eventually(SOON, "lb2 hears it", || state(&worse) == ("backup".into(), "takes part".into()));
+        eventually(SOON, "lb2 hears it", || {
+            let router = worse.router("edge");
+            (&router["state"], &router["reason"]) == (&"backup".into(), &"takes part".into())
+        });
         Self { network, better, worse }
     }
 }
@@ -40,14 +43,6 @@ fn config(host: &str, priority: u8) -> String {
     )
 }
 
-/// Where its virtual router stands, and why.
-fn state(node: &Node) -> (String, String) {
-    let said = node.verb(&["ha", "status", "-o", "json"]);
-    let status: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
-    let router = &status["virtualRouters"][0];
-    (router["state"].as_str().unwrap().to_owned(), router["reason"].as_str().unwrap().to_owned())
-}
-
 #[test]
 fn a_killed_process_leaves_no_address_behind_and_its_peer_need_not_wait() {
     let pair = Pair::new();
@@ -55,12 +50,10 @@ fn a_killed_process_leaves_no_address_behind_and_its_peer_need_not_wait() {
     eventually(SOON, "its address is gone", || !pair.network.host("lb1").has(VIRTUAL));
     eventually(SOON, "lb2 has it", || pair.network.host("lb2").has(VIRTUAL));
     // The kernel has it a moment before status tells.
-    eventually(SOON, "lb2 says so", || state(&pair.worse).0 == "active");
+    pair.worse.wait_state("edge", "active");
     // Told, and not silent: the farewell was heard.
-    assert_eq!(
-        state(&pair.worse),
-        ("active".into(), "10.0.0.1 died or stands still, and its keeper said so".into())
-    );
+    let reason = "10.0.0.1 died or stands still, and its keeper said so";
+    assert_eq!(pair.worse.router("edge")["reason"], reason);
 }
 
 /// The keeper was told of an address only after the kernel had it: every other kill at that moment left it behind.
@@ -84,9 +77,9 @@ fn a_process_that_stands_still_is_taken_off_its_address_and_finds_out_when_it_go
     eventually(SOON, "lb2 has it", || pair.network.host("lb2").has(VIRTUAL));
     pair.better.signal("CONT");
     eventually(SOON, "lb1 finds out", || pair.better.log().contains("active to backup: did not run for"));
-    eventually(SOON, "the better one takes over again", || state(&pair.better).0 == "active");
+    pair.better.wait_state("edge", "active");
     eventually(SOON, "one node has the address", || {
-        !pair.network.host("lb2").has(VIRTUAL) || state(&pair.worse).0 == "backup"
+        !pair.network.host("lb2").has(VIRTUAL) || pair.worse.router("edge")["state"] == "backup"
     });
     // The state comes first: the address waits until packets of open flows have their way to lb2.
     eventually(SOON, "lb1 has it", || pair.network.host("lb1").has(VIRTUAL));

@@ -10,6 +10,8 @@ use std::time::Duration;
 use haechi_admin::api::FlightRecord;
 use haechi_tests::{Node, TempDir, address, eventually, now, pause};
 use haechi_vrrp::Output;
+use haechi_vrrp::envelope::{Keys, Stamp, seal};
+use haechi_vrrp::packet::{Advertisement, Cover, Version};
 use haechi_vrrp::record::{GroupRecord, replay};
 use serde_json::Value;
 
@@ -70,6 +72,7 @@ impl Pair {
             std::fs::write(flags.path().join(format!("good{number}")), "").unwrap();
             let mut node = Node::prepared(&binary, &config);
             std::fs::write(node.folder().join("keys.yaml"), KEYS).unwrap();
+            node.environment.push(("STATE_DIRECTORY".into(), node.folder().display().to_string()));
             node.resume();
             node
         });
@@ -91,9 +94,7 @@ impl Pair {
     }
 
     fn router(&self, number: usize) -> Value {
-        let output = self.nodes[number].verb(&["ha", "status", "-o", "json"]);
-        assert_eq!(output.code, 0, "{output:?}");
-        serde_json::from_str::<Value>(&output.out).unwrap()["virtualRouters"][0].clone()
+        self.nodes[number].router("edge")
     }
 
     fn wait_priority(&self, number: usize, priority: u8) {
@@ -154,8 +155,13 @@ fn a_dead_node_is_followed_in_less_than_a_second() {
     eventually(PATIENCE, "lb2 serves", || pair.serves().as_deref() == Some("lb2"));
     let gap = since.elapsed();
     assert!(gap < BOUND, "nobody served for {gap:?}");
+    let told = format!("{} died or stands still, and its keeper said so", pair.sources[0].ip());
+    assert_eq!(pair.router(1)["reason"], told, "a farewell that its node had sealed");
 
     // The survivor tells it, and what it tells can be played again.
+    eventually(PATIENCE, "it knows what came of it", || {
+        pair.nodes[1].verb(&["events"]).out.contains(" reset here in the 5s after it took over")
+    });
     let story = pair.nodes[1].verb(&["why"]).out;
     let order = [
         "backup to active: 127.",
@@ -164,6 +170,7 @@ fn a_dead_node_is_followed_in_less_than_a_second() {
         "did      claims the addresses",
         "decided  backup to active",
         "seen     the addresses are here",
+        "result   the first request was answered here ",
     ];
     let places: Vec<_> =
         order.iter().map(|part| story.find(part).unwrap_or_else(|| panic!("{part}: {story}"))).collect();
@@ -178,13 +185,86 @@ fn a_dead_node_is_followed_in_less_than_a_second() {
     // The better one comes back and takes over, and nobody but it takes connections then.
     pair.nodes[0].resume();
     pair.wait_for("lb1");
-    eventually(PATIENCE, "lb2 is backup again", || pair.router(1)["state"] == "backup");
+    pair.nodes[1].wait_state("edge", "backup");
     for _ in 0..50 {
         assert_eq!(pair.serves().as_deref(), Some("lb1"));
     }
     let status = pair.router(0);
     assert_eq!(status["holdsAddresses"], true);
     assert_eq!(status["sendFailures"], 0);
+}
+
+#[test]
+fn a_process_that_stands_still_is_said_farewell_for_and_is_heard_again_when_it_goes_on() {
+    let pair = Pair::start();
+    pair.wait_for("lb1");
+    pair.nodes[0].signal("STOP");
+    pair.nodes[1].wait_state("edge", "active");
+    let reason = pair.router(1)["reason"].clone();
+    assert!(reason.as_str().unwrap().ends_with("its keeper said so"), "{reason}");
+    pair.nodes[0].signal("CONT");
+    pair.nodes[1].wait_state("edge", "backup");
+    pair.wait_for("lb1");
+}
+
+/// Which life of it a node wrote down last.
+fn epoch(node: &Node, name: &str) -> u64 {
+    let text = std::fs::read(node.folder().join(format!("envelopes-{name}.json"))).unwrap();
+    serde_json::from_slice::<Value>(&text).unwrap()["epoch"].as_u64().unwrap()
+}
+
+/// An advertisement of lb1, as somebody may have recorded it.
+fn recording(epoch: u64, shared: IpAddr) -> Vec<u8> {
+    let keys =
+        Keys::new([(1, *b"\x3c\x1f\x0e\x5d\x7a\x9b\x24\x68\xac\xe0\x13\x57\x9b\xdf\x24\x68")], 1).unwrap();
+    let advertisement = Advertisement {
+        version: Version::V3,
+        id: 51,
+        priority: 150,
+        interval: Duration::from_millis(100),
+        addresses: vec![shared],
+    };
+    let (mut message, mut sealed) = (Vec::new(), Vec::new());
+    advertisement.encode(Cover::Message, &mut message).unwrap();
+    let stamp = Stamp { sender: "lb1", epoch, sequence: 1_000_000 };
+    seal(&keys, stamp, &message, &mut sealed).unwrap();
+    sealed
+}
+
+/// Its clock was a year ahead once: peers know that life of it, and drop what seems to be older.
+#[test]
+fn a_restart_after_the_clock_went_back_is_heard_and_old_words_are_not() {
+    let mut pair = Pair::start();
+    pair.wait_for("lb1");
+    let ahead = epoch(&pair.nodes[0], "lb1") + 31_557_600_000_000_000;
+    let memory = pair.nodes[0].folder().join("envelopes-lb1.json");
+    for life in 1..=2 {
+        pair.nodes[0].signal("KILL");
+        pair.nodes[1].wait_state("edge", "active");
+        if life == 1 {
+            std::fs::write(&memory, format!("{{\"epoch\": {ahead}, \"heard\": []}}")).unwrap();
+        }
+        pair.nodes[0].resume();
+        pair.nodes[1].wait_state("edge", "backup");
+        assert_eq!(epoch(&pair.nodes[0], "lb1"), ahead + life);
+    }
+
+    // The other one starts anew while lb1 is dead, and somebody plays to it what lb1 said.
+    pair.nodes[0].signal("KILL");
+    pair.nodes[1].wait_state("edge", "active");
+    pair.nodes[1].signal("TERM");
+    assert_eq!(pair.nodes[1].wait_end(PATIENCE), 0);
+    pair.nodes[1].resume();
+    pair.nodes[1].wait_state("edge", "active");
+    let mouth = UdpSocket::bind(SocketAddr::new(pair.sources[0].ip(), 0)).unwrap();
+    let say = |epoch| mouth.send_to(&recording(epoch, pair.shared.ip()), pair.sources[1]).unwrap();
+    let replayed = || pair.router(1)["dropped"]["replayed"].as_u64();
+    assert_eq!(replayed(), Some(0));
+    say(ahead + 1);
+    eventually(PATIENCE, "an old word", || replayed() == Some(1));
+    assert_eq!(pair.router(1)["heard"], 0);
+    say(ahead + 3);
+    eventually(PATIENCE, "a new word", || pair.router(1)["heard"] == 1);
 }
 
 #[test]

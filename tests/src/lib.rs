@@ -6,6 +6,7 @@
 
 mod capture;
 mod client;
+mod ear;
 mod flows;
 mod load;
 mod namespaces;
@@ -17,11 +18,13 @@ mod stall;
 mod tls;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub use capture::{Capture, Frame};
 pub use client::{Connection, Reply, get, raw};
+pub use ear::Ear;
 pub use flows::{download, serve_flows, speak, stream, upgraded};
 pub use load::{Load, Tally};
 pub use namespaces::{Namespace, Network, can_make_namespaces};
@@ -39,6 +42,17 @@ pub fn address() -> IpAddr {
     let [_, b, c, d] = number.to_be_bytes();
     // 127.64.0.0 upwards: away from 127.0.0.1, where other programs listen.
     IpAddr::V4(Ipv4Addr::new(127, 64 + b, c, d))
+}
+
+/// Where peers are that Debian has only in a newer suite: a launcher for each, and `root` with their files.
+///
+/// # Panics
+/// When nobody fetched them.
+#[track_caller]
+pub fn newest() -> PathBuf {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.peers"));
+    assert!(folder.join("unpacked").exists(), "no peers in {}: run scripts/setup test", folder.display());
+    folder
 }
 
 /// Waits until `what` holds, looking every 10 ms.

@@ -74,7 +74,12 @@ pub(crate) const BETTER: u8 = 150;
 /// Of the other one.
 pub(crate) const WORSE: u8 = 140;
 
-/// The node of a name (`lb1`, `lb2`).
+/// Both nodes by name, with their own addresses.
+pub(crate) const ONE: (&str, &str) = ("lb1", "10.99.0.1");
+/// The other one.
+pub(crate) const TWO: (&str, &str) = ("lb2", "10.99.0.2");
+
+/// The node of a name.
 #[derive(Debug)]
 pub(crate) struct Node<'a> {
     pub(crate) name: &'static str,
@@ -169,6 +174,11 @@ impl<'a> Node<'a> {
             self.running.push(command.spawn().while_doing(|| program.display().to_string())?);
         }
         self.until("runs as a backup", Self::is_up)
+    }
+
+    /// Its own, from which it advertises.
+    pub(crate) fn own_address(&self) -> &'static str {
+        if self.name == ONE.0 { ONE.1 } else { TWO.1 }
     }
 
     /// Whether it has the address.

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use haechi_tests::{Network, Observer, now, pause, serve_flows};
+use haechi_tests::{Ear, Network, Observer, now, pause, serve_flows};
 use rustix::process::Signal;
 
 use super::blow::Blow;
 use super::client::{self, Client};
 use super::flows::Flows;
-use super::pair::{BETTER, Hung, Make, Node, PATIENCE, Setting, WORSE};
+use super::pair::{BETTER, Hung, Make, Node, ONE, PATIENCE, Setting, TWO, WORSE};
 use super::{ENDPOINT, Seen, VIRTUAL};
 use crate::contender::Places;
 use crate::problem::{Outcome, Problem, While};
@@ -39,8 +39,8 @@ impl<'a> Rig<'a> {
     pub(super) fn new(network: &'a Network, make: Make, places: &Places) -> Outcome<Self> {
         let endpoint: SocketAddr = ENDPOINT.parse().while_doing(|| ENDPOINT.into())?;
         network.host("endpoint").run(|| serve_flows(endpoint));
-        let mut one = Node::new("lb1", BETTER, make, network, places)?;
-        let mut two = Node::new("lb2", WORSE, make, network, places)?;
+        let mut one = Node::new(ONE.0, BETTER, make, network, places)?;
+        let mut two = Node::new(TWO.0, WORSE, make, network, places)?;
         one.start()?;
         two.start()?;
         let to: SocketAddr = format!("{VIRTUAL}:80").parse().while_doing(|| VIRTUAL.into())?;
@@ -112,6 +112,7 @@ impl Strike<'_> {
         let (blow, other) = (self.blow, self.other);
         let host = |name| self.network.host(name);
         let observer = blow.makes_rivals().then(|| Observer::start(host("observer"), VIRTUAL));
+        let ears = self.ears(active);
         let flows = blow.is_planned().then(|| Flows::open(host("client"))).transpose()?;
         let at = now();
         let hung = self.hit(active)?;
@@ -125,11 +126,14 @@ impl Strike<'_> {
         }
         let broken = flows.map(|flows| self.broken(flows));
         drop(hung);
-        let contact = self.undo(active)?;
+        let healing = now();
+        self.undo(active)?;
         // What comes back may disturb too, and then it is part of what the client saw.
         until("only one node has the address", || active.has_address() != other.has_address())?;
         pause(Duration::from_millis(300));
         content(self.client, now())?;
+        // Without ears they never lost each other: the one that stood still hears at once what it missed.
+        let contact = ears.iter().filter_map(|ear| ear.first(healing)).min().unwrap_or(healing);
         let rivals = observer.map(|observer| observer.contended(contact));
         self.look_back(at).map(|seen| Seen { rivals, broken, ..seen })
     }
@@ -163,7 +167,7 @@ impl Strike<'_> {
             Blow::Storm => self.storm(active)?,
             Blow::Stop => active.ask_to_end()?,
             Blow::HandOver => active.ask(&["ha", "handover"])?,
-            Blow::Upgrade => active.ask(&["upgrade"])?,
+            Blow::Upgrade => upgrade(active)?,
         }
         Ok(None)
     }
@@ -180,8 +184,18 @@ impl Strike<'_> {
         Ok(())
     }
 
-    /// Makes all whole again; gives when the nodes could hear each other at the earliest.
-    fn undo(&self, active: &mut Node<'_>) -> Outcome<Instant> {
+    /// Where it can be heard that those meet again who did not hear each other.
+    fn ears(&self, active: &Node<'_>) -> Vec<Ear> {
+        let ear = |at: &Node<'_>, of: &Node<'_>| Ear::start(self.network.host(at.name), of.own_address());
+        match self.blow {
+            Blow::Mute => vec![ear(self.other, active)],
+            Blow::Part => vec![ear(self.other, active), ear(active, self.other)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Makes all whole again.
+    fn undo(&self, active: &mut Node<'_>) -> Outcome<()> {
         match self.blow {
             Blow::Kill | Blow::KillPrograms | Blow::Stop | Blow::Storm => {
                 active.signal(Signal::KILL)?;
@@ -193,7 +207,7 @@ impl Strike<'_> {
             Blow::Mute | Blow::Deafen | Blow::Part | Blow::CutOff => self.network.heal(),
             Blow::Hang | Blow::HandOver | Blow::Upgrade => {}
         }
-        Ok(now())
+        Ok(())
     }
 
     /// The cable of the better node, ten times: it wants the address back each time.
@@ -218,6 +232,16 @@ impl Strike<'_> {
         let (gap, failed, reset) = client::gap(&attempts)?;
         Ok(Seen { gap, failed, reset, ..Seen::default() })
     }
+}
+
+/// Asks until it is not refused because flows of an earlier move still go on to the former active.
+fn upgrade(active: &Node<'_>) -> Outcome<()> {
+    let mut outcome = Ok(());
+    until("no flow is passed on any more", || {
+        outcome = active.ask(&["upgrade"]);
+        !outcome.as_ref().is_err_and(|problem| problem.to_string().contains("go on to the former active"))
+    })?;
+    outcome
 }
 
 /// Waits until the client got as many answers in a row as its attempts last, so that none is left that may fail.

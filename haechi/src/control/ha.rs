@@ -18,7 +18,7 @@ use haechi_vrrp::{Effect, State};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::admin::near;
-use super::{Control, lock};
+use super::{Control, aftermath, lock};
 
 /// Longest wait for the node's thread: it answers between two advertisements.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ const LONGEST_LEAVE: Duration = Duration::from_secs(5);
 const SUCCESSION: Duration = Duration::from_millis(1500);
 
 /// What the node told, on its way to the event log.
-pub(super) type Story = (VirtualRouterName, Told);
+pub(super) type Story = (VirtualRouterName, Moment, Told);
 
 /// The virtual routers, once there are any.
 pub(super) struct VirtualRouters {
@@ -62,16 +62,16 @@ impl VirtualRouters {
         keys: BTreeMap<Box<str>, Keys>,
         control: &Arc<Control>,
     ) -> std::io::Result<()> {
-        let setup =
-            Setup { routers: snapshot.virtual_routers.clone(), node: snapshot.node.name.to_string(), keys };
+        let (routers, node) = (snapshot.virtual_routers.clone(), snapshot.node.name.to_string());
+        let setup = Setup { routers, node, keys, state: crate::state::folder() };
         match &self.node {
             Some(node) => node.configure(setup),
             None if setup.routers.is_empty() && self.legacy.is_none() => {}
             None => {
                 let told = self.told.clone();
                 // Nobody hears it only when the process is on its way out.
-                let listener = move |name: &VirtualRouterName, _at: Moment, what: Told| {
-                    let _ = told.send((name.clone(), what));
+                let listener = move |name: &VirtualRouterName, at: Moment, what: Told| {
+                    let _ = told.send((name.clone(), at, what));
                 };
                 let Some(ready) = self.ready.take() else {
                     return Err(std::io::Error::other("their thread has ended"));
@@ -162,8 +162,12 @@ fn keeper() -> Vec<OsString> {
 
 /// Writes down what the node told.
 pub(super) async fn follow_stories(control: Arc<Control>, mut stories: UnboundedReceiver<Story>) {
-    while let Some((name, told)) = stories.recv().await {
-        let subject = format!("virtual router {name}");
+    while let Some((name, at, told)) = stories.recv().await {
+        let subject = aftermath::subject(&name);
+        // From the decision on: the kernel answers before the neighbours are told.
+        if matches!(told, Told::State { from, to, .. } if to.holds() && !from.holds()) {
+            aftermath::follow(&control, name, at);
+        }
         let (kind, text) = match told {
             Told::State { from, to, reason } if from == to => {
                 (event::VIRTUAL_ROUTER_CHANGED, format!("{} still: {reason}", to.name()))
@@ -171,8 +175,20 @@ pub(super) async fn follow_stories(control: Arc<Control>, mut stories: Unbounded
             Told::State { from, to, reason } => {
                 (event::VIRTUAL_ROUTER_CHANGED, format!("{} to {}: {reason}", from.name(), to.name()))
             }
-            Told::Claimed => {
+            Told::Claimed { addresses } => {
+                control.proxy.have_back(&addresses);
                 (event::VIRTUAL_ROUTER_CHANGED, "its addresses are on this node and announced".to_owned())
+            }
+            Told::GivenAway { addresses, drain } => {
+                control.proxy.give_away(&addresses, drain);
+                (
+                    event::VIRTUAL_ROUTER_CHANGED,
+                    format!("what is open here goes on for {drain:?}; clients are told to come anew"),
+                )
+            }
+            Told::Released { addresses } => {
+                control.proxy.forget(&addresses);
+                continue;
             }
             Told::Chained { previous, longest } => (
                 event::VIRTUAL_ROUTER_CHANGED,
@@ -212,12 +228,12 @@ impl Control {
     pub(super) async fn record(&self, name: &str) -> Result<FlightRecord, Problem> {
         let live = self.proxy.live();
         let known = live.snapshot.virtual_routers.iter().map(|router| &router.name);
+        let found = known.clone().find(|known| known.as_str() == name);
         let answer = {
             let routers = lock(&self.virtual_routers);
-            let found = known.clone().find(|known| known.as_str() == name);
-            found.zip(routers.node.as_ref()).map(|(name, node)| node.record(name.clone()))
+            found.zip(routers.node.as_ref()).map(|(name, node)| (name, node.record(name.clone())))
         };
-        let Some(answer) = answer else {
+        let Some((name, answer)) = answer else {
             let names: Vec<&str> = known.map(VirtualRouterName::as_str).collect();
             return Err(Problem::NotFound(format!("no virtual router {name}{}", near(&names, name))));
         };
@@ -234,6 +250,7 @@ impl Control {
             origin_ms: wall_of(Moment::ORIGIN),
             record: record
                 .map_err(|error| Problem::Conflict(format!("the record can't be told: {error}")))?,
+            results: aftermath::results(self.events.after(0, usize::MAX).events, name),
         })
     }
 

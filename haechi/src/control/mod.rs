@@ -5,10 +5,11 @@
 //! request `balance`'s. What stands here is the order of things: bind before apply, apply before drain.
 
 mod admin;
+mod aftermath;
 mod certificates;
 mod events;
-mod ha;
 mod files;
+mod ha;
 mod health;
 mod keys;
 mod programs;
@@ -40,7 +41,9 @@ use tokio::sync::watch::Sender as Flag;
 use tokio::task::AbortHandle;
 
 pub(crate) use self::admin::Handle;
+pub(crate) use self::certificates::{Severely, look};
 use self::events::Log;
+pub(crate) use self::files::watch_files;
 use self::ha::VirtualRouters;
 pub(crate) use self::keys::{Found, KeysFile, keys_files};
 use self::rehearsals::Rehearsals;
@@ -48,8 +51,6 @@ pub(crate) use self::rehearsals::sentence;
 use self::rights::Kept;
 pub(crate) use self::rights::{Rights, given};
 pub(crate) use self::service::Service;
-pub(crate) use self::certificates::{Severely, look};
-pub(crate) use self::files::watch_files;
 pub(crate) use self::source::{Compiled, Source, read};
 use self::status::ConfigState;
 pub(crate) use self::upgrade::Heir;

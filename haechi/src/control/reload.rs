@@ -16,8 +16,8 @@ use haechi_telemetry::event;
 use haechi_trust::Credentials;
 use haechi_vrrp::envelope::Keys;
 
-use super::keys::sealing_keys;
 use super::certificates::Severely;
+use super::keys::sealing_keys;
 use super::source::{Compiled, Source, refused};
 use super::upgrade::Known;
 use super::{Control, lock, wall_ms};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use haechi_admin::api::{
-    CertificateStatus, ConfigStatus, EndpointStatus, HandshakeCount, ListenerStatus, PoolStatus, RefusedConfig, Status,
+    CertificateStatus, ConfigStatus, EndpointStatus, HandshakeCount, ListenerStatus, PoolStatus,
+    RefusedConfig, Status,
 };
 use haechi_model::{AdminOrigin, Algorithm, Endpoint, Handshake, Health, ListenerKind, Moment};
 use haechi_prober::EndpointReport;

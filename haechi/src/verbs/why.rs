@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use haechi_admin::api::FlightRecord;
+use haechi_admin::api::{Event, FlightRecord};
 use haechi_model::Moment;
 use haechi_vrrp::record::GroupRecord;
 use haechi_vrrp::{Effect, Input, Output, Reason};
@@ -52,7 +52,10 @@ fn render(router: &str, flight: &FlightRecord) -> Result<String, Failure> {
     };
     let wall = flight.origin_ms + change.at.as_nanos() / 1_000_000;
     let mut out = format!("{router} on {}, {}: {}\n\n", flight.node, output::timestamp(wall), change.text);
-    for (at, text) in story(&record, member, change.at).into_iter().take(LINES) {
+    let mut lines = story(&record, member, change.at);
+    lines.extend(flight.results.iter().filter_map(|event| result(event, wall)));
+    lines.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    for (at, text) in lines.into_iter().take(LINES) {
         out.push_str(&format!("{:>+12.1} ms  {}\n", at, output::clean(&text)));
     }
     Ok(out)
@@ -114,6 +117,13 @@ fn story(record: &GroupRecord, member: usize, around: Moment) -> Vec<(f64, Strin
     }
     lines.dedup_by(|later, first| later.1 == first.1);
     lines.into_iter().map(|(at, text)| (at as f64 / 1e6, text)).collect()
+}
+
+/// What clients saw, if it belongs to a change at this wall time in ms.
+fn result(event: &Event, wall: u64) -> Option<(f64, String)> {
+    let at = i128::from(event.at_ms) - i128::from(wall);
+    let near = (0..=AROUND / 1_000_000).contains(&at);
+    near.then(|| (at as f64, format!("result   {}", event.text)))
 }
 
 /// Who advertised last, and what; told when that is news.

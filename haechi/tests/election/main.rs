@@ -6,6 +6,7 @@ mod hostile;
 mod pauses;
 mod rules;
 mod spread;
+mod story;
 mod tracking;
 
 use std::time::Duration;

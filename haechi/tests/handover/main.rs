@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod clients;
+mod idle;
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;

@@ -28,7 +28,8 @@ fn check_says_what_is_wrong_and_where() {
     write(&node, "shop", &good);
     std::fs::write(folder.join("shop.pem"), "hello").unwrap();
     says("no PEM", "HCH0602", "shop.pem holds no certificate");
-    std::fs::write(folder.join("shop.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    std::fs::write(folder.join("shop.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        .unwrap();
     says("no certificate", "HCH0602", "malformed");
     write(&node, "shop", &good);
     std::fs::write(folder.join("shop.key"), &good.certificate).unwrap();
@@ -40,12 +41,24 @@ fn check_says_what_is_wrong_and_where() {
     write(&node, "shop", &authority.expired(&["shop.example.com"]));
     says("expired", "HCH0604", "the certificate for shop.example.com expired ");
     let later = authority.leaf_with(&["shop.example.com"], |params| {
-        (params.not_before, params.not_after) = (rcgen::date_time_ymd(2060, 1, 1), rcgen::date_time_ymd(2061, 1, 1));
+        (params.not_before, params.not_after) =
+            (rcgen::date_time_ymd(2060, 1, 1), rcgen::date_time_ymd(2061, 1, 1));
     });
     write(&node, "shop", &later);
     says("not valid yet", "HCH0605", "is valid in ");
     let rsa = std::process::Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "rsa:1024", "-nodes", "-days", "90", "-subj", "/CN=short", "-keyout"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:1024",
+            "-nodes",
+            "-days",
+            "90",
+            "-subj",
+            "/CN=short",
+            "-keyout",
+        ])
         .arg(folder.join("shop.key"))
         .arg("-out")
         .arg(folder.join("shop.pem"))
@@ -177,9 +190,8 @@ impl Clients {
 
 #[test]
 fn a_hundred_swaps_under_load_fail_nobody() {
-    let endpoint = Scripted::start(plain_address(), |_, peer| {
-        while peer.head().is_some() && peer.answer("x") {}
-    });
+    let endpoint =
+        Scripted::start(plain_address(), |_, peer| while peer.head().is_some() && peer.answer("x") {});
     let front = Front::new(endpoint.address, "");
     let clients = Clients::start(&front);
     let mut seen = std::collections::BTreeSet::new();

@@ -97,8 +97,10 @@ fn a_hello_in_many_pieces_is_one() {
     let mut head = [0; 5];
     stream.read_exact(&mut head).unwrap();
     assert_eq!(head[..3], [22, 3, 3], "a ServerHello");
-    let records: Vec<u8> =
-        whole[5..].chunks(3).flat_map(|part| [&[22, 3, 1, 0, part.len() as u8], part].concat()).collect();
+    let records: Vec<u8> = whole[5..]
+        .chunks(3)
+        .flat_map(|part| [&[22, 3, 1, 0, u8::try_from(part.len()).unwrap()], part].concat())
+        .collect();
     let mut stream = connect(&front);
     stream.write_all(&records).unwrap();
     stream.read_exact(&mut head).unwrap();
@@ -120,9 +122,8 @@ fn odd_names_are_refused_and_harm_nobody() {
 
 #[test]
 fn a_flood_of_handshakes_is_bounded_and_honest_clients_get_in() {
-    let endpoint = Scripted::start(plain_address(), |_, peer| {
-        while peer.head().is_some() && peer.answer("x") {}
-    });
+    let endpoint =
+        Scripted::start(plain_address(), |_, peer| while peer.head().is_some() && peer.answer("x") {});
     let front = Front::new(endpoint.address, "      maxHandshakes: 16\n");
     let half = &hello(&front)[..100];
     let flood: Vec<TcpStream> = (0..200)
@@ -146,9 +147,8 @@ fn a_flood_of_handshakes_is_bounded_and_honest_clients_get_in() {
 
 #[test]
 fn renegotiation_is_refused() {
-    let endpoint = Scripted::start(plain_address(), |_, peer| {
-        while peer.head().is_some() && peer.answer("x") {}
-    });
+    let endpoint =
+        Scripted::start(plain_address(), |_, peer| while peer.head().is_some() && peer.answer("x") {});
     let front = Front::new(endpoint.address, "");
     // `R` asks for it.
     let mut child = std::process::Command::new("openssl")
@@ -162,7 +162,12 @@ fn renegotiation_is_refused() {
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(text.contains("RENEGOTIATING"), "{text}");
-    assert!(text.contains("no renegotiation") || text.contains("ssl handshake failure") || text.contains("error:"), "{text}");
+    assert!(
+        text.contains("no renegotiation")
+            || text.contains("ssl handshake failure")
+            || text.contains("error:"),
+        "{text}"
+    );
     assert_eq!(front.handshakes("complete"), 1);
 }
 

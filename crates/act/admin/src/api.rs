@@ -157,6 +157,9 @@ pub struct FlightRecord {
     pub origin_ms: u64,
     /// A `GroupRecord` of haechi-vrrp: it can be played again.
     pub record: serde_json::Value,
+    /// What clients saw of the moves of this virtual router to this node.
+    #[serde(default)]
+    pub results: Vec<Event>,
 }
 
 /// `POST /v1/ha/ROUTER/handover`

@@ -9,9 +9,10 @@
 //! The end of the stream is the parent's death: the kernel closes what a dead process had.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub(crate) struct Holdings {
     pub(crate) holds: Vec<Hold>,
 }
 
-/// One virtual router's addresses, and what to say when they go.
+/// One virtual router's addresses as far as they are the kernel's, and what to say when they go.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Hold {
     pub(crate) interface: String,
@@ -54,11 +55,21 @@ pub(crate) struct Hold {
 }
 
 /// An advertisement of priority 0, ready to be sent.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Farewell {
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
+    /// Where it goes in an envelope, sealed by the parent: a keeper has no keys. Nothing for protocol 112.
+    #[serde(default)]
+    pub(crate) port: Option<u16>,
     pub(crate) bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Farewell {
+    /// Without the bytes: whoever has a sealed one can say for this node that it died, once.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "from {} to {}", self.source, self.destination)
+    }
 }
 
 /// A span as it stands in [`Holdings`].
@@ -164,6 +175,11 @@ impl Keeper {
         self.told = left.told;
     }
 
+    /// It may have let go: the next [`tell`](Self::tell) tells all.
+    pub(crate) fn tell_anew(&mut self) {
+        self.told = Holdings::default();
+    }
+
     /// It is another process's now.
     pub(crate) fn leave(&mut self) {
         self.running = None;
@@ -235,11 +251,14 @@ struct Guard {
     network: Network,
     holdings: Holdings,
     ports: Vec<(String, Family, Advertisements)>,
+    /// By source, for what is sealed. Their own ports: the node's is its own while it only stands still.
+    sockets: Vec<(IpAddr, UdpSocket)>,
 }
 
 impl Guard {
     fn new() -> io::Result<Self> {
-        Ok(Self { network: Network::open()?, holdings: Holdings::default(), ports: Vec::new() })
+        let (ports, sockets) = (Vec::new(), Vec::new());
+        Ok(Self { network: Network::open()?, holdings: Holdings::default(), ports, sockets })
     }
 
     fn lease(&self) -> Option<Duration> {
@@ -248,10 +267,19 @@ impl Guard {
 
     fn hold(&mut self, holdings: Holdings) {
         self.ports.clear();
+        self.sockets.clear();
         for hold in &holdings.holds {
-            let Some(family) = hold.farewells.first().map(|farewell| Family::of(farewell.source)) else {
+            let Some(first) = hold.farewells.first() else { continue };
+            if first.port.is_some() {
+                let known = self.sockets.iter().any(|(source, _)| *source == first.source);
+                if !known && let Ok(socket) = UdpSocket::bind((first.source, 0)) {
+                    // A full buffer must not stop it.
+                    let _ = socket.set_nonblocking(true);
+                    self.sockets.push((first.source, socket));
+                }
                 continue;
-            };
+            }
+            let family = Family::of(first.source);
             let open = self.ports.iter().any(|(name, of, _)| *name == hold.interface && *of == family);
             let interface = InterfaceName::from(hold.interface.as_str());
             if !open && let Ok(port) = Advertisements::open(family, &interface, Hears::Unicast) {
@@ -276,14 +304,22 @@ impl Guard {
         }
         for hold in &holdings.holds {
             for farewell in &hold.farewells {
-                let family = Family::of(farewell.source);
-                let port = self.ports.iter().find(|(name, of, _)| *name == hold.interface && *of == family);
-                if let Some((_, _, port)) = port {
-                    // Who does not hear it waits as for any silent node.
-                    let _ = port.send(&farewell.bytes, farewell.source, farewell.destination);
-                }
+                // Who does not hear it waits as for any silent node.
+                let _ = self.say(&hold.interface, farewell);
             }
         }
+    }
+
+    fn say(&self, interface: &str, farewell: &Farewell) -> io::Result<()> {
+        let Farewell { source, destination, port, bytes } = farewell;
+        if let Some(port) = port {
+            let socket = self.sockets.iter().find(|(bound, _)| bound == source);
+            let to = SocketAddr::new(*destination, *port);
+            return socket.map_or(Ok(()), |(_, socket)| socket.send_to(bytes, to).map(drop));
+        }
+        let family = Family::of(*source);
+        let port = self.ports.iter().find(|(name, of, _)| *name == *interface && *of == family);
+        port.map_or(Ok(()), |(_, _, port)| port.send(bytes, *source, *destination))
     }
 }
 
@@ -310,10 +346,11 @@ impl<P: Read + AsFd> Lines<P> {
                 return Ok(Next::Line(line));
             }
             let left = until.map(|until| until.since(now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Ok(Next::Silence);
-            }
+            // Also when the time is over: what came while this process itself stood still is no silence.
             if !readable(&self.parent, left)? {
+                if left.is_some_and(|left| left.is_zero()) {
+                    return Ok(Next::Silence);
+                }
                 continue;
             }
             let mut chunk = [0; 4096];
@@ -353,7 +390,8 @@ mod tests {
         assert!(matches!(lines.next(None).unwrap(), Next::Line(line) if line.is_empty()));
         assert!(matches!(lines.next(Some(Duration::from_millis(1))).unwrap(), Next::Silence));
         child.write_all(b"o\n").unwrap();
-        assert!(matches!(lines.next(None).unwrap(), Next::Line(line) if line == b"two"));
+        let late = lines.next(Some(Duration::ZERO)).unwrap();
+        assert!(matches!(late, Next::Line(line) if line == b"two"), "it came while nobody looked");
         drop(child);
         assert!(matches!(lines.next(Some(Duration::from_secs(60))).unwrap(), Next::End));
     }

@@ -23,6 +23,7 @@ mod keeper;
 mod legacy;
 mod mailbox;
 mod member;
+mod memory;
 mod mover;
 mod nft;
 mod node;
@@ -40,6 +41,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -47,6 +49,7 @@ use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
 use haechi_sys::capabilities::Capability;
+use haechi_sys::clock;
 use haechi_sys::scheduling::Ready;
 use haechi_vrrp::envelope::Keys;
 use haechi_vrrp::record::GroupRecord;
@@ -60,6 +63,7 @@ use keeper::Keeper;
 pub use keeper::keep;
 pub use legacy::Legacy;
 use mailbox::{Command, Mailbox};
+use memory::{Memory, Remembered};
 pub use status::{AlarmStatus, RouterStatus};
 pub use tracks::Tracked;
 
@@ -79,12 +83,16 @@ pub struct Setup {
     pub node: String,
     /// Keys of the `udp` transport, by the name of their file as the config has it.
     pub keys: BTreeMap<Box<str>, Keys>,
+    /// The folder with what must outlive the process. Only the `udp` transport writes there, and only that of the first
+    /// setup counts.
+    pub state: PathBuf,
 }
 
 /// A running node of virtual routers. Dropping it leaves every virtual router cleanly.
 #[derive(Debug)]
 pub struct Ha {
     mailbox: Mailbox,
+    memory: Arc<Memory>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -130,7 +138,22 @@ pub enum Told {
         kind: AlarmKind,
     },
     /// The addresses are on this node and announced.
-    Claimed,
+    Claimed {
+        /// They.
+        addresses: Vec<IpAddr>,
+    },
+    /// Another node has the addresses; what is open here goes on.
+    GivenAway {
+        /// They.
+        addresses: Vec<IpAddr>,
+        /// For so long.
+        drain: Duration,
+    },
+    /// The addresses are not on this node any more.
+    Released {
+        /// They.
+        addresses: Vec<IpAddr>,
+    },
     /// Packets of open flows go on to the node that has them.
     Chained {
         /// That node.
@@ -170,7 +193,9 @@ impl Ha {
         listener: Listener,
         binder: Binder,
     ) -> io::Result<Self> {
-        Self::with(ready, keeper, listener, binder, move |node| node.run(setup))
+        let memory = Arc::new(Memory::new(&setup.state, &setup.node));
+        let remembered = begin(&memory, &setup);
+        Self::with(ready, keeper, listener, binder, memory, move |node| node.run(setup, remembered))
     }
 
     /// The same, where a process was that passed its virtual routers on: nobody outside notices. To be called while
@@ -187,8 +212,10 @@ impl Ha {
         legacy: Legacy,
     ) -> io::Result<Self> {
         let (answer, resumed) = channel();
-        let life = move |node: node::Node| node.resume(setup, legacy, &answer);
-        let ha = Self::with(ready, keeper, listener, binder, life)?;
+        let memory = Arc::new(Memory::new(&setup.state, &setup.node));
+        let remembered = begin(&memory, &setup);
+        let life = move |node: node::Node| node.resume((setup, remembered), legacy, &answer);
+        let ha = Self::with(ready, keeper, listener, binder, memory, life)?;
         match resumed.recv_timeout(AT_ONCE) {
             Ok(resumed) => resumed.map(|()| ha).map_err(io::Error::other),
             Err(_) => {
@@ -204,6 +231,7 @@ impl Ha {
         keeper: Vec<OsString>,
         listener: Listener,
         binder: Binder,
+        memory: Arc<Memory>,
         life: impl FnOnce(node::Node) + Send + 'static,
     ) -> io::Result<Self> {
         let (mailbox, inbox) = mailbox::open()?;
@@ -212,14 +240,16 @@ impl Ha {
         let hands = hands::Hands::start(mailbox.clone())?;
         let helpers = Helpers { mailbox: mailbox.clone(), binder };
         let keeper = Keeper::new(keeper);
-        let node = node::Node::new(inbox, Arc::clone(&shared), keeper, listener, helpers, hands)?;
+        let workers = (hands, Arc::clone(&memory));
+        let node = node::Node::new(inbox, Arc::clone(&shared), keeper, listener, helpers, workers)?;
         let thread = ready.run(move || life(node));
-        Ok(Self { mailbox, shared, thread: Some(thread) })
+        Ok(Self { mailbox, memory, shared, thread: Some(thread) })
     }
 
     /// Puts another list of virtual routers in force. What stays keeps its state.
     pub fn configure(&self, setup: Setup) {
-        self.mailbox.send(Command::Configure(setup));
+        let remembered = begin(&self.memory, &setup);
+        self.mailbox.send(Command::Configure(setup, remembered));
     }
 
     /// Says how all is that `router` tracks, the interfaces aside: those the node sees itself. What was said before
@@ -278,6 +308,11 @@ impl Ha {
     pub fn scheduling(&self) -> String {
         self.shared.scheduling.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Before the first envelope is sealed, and not on the thread that advertises: disks take their time.
+fn begin(memory: &Memory, setup: &Setup) -> Option<Remembered> {
+    if setup.keys.is_empty() { None } else { memory.begin(clock::wall()) }
 }
 
 impl Drop for Ha {

@@ -10,13 +10,14 @@ use haechi_model::VirtualRouterName;
 use haechi_vrrp::Input;
 use rustix::event::{EventfdFlags, eventfd};
 
+use crate::memory::Remembered;
 use crate::{FlightRecord, Legacy, Setup, Tracked};
 
 /// What the thread is asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// These virtual routers, and no others.
-    Configure(Setup),
+    /// These virtual routers, and no others. With what an earlier life knew, when envelopes are first sealed.
+    Configure(Setup, Option<Remembered>),
     /// This is all that others track for a virtual router, and how it is.
     Track { router: VirtualRouterName, tracked: Vec<Tracked> },
     /// Somebody else should be active.

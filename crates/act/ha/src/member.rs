@@ -22,6 +22,7 @@ use crate::keeper::{Farewell, Hold};
 use crate::legacy::{Identity, MemberLeft, form, is_plain};
 use crate::mover::Mover;
 use crate::ports::{Heard, Key, Ports};
+use crate::udp::Seals;
 use crate::view::View;
 use crate::virtual_mac;
 
@@ -305,25 +306,32 @@ impl Member {
         }
     }
 
-    /// What the keeper has to know of it. It has no keys, so it takes addresses away and says nothing where words are
-    /// sealed.
-    pub(crate) fn hold(&self, router: &Router) -> Hold {
-        let message = Advertisement { interval: GONE, ..self.message(router, 0) };
-        let source = self.source.filter(|_| self.keys().is_none());
-        let farewells = source.into_iter().flat_map(|source| {
-            let message = &message;
-            self.audience().into_iter().filter_map(move |to| {
-                let destination = to.ip();
-                let mut bytes = Vec::new();
-                message.encode(self.cover(source, destination), &mut bytes).ok()?;
-                Some(Farewell { source, destination, bytes })
-            })
+    /// What the keeper has to know of it: addresses that are the kernel's, and farewells. It has no keys, so it gets
+    /// them sealed.
+    pub(crate) fn hold(&self, router: &Router, seals: &Seals) -> Hold {
+        let farewells = self.source.into_iter().flat_map(|source| {
+            self.audience().into_iter().filter_map(move |to| self.farewell(router, source, to, seals))
         });
+        let kernels = if self.moves_kernel_addresses() { &*self.config.addresses } else { &[] };
         Hold {
             interface: self.interface().to_string(),
-            addresses: self.placed(&self.config.addresses).iter().map(|it| (it.address, it.prefix)).collect(),
+            addresses: self.placed(kernels).iter().map(|it| (it.address, it.prefix)).collect(),
             farewells: farewells.collect(),
         }
+    }
+
+    fn farewell(&self, router: &Router, source: IpAddr, to: SocketAddr, seals: &Seals) -> Option<Farewell> {
+        let message = Advertisement { interval: GONE, ..self.message(router, 0) };
+        let mut bytes = Vec::new();
+        message.encode(self.cover(source, to.ip()), &mut bytes).ok()?;
+        let port = match self.keys() {
+            None => None,
+            Some(keys) => {
+                bytes = seals.seal_farewell(keys, &bytes).ok()?;
+                Some(to.port())
+            }
+        };
+        Some(Farewell { source, destination: to.ip(), port, bytes })
     }
 
     /// Sends one advertisement to everybody who should hear it.

@@ -20,6 +20,7 @@ use crate::keeper::{Hold, Holdings, Keeper, millis};
 use crate::legacy::{Left, UnitLeft, believed_until};
 use crate::mailbox::{Command, Inbox};
 use crate::member::Member;
+use crate::memory::{Memory, REST, Remembered};
 use crate::ports::{Heard, Key, Ports, Wanted};
 use crate::rights::pass_on_rights;
 use crate::tracks::Tracks;
@@ -50,6 +51,11 @@ pub(crate) struct Node {
     units: Vec<Unit>,
     drops: BTreeMap<Key, Drops>,
     tracks: Tracks,
+    memory: Arc<Memory>,
+    /// When the memory was last told.
+    remembered: Moment,
+    /// When the keeper was.
+    signed: Moment,
     passing_on: PassingOn,
     stopping: bool,
 }
@@ -71,7 +77,7 @@ impl Node {
         keeper: Keeper,
         listener: Listener,
         helpers: Helpers,
-        hands: Hands,
+        (hands, memory): (Hands, Arc<Memory>),
     ) -> io::Result<Self> {
         Ok(Self {
             inbox,
@@ -82,21 +88,31 @@ impl Node {
             units: Vec::new(),
             drops: BTreeMap::new(),
             tracks: Tracks::default(),
+            memory,
+            remembered: now(),
+            signed: now(),
             passing_on: PassingOn::No,
             stopping: false,
         })
     }
 
-    pub(crate) fn run(mut self, setup: Setup) {
+    pub(crate) fn run(mut self, setup: Setup, remembered: Option<Remembered>) {
         // To the keeper, and to movers, whose threads this one starts.
         pass_on_rights(&RIGHTS);
+        self.remember(remembered);
         self.configure(setup);
         self.live();
     }
 
     /// The same with what a former process left; says whether that worked.
-    pub(crate) fn resume(mut self, setup: Setup, legacy: Legacy, answer: &Sender<Result<(), String>>) {
+    pub(crate) fn resume(
+        mut self,
+        (setup, remembered): (Setup, Option<Remembered>),
+        legacy: Legacy,
+        answer: &Sender<Result<(), String>>,
+    ) {
         pass_on_rights(&RIGHTS);
+        self.remember(remembered);
         let resumed = self.inherit(setup, legacy);
         let good = resumed.is_ok();
         // Whoever waits no more has ended this process.
@@ -111,7 +127,7 @@ impl Node {
 
     /// Takes up machines, sockets and keeper, and advertises where this node is active.
     fn inherit(&mut self, setup: Setup, legacy: Legacy) -> Result<(), String> {
-        let Setup { routers, node, keys } = setup;
+        let Setup { routers, node, keys, .. } = setup;
         let mut descriptors = legacy.descriptors.into_iter();
         let left: Left = serde_json::from_value(legacy.state).map_err(|error| error.to_string())?;
         self.world.ports.seals.configure(node, keys);
@@ -143,6 +159,7 @@ impl Node {
             self.publish();
             self.keep();
             let ready = self.wait();
+            self.suspect();
             // What has arrived comes before what is due: an advertisement that waited to be read is no silence.
             for key in &ready {
                 self.receive(key);
@@ -156,6 +173,7 @@ impl Node {
             self.quiet.leave();
             return;
         }
+        self.memory.end(&self.world.ports.seals.page());
         self.publish();
         for member in self.units.iter_mut().flat_map(|unit| &mut unit.members) {
             member.take_off_face(&mut self.world.view);
@@ -268,6 +286,7 @@ impl Node {
             }
             (PassingOn::Offered, Command::KeepOn) => {
                 self.passing_on = PassingOn::No;
+                self.world.ports.seals.begin_anew();
                 self.look();
             }
             (PassingOn::Offered, Command::PassedOn) => {
@@ -297,7 +316,10 @@ impl Node {
 
     fn do_it(&mut self, command: Command) {
         match command {
-            Command::Configure(setup) => self.configure(setup),
+            Command::Configure(setup, remembered) => {
+                self.remember(remembered);
+                self.configure(setup);
+            }
             Command::Done { router, number, result } => self.done(&router, number, result),
             Command::Track { router, tracked } => {
                 for input in self.tracks.told(now(), &router, tracked) {
@@ -412,7 +434,7 @@ impl Node {
 
     /// Units that stay keep their state; others leave cleanly, and new ones begin.
     fn configure(&mut self, setup: Setup) {
-        let Setup { routers, node, keys } = setup;
+        let Setup { routers, node, keys, .. } = setup;
         self.world.ports.seals.configure(node, keys);
         let wanted = together(routers);
         let same = |unit: &Unit, configs: &[VirtualRouter]| {
@@ -463,11 +485,37 @@ impl Node {
         }
     }
 
-    /// Tells the keeper what this node holds, and that it runs.
+    /// Tells the keeper what this node holds, and that it runs; and the memory what was heard.
     fn keep(&mut self) {
-        let holds: Vec<Hold> = self.units.iter().flat_map(Unit::holds).collect();
-        let interval = self.units.iter().filter_map(Unit::shortest_interval).min().unwrap_or(LOOK);
-        self.world.keeper.tell(Holdings { lease_ms: millis(lease(interval)), holds });
+        let seals = &self.world.ports.seals;
+        let holds: Vec<Hold> = self.units.iter().flat_map(|unit| unit.holds(seals)).collect();
+        self.world.keeper.tell(Holdings { lease_ms: millis(self.lease()), holds });
+        self.signed = now();
+        if self.passing_on == PassingOn::No && self.signed.since(self.remembered) >= REST {
+            self.remembered = self.signed;
+            let page = self.world.ports.seals.remember();
+            if page.is_some_and(|page| !self.memory.keep(page)) {
+                self.world.ports.seals.was_not_kept();
+            }
+        }
+    }
+
+    /// The keeper's patience.
+    fn lease(&self) -> Duration {
+        lease(self.units.iter().filter_map(Unit::shortest_interval).min().unwrap_or(LOOK))
+    }
+
+    /// The keeper may have let go and said so, if it was not told for half its patience: its clock and this one are
+    /// read at other times.
+    fn suspect(&mut self) {
+        if now().since(self.signed) > self.lease() / 2 && self.units.iter().any(Unit::is_active) {
+            self.world.ports.seals.skip();
+            self.world.keeper.tell_anew();
+        }
+    }
+
+    fn remember(&mut self, remembered: Option<Remembered>) {
+        remembered.into_iter().for_each(|remembered| self.world.ports.seals.begin(remembered));
     }
 
     fn publish(&self) {

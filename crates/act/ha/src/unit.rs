@@ -2,6 +2,7 @@
 //! to the end and in its order.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
@@ -21,6 +22,7 @@ use crate::mover::Mover;
 use crate::ports::Ports;
 use crate::status::{AlarmStatus, RouterStatus};
 use crate::tracks::Tracks;
+use crate::udp::Seals;
 use crate::view::View;
 use crate::{Drops, Listener, Told};
 
@@ -247,17 +249,8 @@ impl Unit {
             Output::Advertise { priority } => member.advertise(router, priority, &world.ports),
             Output::Claim => return claim(router, member, world),
             Output::Announce => announce(member, world),
-            Output::Demote { to } if member.moves_kernel_addresses() => {
-                member.demote(&mut world.view);
-                member.say_that_it_serves(router, to, &world.ports);
-            }
-            Output::Release if member.moves_kernel_addresses() => {
-                member.release(&mut world.view);
-                unchain(now, member, world);
-                return Some(Input::Released);
-            }
-            Output::Release => ask(member, Deed::Release, world),
-            Output::Demote { .. } => ask(member, Deed::Demote, world),
+            Output::Demote { to } => demote(now, router, member, to, world),
+            Output::Release => return release(now, member, world),
             Output::Chain { .. } => {}
             Output::StateChanged { from, to, reason } => {
                 member.transitions += u64::from(from != to);
@@ -274,7 +267,8 @@ impl Unit {
         if let Some((router, member)) = pair
             && router.holds_addresses()
         {
-            (world.listener)(&member.config.name, now, Told::Claimed);
+            let addresses = member.addresses.clone();
+            (world.listener)(&member.config.name, now, Told::Claimed { addresses });
         }
     }
 
@@ -302,9 +296,12 @@ impl Unit {
             return;
         }
         let Some(index) = world.view.interface(member.interface()).map(|it| it.index) else { return };
-        let here = |address: &std::net::IpAddr| world.view.has(index, *address);
+        let here = |address: &IpAddr| world.view.has(index, *address);
         if router.holds_addresses() && !member.addresses.iter().all(here) {
             tracing::warn!(router = %member.config.name, "somebody took its addresses away: claiming them again");
+            // The keeper maybe, who then said so.
+            world.ports.seals.skip();
+            world.keeper.tell_anew();
             self.feed(now, at, Input::Released, world);
         } else if !router.state().holds() && member.addresses.iter().any(here) {
             // What an earlier run left, or somebody put there: two nodes must not answer for it.
@@ -337,11 +334,11 @@ impl Unit {
     }
 
     /// What is on this node now, for the keeper.
-    pub(crate) fn holds(&self) -> impl Iterator<Item = Hold> + '_ {
+    pub(crate) fn holds(&self, seals: &Seals) -> impl Iterator<Item = Hold> {
         let pairs = self.machine.members().iter().zip(&self.members);
         pairs
-            .filter(|(router, member)| router.holds_addresses() && member.moves_kernel_addresses())
-            .map(|(router, member)| member.hold(router))
+            .filter(|(router, _)| router.holds_addresses())
+            .map(|(router, member)| member.hold(router, seals))
     }
 
     /// The shortest time between advertisements of those that hold something.
@@ -388,11 +385,36 @@ fn claim(router: &Router, member: &mut Member, world: &mut World) -> Option<Inpu
         let failed = |error: std::io::Error| Input::ClaimFailed { text: error.to_string().into() };
         return asked.map_err(failed).err();
     }
-    world.keeper.expect(member.hold(router), lease(router.settings().interval));
+    world.keeper.expect(member.hold(router, &world.ports.seals), lease(router.settings().interval));
     match member.claim(&mut world.view) {
         Ok(()) => Some(Input::Claimed),
         Err(text) => Some(Input::ClaimFailed { text: text.into() }),
     }
+}
+
+/// New flows go to another node; what is open here goes on for a while.
+fn demote(now: Moment, router: &Router, member: &mut Member, to: IpAddr, world: &mut World) {
+    if member.moves_kernel_addresses() {
+        member.demote(&mut world.view);
+        member.say_that_it_serves(router, to, &world.ports);
+    } else {
+        ask(member, Deed::Demote, world);
+    }
+    let (addresses, drain) = (member.addresses.clone(), member.config.drain);
+    (world.listener)(&member.config.name, now, Told::GivenAway { addresses, drain });
+}
+
+/// The result, unless it comes later.
+fn release(now: Moment, member: &mut Member, world: &mut World) -> Option<Input> {
+    let addresses = member.addresses.clone();
+    (world.listener)(&member.config.name, now, Told::Released { addresses });
+    if !member.moves_kernel_addresses() {
+        ask(member, Deed::Release, world);
+        return None;
+    }
+    member.release(&mut world.view);
+    unchain(now, member, world);
+    Some(Input::Released)
 }
 
 fn ask(member: &mut Member, deed: Deed, world: &World) {

@@ -9,6 +9,7 @@ use haechi_http1::{Persistence, write_fault};
 use haechi_model::{ClientTimeouts, Fault, HttpLimits, Moment};
 
 use crate::admit::{Admitted, Refused, Request, admit};
+use crate::away::Leaving;
 use crate::buffers::HOT;
 use crate::engine;
 use crate::exchange;
@@ -38,6 +39,7 @@ pub(crate) struct Client {
     pub(crate) who: Who,
     pub(crate) timer: Timer,
     pub(crate) unread: Unread,
+    leaving: Leaving,
     /// When the head that has begun must be complete.
     head_deadline: Option<Moment>,
     /// Since when the next request is waited for.
@@ -74,6 +76,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
         who: Who::new(peer, over_tls),
         timer: worker.timers.timer(),
         unread: Unread::default(),
+        leaving: Leaving::new(&worker.away),
         head_deadline: None,
         idle_since: None,
         served: 0,
@@ -131,30 +134,37 @@ impl Client {
             });
             match read {
                 Some(Some(head)) => return Poll::Ready(head),
-                Some(None) => self.begin_head(&http.timeouts),
+                Some(None) => {
+                    self.begin_head(&http.timeouts);
+                }
                 None => break,
             }
         }
-        self.poll_patience(cx, local, &http.timeouts)
+        self.poll_patience(cx, worker, local, &http.timeouts)
     }
 
     /// What waiting for a head comes to: more patience, an answer, or a quiet end.
-    fn poll_patience(&mut self, cx: &Context<'_>, local: &Local, timeouts: &ClientTimeouts) -> Poll<Head> {
-        match self.head_deadline {
-            Some(deadline) => self.timer.set_at(deadline),
+    fn poll_patience(
+        &mut self,
+        cx: &Context<'_>,
+        worker: &Worker,
+        local: &Local,
+        timeouts: &ClientTimeouts,
+    ) -> Poll<Head> {
+        let leaves_at = self.leaves_at(worker, local);
+        let until = match self.head_deadline {
+            Some(deadline) => deadline,
             // The first request has the time of a head, not that of an idle connection.
             None if self.served == 0 => self.begin_head(timeouts),
-            None => {
-                // Waking up (for a new generation, say) is not a reason to wait anew.
-                let since = *self.idle_since.get_or_insert(self.timer.now());
-                let until = since + timeouts.keep_alive;
-                self.timer.set_at(local.leaves_at().map_or(until, |leaves_at| leaves_at.min(until)));
-            }
-        }
+            // Waking up (for a new generation, say) is not a reason to wait anew.
+            None => *self.idle_since.get_or_insert(self.timer.now()) + timeouts.keep_alive,
+        };
+        let silent = self.unread.is_empty();
+        self.timer.set_at(leaves_at.filter(|_| silent).map_or(until, |leaves_at| leaves_at.min(until)));
         if !self.timer.has_passed(cx) {
             return Poll::Pending;
         }
-        if local.is_closing() && self.head_deadline.is_none() {
+        if leaves_at.is_some() && silent {
             return Poll::Ready(Head::Left);
         }
         self.head_deadline = None;
@@ -164,10 +174,23 @@ impl Client {
         Poll::Ready(Head::Refused(Refused::new(Fault::HeaderTimeout, "head not complete in time")))
     }
 
-    fn begin_head(&mut self, timeouts: &ClientTimeouts) {
+    /// When a silent client is left, if no request more is wanted of it.
+    fn leaves_at(&mut self, worker: &Worker, local: &Local) -> Option<Moment> {
+        let moved = self.leaving.at(&worker.away, || self.stream.own_address());
+        moved.into_iter().chain(local.leaves_at()).min()
+    }
+
+    /// Whether no request more is wanted of it.
+    pub(crate) fn is_leaving(&mut self, worker: &Worker, local: &Local) -> bool {
+        self.leaves_at(worker, local).is_some()
+    }
+
+    /// Gives when it must be complete.
+    fn begin_head(&mut self, timeouts: &ClientTimeouts) -> Moment {
         let deadline = self.timer.now() + timeouts.header;
         let deadline = *self.head_deadline.get_or_insert(deadline);
         self.timer.set_at(deadline);
+        deadline
     }
 
     /// Bytes straight from the socket: parsed in place if nothing came before them.
@@ -228,7 +251,13 @@ impl Client {
         if let Some(rule) = refused.rule {
             tracing::debug!(peer = %self.who.peer, fault = refused.fault.name(), rule, "request refused");
         }
-        self.answer(worker, refused.fault, refused.persistence, refused.head_only)
+        let persistence = match refused.persistence {
+            Persistence::Implied | Persistence::KeepAlive if self.is_leaving(worker, local) => {
+                Persistence::Close
+            }
+            as_asked => as_asked,
+        };
+        self.answer(worker, refused.fault, persistence, refused.head_only)
     }
 
     /// Sends haechi's own answer. It is small: if the socket does not take it at once, the client is not

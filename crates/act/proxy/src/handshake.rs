@@ -58,7 +58,9 @@ impl Drop for Turn<'_> {
 pub(crate) async fn shake_hands(worker: &Worker, local: &Local, stream: &mut Stream, timer: &Timer) -> bool {
     let scene = local.scene();
     let listener = scene.listener();
-    let Some((http, tls)) = scene.http().and_then(|http| Some((http, http.tls.as_ref()?))) else { return true };
+    let Some((http, tls)) = scene.http().and_then(|http| Some((http, http.tls.as_ref()?))) else {
+        return true;
+    };
     let counters = listener.counters.of(worker.number);
     let session = listener.shown().map(|shown| Session::server(shown.config.clone(), &worker.room));
     let Some(Ok(session)) = session else {

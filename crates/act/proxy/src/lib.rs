@@ -10,6 +10,7 @@
 //! config files, Kubernetes and who decides that an endpoint is healthy.
 
 mod admit;
+mod away;
 mod buffers;
 mod client;
 mod engine;
@@ -46,7 +47,7 @@ pub use worker::Signal;
 use engine::Engine;
 use live::Make;
 use sockets::Sockets;
-use worker::{Command, Pulse};
+use worker::{Command, Move, Pulse};
 
 /// Listening sockets by their address.
 pub type Lent = Vec<(SocketAddr, Vec<OwnedFd>)>;
@@ -187,6 +188,28 @@ impl Proxy {
         Ok(())
     }
 
+    /// Another node has these addresses now, and this one serves what is open there for `drain`. Clients are told with
+    /// their next answer that it was the last; who asks nothing for half of that time is left, and comes anew.
+    pub fn give_away(&self, addresses: &[IpAddr], drain: Duration) {
+        let leaves_at = haechi_sys::clock::now() + (drain / 2).min(LONGEST_PATIENCE);
+        self.tell_move(addresses, Move::Away(leaves_at));
+    }
+
+    /// These addresses are here again: who is connected there and was not told yet may stay.
+    pub fn have_back(&self, addresses: &[IpAddr]) {
+        self.tell_move(addresses, Move::Back);
+    }
+
+    /// Nothing is served any more at these addresses, which another node has.
+    pub fn forget(&self, addresses: &[IpAddr]) {
+        self.tell_move(addresses, Move::Gone);
+    }
+
+    fn tell_move(&self, addresses: &[IpAddr], what: Move) {
+        let addresses: Arc<[IpAddr]> = addresses.into();
+        self.tell_all(|| Command::Moved(Arc::clone(&addresses), what));
+    }
+
     async fn stand(&self, live: &Arc<Live>, bound: Bound) {
         let waits = self.tell_apply(live, bound);
         for wait in waits {
@@ -294,6 +317,10 @@ fn cut(workers: &[UnboundedSender<Command>], serial: u64) {
         let _ = worker.send(Command::Cut(serial));
     }
 }
+
+/// How long silent clients of an address that moved are waited for at most: half of the default `drain`. Who asks more
+/// often hears that it was the last answer, and never meets the end of its connection with a request under way.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Silence of a worker that says that it hangs: fifty of its ticks, and more than a machine that is only busy keeps
 /// a runnable thread waiting.

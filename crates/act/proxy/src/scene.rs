@@ -67,8 +67,4 @@ impl Local {
     pub(crate) fn leaves_at(&self) -> Option<Moment> {
         self.leaves_at.get()
     }
-
-    pub(crate) fn is_closing(&self) -> bool {
-        self.leaves_at.get().is_some()
-    }
 }

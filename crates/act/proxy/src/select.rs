@@ -4,7 +4,7 @@
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{Ordering, fence};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use haechi_balance::{Ask, Loads, Pick, Tried};
 use haechi_model::{Algorithm, Fault, Moment};
@@ -15,6 +15,53 @@ use crate::scene::Scene;
 use crate::stream::Stream;
 use crate::timer::Timer;
 use crate::worker::Worker;
+
+/// What a client does while it waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Noise {
+    /// Nothing.
+    Silent,
+    /// It sent something, or ended its sending side: clients may close that and still read.
+    Spoke,
+    /// It broke off.
+    Gone,
+}
+
+/// Whoever wants a place at an endpoint.
+pub(crate) trait Applicant {
+    /// Its deadline.
+    fn timer(&self) -> &Timer;
+
+    /// Lets the event loop hear of it, so that [`noise`](Self::noise) finds something.
+    fn watch(&mut self);
+
+    /// What it did meanwhile; the task is woken when that changes.
+    fn noise(&mut self, cx: &Context<'_>) -> Noise;
+}
+
+/// A connection that carries no requests.
+impl Applicant for (&Timer, &mut Stream) {
+    fn timer(&self) -> &Timer {
+        self.0
+    }
+
+    fn watch(&mut self) {
+        self.1.watch();
+    }
+
+    fn noise(&mut self, cx: &Context<'_>) -> Noise {
+        noise_of(self.1, cx)
+    }
+}
+
+/// What stands on a connection whose requests are read one after the other.
+pub(crate) fn noise_of(stream: &Stream, cx: &Context<'_>) -> Noise {
+    match stream.poll_noise(cx) {
+        Poll::Pending => Noise::Silent,
+        Poll::Ready(()) if stream.peek() == Waiting::Broken => Noise::Gone,
+        Poll::Ready(()) => Noise::Spoke,
+    }
+}
 
 /// The right to one request at an endpoint: counted as in flight until dropped.
 pub(crate) struct Place {
@@ -107,14 +154,13 @@ pub(crate) async fn select(
     pool: usize,
     source: u64,
     tried: &Tried,
-    timer: &Timer,
-    client: &mut Stream,
+    client: &mut impl Applicant,
 ) -> Result<Place, Fault> {
     match pick(worker, scene, pool, source, tried) {
         Found::Place(place) => Ok(place),
         Found::Nobody => Err(Fault::NoEndpoint),
         // Boxed because it is rare, and every connection's memory would hold room for it.
-        Found::Full => Box::pin(queue(worker, scene, pool, source, tried, timer, client)).await,
+        Found::Full => Box::pin(queue(worker, scene, pool, source, tried, client)).await,
     }
 }
 
@@ -141,12 +187,11 @@ async fn queue(
     pool_index: usize,
     source: u64,
     tried: &Tried,
-    timer: &Timer,
-    client: &mut Stream,
+    client: &mut impl Applicant,
 ) -> Result<Place, Fault> {
     let pool = scene.pool(pool_index);
     let Some(_place) = Waiter::take(pool) else { return Err(Fault::QueueFull) };
-    timer.set(pool.config.queue.timeout);
+    client.timer().set(pool.config.queue.timeout);
     client.watch();
     loop {
         let mut freed = pin!(pool.shared.freed.notified());
@@ -164,10 +209,10 @@ async fn queue(
             if freed.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(()));
             }
-            if client.poll_noise(cx).is_ready() && client.peek() == Waiting::Broken {
+            if client.noise(cx) == Noise::Gone {
                 return Poll::Ready(Err(Fault::ClientGone));
             }
-            if timer.has_passed(cx) { Poll::Ready(Err(Fault::QueueTimeout)) } else { Poll::Pending }
+            if client.timer().has_passed(cx) { Poll::Ready(Err(Fault::QueueTimeout)) } else { Poll::Pending }
         });
         woken.await?;
     }

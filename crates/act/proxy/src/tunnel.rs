@@ -37,7 +37,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stre
     let mut tried = Tried::new();
     let mut tries = 0u8;
     loop {
-        let (fault, again) = match select(&worker, &scene, pool, source, &tried, &timer, &mut stream).await {
+        let mut client = (&timer, &mut stream);
+        let (fault, again) = match select(&worker, &scene, pool, source, &tried, &mut client).await {
             Ok(place) => match connect(&worker, &timer, &place).await {
                 Ok(mut upstream) => {
                     let both = Both {
@@ -186,7 +187,12 @@ impl Direction {
             if self.ended && empty {
                 to.end_writing();
                 self.closed = true;
-            } else if self.pipe.is_none() && empty && self.stretch >= SPLICE_FROM && from.is_clear() && to.is_clear() {
+            } else if self.pipe.is_none()
+                && empty
+                && self.stretch >= SPLICE_FROM
+                && from.is_clear()
+                && to.is_clear()
+            {
                 self.pipe = worker.buffers.take_pipe();
             }
         }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,11 +16,12 @@ use haechi_sys::net;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Notify, oneshot};
 
+use crate::away::Away;
 use crate::buffers::Buffers;
 use crate::engine::{self, Watched, Way};
+use crate::handshake::Handshakes;
 use crate::live::{ListenerCounters, Live};
 use crate::scene::{Local, Scene};
-use crate::handshake::Handshakes;
 use crate::stream::{Room, Stream, room};
 use crate::timer::{TICK, Timers};
 use crate::upstream::{IdleConnections, out_of_descriptors};
@@ -46,6 +47,8 @@ pub(crate) enum Command {
         close: Vec<(ListenerName, SocketAddr)>,
         done: oneshot::Sender<()>,
     },
+    /// Addresses moved.
+    Moved(Arc<[IpAddr]>, Move),
     /// Closes idle connections to this endpoint.
     Purge(u64),
     /// Cuts off connections that work with this endpoint.
@@ -53,6 +56,17 @@ pub(crate) enum Command {
     /// Takes nothing new and says when all is finished, or gives up after `grace`. Silent clients are left after
     /// `patience`.
     Stop { grace: Duration, patience: Duration, done: oneshot::Sender<usize> },
+}
+
+/// What became of addresses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Move {
+    /// Another node has them. Silent clients are left at this moment.
+    Away(Moment),
+    /// They are here again.
+    Back,
+    /// Nothing comes in for them any more.
+    Gone,
 }
 
 /// When a worker's event loop last turned, for others to see.
@@ -97,6 +111,7 @@ pub(crate) struct Worker {
     pub(crate) buffers: Buffers,
     pub(crate) timers: Rc<Timers>,
     pub(crate) idle: IdleConnections,
+    pub(crate) away: Away,
     pub(crate) scratch: RefCell<Scratch>,
     /// Buffers of connections that are encrypted.
     pub(crate) room: Rc<Room>,
@@ -116,6 +131,7 @@ impl Worker {
             buffers: Buffers::new(),
             timers: Timers::new(engine::now),
             idle: IdleConnections::default(),
+            away: Away::default(),
             scratch: RefCell::default(),
             room: room(),
             handshakes: Handshakes::default(),
@@ -177,6 +193,15 @@ impl Worker {
         for key in close {
             let leaves = self.sockets.borrow_mut().remove(&key);
             leaves.iter().flatten().for_each(|leave| leave.notify_one());
+        }
+        self.timers.wake_all();
+    }
+
+    fn moved(&self, addresses: &[IpAddr], what: Move) {
+        match what {
+            Move::Away(leaves_at) => self.away.give(addresses, leaves_at),
+            Move::Back => self.away.take_back(addresses),
+            Move::Gone => return self.away.forget(addresses),
         }
         self.timers.wake_all();
     }
@@ -320,6 +345,7 @@ pub(crate) async fn run(
                 // The control plane may have stopped waiting.
                 let _ = done.send(());
             }
+            Command::Moved(addresses, what) => worker.moved(&addresses, what),
             Command::Purge(serial) => worker.idle.purge(serial),
             Command::Cut(serial) => worker.timers.cut(serial),
             Command::Stop { grace, patience, done } => {

@@ -24,6 +24,7 @@ mod packet;
 pub mod pipe;
 pub mod program;
 pub mod raw;
+pub mod resets;
 pub mod scheduling;
 pub mod service;
 pub mod sysctl;

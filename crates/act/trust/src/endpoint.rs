@@ -95,7 +95,11 @@ pub fn client_config(whom: Whom, client: Option<Client>) -> Result<ClientConfig,
 fn system() -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() { Err("this system has no CA certificates; name a file of them".into()) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err("this system has no CA certificates; name a file of them".into())
+    } else {
+        Ok(roots)
+    }
 }
 
 /// The CAs in this file.
@@ -128,7 +132,10 @@ pub fn client_certificate(
     findings: &mut Vec<Finding>,
 ) -> Result<Client, Finding> {
     let chain = file::certificates(folder, certificate)?;
-    let facts = chain.first().and_then(|first| Facts::read(first).ok()).ok_or_else(|| Finding::malformed(certificate))?;
+    let facts = chain
+        .first()
+        .and_then(|first| Facts::read(first).ok())
+        .ok_or_else(|| Finding::malformed(certificate))?;
     let der = file::key(folder, key)?;
     let provider = aws_lc_rs::default_provider();
     CertifiedKey::from_der(chain.clone(), der.clone_key(), &provider)

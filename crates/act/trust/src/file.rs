@@ -18,10 +18,12 @@ pub(crate) fn read(folder: &Path, name: &str) -> Result<Vec<u8>, Finding> {
     let unreadable =
         |why: &str| Finding::new(name, Problem::Unreadable, format!("can't read {}: {why}", path.display()));
     let refuse = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => unreadable("there is no such file")
-            .help("a relative name starts at the folder of the config"),
-        io::ErrorKind::PermissionDenied => unreadable("permission denied")
-            .help("give the user that haechi runs as the right to read it"),
+        io::ErrorKind::NotFound => {
+            unreadable("there is no such file").help("a relative name starts at the folder of the config")
+        }
+        io::ErrorKind::PermissionDenied => {
+            unreadable("permission denied").help("give the user that haechi runs as the right to read it")
+        }
         _ => unreadable(&error.to_string()),
     };
     // A pipe that nobody writes to would hold up a reload for ever.
@@ -40,8 +42,9 @@ pub(crate) fn read(folder: &Path, name: &str) -> Result<Vec<u8>, Finding> {
 pub(crate) fn certificates(folder: &Path, name: &str) -> Result<Vec<CertificateDer<'static>>, Finding> {
     let pem = read(folder, name)?;
     let not_pem = |message: String| {
-        Finding::new(name, Problem::NotPem, message)
-            .help("it should hold `-----BEGIN CERTIFICATE-----` and so on, as `openssl x509 -in FILE` prints it")
+        Finding::new(name, Problem::NotPem, message).help(
+            "it should hold `-----BEGIN CERTIFICATE-----` and so on, as `openssl x509 -in FILE` prints it",
+        )
     };
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match all {
@@ -62,7 +65,8 @@ pub(crate) fn key(folder: &Path, name: &str) -> Result<PrivateKeyDer<'static>, F
     }
     PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
         // What stands in the file is not repeated: it may be half of a secret.
-        Finding::new(name, Problem::NotPem, format!("{name} holds no private key"))
-            .help("it should hold `-----BEGIN PRIVATE KEY-----` and so on, as `openssl pkey -in FILE` prints it")
+        Finding::new(name, Problem::NotPem, format!("{name} holds no private key")).help(
+            "it should hold `-----BEGIN PRIVATE KEY-----` and so on, as `openssl pkey -in FILE` prints it",
+        )
     })
 }

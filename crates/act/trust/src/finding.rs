@@ -49,7 +49,8 @@ impl Finding {
     /// What stands first in `file` is PEM, and no certificate.
     pub(crate) fn malformed(file: &str) -> Self {
         let message = format!("the first certificate in {file} is malformed");
-        Self::new(file, Problem::NotPem, message).help("`openssl x509 -in FILE -text` shows what can be read of it")
+        Self::new(file, Problem::NotPem, message)
+            .help("`openssl x509 -in FILE -text` shows what can be read of it")
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {

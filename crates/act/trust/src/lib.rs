@@ -23,9 +23,9 @@ use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::ProducesTickets;
 
 pub use certificates::take_refused_name;
-pub use haechi_tls::EXPIRES_SOON;
 pub use endpoint::{Client, Verified, Whom, client_certificate, client_config, roots_from};
 pub use finding::{Finding, Problem};
+pub use haechi_tls::EXPIRES_SOON;
 pub use sight::Sight;
 pub use words::Refusal;
 

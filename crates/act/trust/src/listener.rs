@@ -30,7 +30,6 @@ pub(crate) fn shown(
     for files in &tls.certificates {
         match certificate(folder, files, &provider, now) {
             Ok(Read { key, names, certificate, doubts }) => {
-                whole &= doubts.iter().all(|doubt| doubt.problem.is_usable());
                 findings.extend(doubts);
                 certificates.add(Arc::new(key), &names);
                 shown.push(certificate);
@@ -76,14 +75,24 @@ fn certificate(
 ) -> Result<Read, Finding> {
     let name = &*files.certificate;
     let chain = file::certificates(folder, name)?;
-    let facts = chain.first().and_then(|first| Facts::read(first).ok()).ok_or_else(|| Finding::malformed(name))?;
-    let key = file::key(folder, &files.key)?;
-    let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| unfit(name, &files.key, &error))?;
-    let names = if files.names.is_empty() { own_names(&facts) } else { files.names.clone() };
+    let facts =
+        chain.first().and_then(|first| Facts::read(first).ok()).ok_or_else(|| Finding::malformed(name))?;
     let title = facts.title().unwrap_or(name);
-    let doubts = judge(&facts, now).into_iter().map(|doubt| Finding::doubt(name, title, doubt)).collect();
-    let certificate =
-        Certificate { file: name.into(), names: names.iter().map(text).collect(), not_after: facts.not_after };
+    let mut doubts: Vec<_> =
+        judge(&facts, now).into_iter().map(|doubt| Finding::doubt(name, title, doubt)).collect();
+    // A key that is too short to be loaded is better said to be short.
+    if let Some(weak) = doubts.iter().position(|doubt| !doubt.problem.is_usable()) {
+        return Err(doubts.swap_remove(weak));
+    }
+    let key = file::key(folder, &files.key)?;
+    let key =
+        CertifiedKey::from_der(chain, key, provider).map_err(|error| unfit(name, &files.key, &error))?;
+    let names = if files.names.is_empty() { own_names(&facts) } else { files.names.clone() };
+    let certificate = Certificate {
+        file: name.into(),
+        names: names.iter().map(text).collect(),
+        not_after: facts.not_after,
+    };
     Ok(Read { key, names, certificate, doubts })
 }
 
@@ -101,11 +110,11 @@ pub(crate) fn unfit(certificate: &str, key: &str, error: &Error) -> Finding {
 }
 
 fn own_names(facts: &Facts) -> Vec<HostMatch> {
-    let name = |name: &Box<str>| match name.strip_prefix("*.") {
+    let name = |name: &str| match name.strip_prefix("*.") {
         Some(parent) => HostMatch::Wildcard(parent.into()),
-        None => HostMatch::Exact(name.clone()),
+        None => HostMatch::Exact(name.into()),
     };
-    facts.names.iter().map(name).collect()
+    facts.names.iter().map(|it| name(it)).collect()
 }
 
 fn text(name: &HostMatch) -> Box<str> {

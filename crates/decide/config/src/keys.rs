@@ -278,7 +278,7 @@ pub(crate) static HEALTH_CHECK: Shape = Shape::new(
             Kind::Word(&["http", "https", "tcp", "exec"], &[]),
             "What one probe does; https where the pool has `tls`.",
         )
-            .default("http"),
+        .default("http"),
         Key::new("path", ANY, "Path and query to ask for (http, https).").default("/"),
         Key::new("host", ANY, "Host header; the endpoint's address if left out (http, https)."),
         Key::new("method", Kind::Text(Text::Method), "Request method (http, https).").default("GET"),
@@ -289,7 +289,11 @@ pub(crate) static HEALTH_CHECK: Shape = Shape::new(
         )
         .default("200-399"),
         Key::new("body", Kind::Section(&BODY), "What the first 64 KiB of the body must hold (http, https)."),
-        Key::new("tls", Kind::Section(&PROBE_TLS), "How to check who answers (https); as the pool does if left out."),
+        Key::new(
+            "tls",
+            Kind::Section(&PROBE_TLS),
+            "How to check who answers (https); as the pool does if left out.",
+        ),
         Key::new(
             "command",
             Kind::List(&ANY),

@@ -26,7 +26,8 @@ impl Pieces {
         &self.0
     }
 
-    fn push(&mut self, range: Range<usize>) {
+    /// Adds bytes that go on. `range` lies behind all others.
+    pub fn push(&mut self, range: Range<usize>) {
         if range.is_empty() {
             return;
         }

@@ -197,7 +197,8 @@ fn time(der: &mut Der<'_>) -> Result<i64, Malformed> {
         (GENERALIZED_TIME, [a, b, c, d, rest @ ..]) => (a * 1000 + b * 100 + c * 10 + d, rest),
         _ => return Err(Malformed),
     };
-    let pairs: Vec<i64> = rest.chunks(2).map(|pair| pair.iter().fold(0, |sum, digit| sum * 10 + digit)).collect();
+    let pairs: Vec<i64> =
+        rest.chunks(2).map(|pair| pair.iter().fold(0, |sum, digit| sum * 10 + digit)).collect();
     let ([month @ 1..=12, day @ 1..=31, hour @ 0..=23, minute @ 0..=59, second @ 0..=60], 10) =
         (pairs.as_slice(), rest.len())
     else {
@@ -230,7 +231,14 @@ mod tests {
         assert_eq!(utc(b"240229120000Z"), Ok(1_709_208_000));
         let late = [&[GENERALIZED_TIME, 15][..], b"99991231235959Z"].concat();
         assert_eq!(time(&mut Der::new(&late)), Ok(253_402_300_799));
-        for broken in [&b"700101000000"[..], b"7001010000Z", b"701301000000Z", b"70010100000xZ", b"Z", b"70010100000000Z"] {
+        for broken in [
+            &b"700101000000"[..],
+            b"7001010000Z",
+            b"701301000000Z",
+            b"70010100000xZ",
+            b"Z",
+            b"70010100000000Z",
+        ] {
             assert_eq!(utc(broken), Err(Malformed), "{broken:?}");
         }
     }
@@ -246,7 +254,8 @@ mod tests {
 
     #[test]
     fn a_made_certificate_says_what_was_put_in() {
-        let mut params = rcgen::CertificateParams::new(vec!["shop.example.com".into(), "*.example.org".into()]).unwrap();
+        let mut params =
+            rcgen::CertificateParams::new(vec!["shop.example.com".into(), "*.example.org".into()]).unwrap();
         params.subject_alt_names.push(rcgen::SanType::IpAddress("2001:db8::1".parse().unwrap()));
         params.distinguished_name.push(rcgen::DnType::CommonName, "the shop");
         params.not_before = rcgen::date_time_ymd(2024, 2, 29);

@@ -200,3 +200,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn senders_whose_lives_began_long_ago_are_forgotten_first() {
+    let all = ["lb1", "lb2", "lb3", "lb4"];
+    let stamp = |place: usize| Stamp { sender: all[place], epoch: 10 - place as u64, sequence: 5 };
+    for (most, wanted) in [(0, 0), (1, 1), (3, 3), (4, 4), (9, 4)] {
+        let mut window = Window::default();
+        (0..all.len()).for_each(|place| window.admit(stamp(place)).unwrap());
+        window.keep_newest(most);
+        let known = (0..all.len()).filter(|place| window.admit(stamp(*place)).is_err());
+        assert_eq!(known.collect::<Vec<_>>(), (0..wanted).collect::<Vec<_>>(), "{most}");
+    }
+}

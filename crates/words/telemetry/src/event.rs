@@ -26,6 +26,8 @@ pub const ADMIN_CHANGED: &str = "adminChanged";
 pub const POOL_CHANGED: &str = "poolChanged";
 /// A virtual router's state, or the reason of it, changed on this node.
 pub const VIRTUAL_ROUTER_CHANGED: &str = "virtualRouterChanged";
+/// What clients saw of a virtual router's move to this node.
+pub const VIRTUAL_ROUTER_SERVES: &str = "virtualRouterServes";
 /// Something is wrong with a virtual router that people must mend, or is mended.
 pub const VIRTUAL_ROUTER_ALARM: &str = "virtualRouterAlarm";
 
@@ -51,6 +53,7 @@ pub const ALL: &[&str] = &[
     ADMIN_CHANGED,
     POOL_CHANGED,
     VIRTUAL_ROUTER_CHANGED,
+    VIRTUAL_ROUTER_SERVES,
     VIRTUAL_ROUTER_ALARM,
     RIGHTS_KEPT,
     RIGHT_MISSING,

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use haechi_admin::api::Event;
 use haechi_ha::Legacy;
 use haechi_health::{Ejection, Inherited, Start};
-use haechi_model::{Handshake, AdminState, EndpointId, Fault, Health};
+use haechi_model::{AdminState, EndpointId, Fault, Handshake, Health};
 use haechi_prober::EndpointReport;
 use haechi_proxy::{EndpointTotals, ListenerTotals, Live, LiveEndpoint, LiveListener};
 use serde::{Deserialize, Serialize};

@@ -26,8 +26,14 @@ pub(crate) const ARROWS_POINT_DOWN: Rule = Rule {
 };
 
 /// Pairs within a belt that are by design.
-const NEIGHBOURS: &[(&str, &str, &str)] =
-    &[("haechi-manifests", "haechi-config", "manifests writes what config compiles")];
+const NEIGHBOURS: &[(&str, &str, &str)] = &[
+    ("haechi-manifests", "haechi-config", "manifests writes what config compiles"),
+    (
+        "haechi-http2",
+        "haechi-hpack",
+        "field blocks are part of HTTP/2's frames, and a core of their own to be fuzzed",
+    ),
+];
 
 /// Shells that other shells stand on: the system itself, and how TLS is configured.
 const GROUND: &[&str] = &["haechi-sys", "haechi-trust"];

@@ -9,10 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haechi_admin::api::{
-    CertificateStatus, HandshakeCount,
-    AlarmStatus, Applied, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events, FlightRecord,
-    HaStatus, ListenerStatus, PoolStatus, RefusedConfig, Rehearsal, RightsStatus, Status, TrackedStatus,
-    Upgraded, VirtualRouterStatus,
+    AlarmStatus, Applied, CertificateStatus, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events,
+    FlightRecord, HaStatus, HandshakeCount, ListenerStatus, PoolStatus, RefusedConfig, Rehearsal,
+    RightsStatus, Status, TrackedStatus, Upgraded, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health};

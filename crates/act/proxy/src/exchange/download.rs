@@ -1,10 +1,11 @@
 //! The response's way to the client: head, body, and what the client does not take at once.
 
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use haechi_http1::{Body, Downstream, Framing, Parsed, head_end};
+use haechi_http1::{Body, Downstream, Framing, Parsed, Pieces, head_end};
 use haechi_model::{Algorithm, Fault, HttpLimits, Moment};
 
+use super::caller::{Caller, Gone, Outbox, Part};
 use super::flow::{Flow, Wait};
 use super::retry::{Failure, Stage, Told};
 use super::splice::{Broken, Moved, Splice};
@@ -26,9 +27,7 @@ pub(super) struct Download {
     /// Bytes of interim responses.
     interim: usize,
     body: Option<Body>,
-    /// Bytes for the client that it did not take at once, from `flushed` on.
-    pending: Vec<u8>,
-    flushed: usize,
+    outbox: Outbox,
     splice: Splice,
     pub(super) status: u16,
     pub(super) head_at: Option<Moment>,
@@ -60,42 +59,38 @@ enum Step {
 }
 
 impl Download {
-    fn flushing(&self) -> bool {
-        self.flushed < self.pending.len()
-    }
-
     /// The client has the whole response.
     pub(super) fn is_done(&self) -> bool {
-        self.phase == Phase::Done && !self.flushing()
+        self.phase == Phase::Done && self.outbox.is_empty()
     }
 
     /// What the client has got, and will have got when nothing more is sent.
     pub(super) fn told_whole(&self) -> Told {
-        if self.flushing() { Told::Part } else { self.told }
+        if self.outbox.is_empty() { self.told } else { Told::Part }
     }
 
     pub(super) fn waits_for_client(&self) -> Option<Wait> {
-        (self.flushing() || self.splice.holds()).then_some(Wait::ClientToTake)
+        (!self.outbox.is_empty() || self.splice.holds()).then_some(Wait::ClientToTake)
     }
 
     /// Gives memory back to the worker.
     pub(super) fn give_back(mut self, worker: &Worker) {
-        worker.buffers.give_vector(self.pending);
+        self.outbox.give_back(worker);
         self.splice.give_back(worker);
     }
 }
 
-impl Flow<'_> {
+impl<C: Caller> Flow<'_, C> {
     /// Moves what can be moved towards the client; ready when it has the whole response.
     ///
     /// # Errors
     /// The response can't come to its end.
     pub(super) fn poll_download(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Failure> {
         loop {
-            match self.poll_flush(cx) {
+            match self.client.poll_flush(cx, &mut self.download.outbox, &mut self.moved) {
                 Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(true) => {}
-                Poll::Ready(false) => return Err(self.failure(Fault::ClientGone)),
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(Gone)) => return Err(self.failure(Fault::ClientGone)),
             }
             if self.download.phase == Phase::Done {
                 return Ok(Poll::Ready(()));
@@ -130,26 +125,9 @@ impl Flow<'_> {
     fn take_end(&mut self) -> Result<(), Failure> {
         if self.download.phase == Phase::Body && self.download.body == Some(Body::UntilClose) {
             self.download.phase = Phase::Done;
-            return Ok(());
+            return self.put(&mut Vec::new(), Part::End);
         }
         Err(self.failure(self.cut_short()))
-    }
-
-    /// Sends what the client did not take before. False if it is gone.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let download = &mut self.download;
-        while download.flushing() {
-            match ready!(self.client.stream.poll_write(cx, &download.pending[download.flushed..])) {
-                Ok(count) if count > 0 => {
-                    download.flushed += count;
-                    self.moved = true;
-                }
-                Ok(_) | Err(_) => return Poll::Ready(false),
-            }
-        }
-        download.pending.clear();
-        download.flushed = 0;
-        Poll::Ready(true)
     }
 
     /// Bytes from the endpoint, lying in the hot buffer.
@@ -160,7 +138,7 @@ impl Flow<'_> {
         let worker = self.worker;
         let mut scratch = worker.scratch.borrow_mut();
         if self.download.phase == Phase::Body {
-            return self.take_body(bytes, &mut scratch, false);
+            return self.take_body(bytes, &mut scratch);
         }
         if self.download.partial.is_empty() {
             return self.take_head(bytes, &mut scratch);
@@ -202,9 +180,7 @@ impl Flow<'_> {
             }
             // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
             if to.version == haechi_http1::Version::Http11 {
-                scratch.out.clear();
-                head.write_downstream(bytes, &mut scratch.out);
-                self.put(&scratch.out, &[])?;
+                self.put(&mut scratch.out, Part::Interim { head, bytes })?;
                 self.download.told = Told::Interim;
             }
             bytes = &bytes[len..];
@@ -214,7 +190,7 @@ impl Flow<'_> {
         }
     }
 
-    fn downstream(&self) -> Downstream {
+    fn downstream(&mut self) -> Downstream {
         let facts = self.request.facts;
         Downstream {
             version: facts.version,
@@ -238,24 +214,26 @@ impl Flow<'_> {
         }
         download.reusable = head.reusable;
         download.keep_alive = head.keep_alive;
+        let behind = &bytes[len..];
+        let pieces = &mut scratch.pieces;
+        pieces.clear();
         if head.status == 101 {
+            // What comes behind it is not HTTP any more, and goes on as it is.
             download.upgraded = true;
             download.phase = Phase::Done;
-            scratch.out.clear();
-            head.write_downstream(bytes, &mut scratch.out);
-            return self.put(&scratch.out, &bytes[len..]);
+            pieces.push(0..behind.len());
+        } else {
+            let mut body = Body::new(head.framing, head.dechunk);
+            download.phase = Phase::Body;
+            let used = match head.framing {
+                Framing::None => Ok(0),
+                _ => advance(&mut body, behind, pieces),
+            };
+            let used = used.map_err(|fault| self.failure(fault))?;
+            self.download.body = Some(body);
+            self.after_body(behind.len() - used);
         }
-        download.body = Some(Body::new(head.framing, head.dechunk));
-        download.phase = Phase::Body;
-        if head.framing == Framing::None {
-            download.phase = Phase::Done;
-        }
-        if head.untouched() {
-            return self.take_body_behind(bytes, len, scratch);
-        }
-        scratch.out.clear();
-        head.write_downstream(bytes, &mut scratch.out);
-        self.take_body(&bytes[len..], scratch, true)
+        self.put(&mut scratch.out, Part::Head { head, bytes, len, body: scratch.pieces.ranges() })
     }
 
     /// Whether this status is thrown away for another try, which is paid for here: without means it goes
@@ -269,49 +247,13 @@ impl Flow<'_> {
             && take_from_budget(self.worker, self.pool)
     }
 
-    /// A head that goes on as it came, with the part of the body that came with it: one write.
-    fn take_body_behind(&mut self, bytes: &[u8], len: usize, scratch: &mut Scratch) -> Result<(), Failure> {
-        let used = match &mut self.download.body {
-            Some(body @ (Body::Length(_) | Body::UntilClose)) => {
-                scratch.pieces.clear();
-                // These two can't fail and take one piece from the start.
-                body.advance(&bytes[len..], &mut scratch.pieces).map_or(0, |advance| advance.consumed)
-            }
-            Some(Body::Chunked(_)) | None => {
-                scratch.out.clear();
-                scratch.out.extend_from_slice(&bytes[..len]);
-                return self.take_body(&bytes[len..], scratch, true);
-            }
-        };
-        self.after_body(bytes.len() - len - used);
-        self.put(&bytes[..len + used], &[])
-    }
-
-    /// The next bytes of the body, behind what stands in `scratch.out` if `with_head`.
-    fn take_body(&mut self, bytes: &[u8], scratch: &mut Scratch, with_head: bool) -> Result<(), Failure> {
-        if !with_head {
-            scratch.out.clear();
-        }
+    /// The next bytes of the body.
+    fn take_body(&mut self, bytes: &[u8], scratch: &mut Scratch) -> Result<(), Failure> {
         let Some(body) = &mut self.download.body else { return Ok(()) };
         scratch.pieces.clear();
-        let used = match body.advance(bytes, &mut scratch.pieces) {
-            Ok(advance) => advance.consumed,
-            Err(error) => {
-                tracing::debug!(rule = error.rule, "malformed response body");
-                return Err(self.failure(Fault::BadResponse));
-            }
-        };
+        let used = advance(body, bytes, &mut scratch.pieces).map_err(|fault| self.failure(fault))?;
         self.after_body(bytes.len() - used);
-        match scratch.pieces.ranges() {
-            [] => self.put(&scratch.out, &[]),
-            [only] => self.put(&scratch.out, &bytes[only.clone()]),
-            several => {
-                for range in several {
-                    scratch.out.extend_from_slice(&bytes[range.clone()]);
-                }
-                self.put(&scratch.out, &[])
-            }
-        }
+        self.put(&mut scratch.out, Part::Body { bytes, pieces: scratch.pieces.ranges() })
     }
 
     /// Notes the end of the body. Bytes behind it belong to nothing: the connection is not trusted again.
@@ -322,41 +264,23 @@ impl Flow<'_> {
         }
     }
 
-    /// Sends two pieces in a row; keeps what the client does not take.
-    fn put(&mut self, first: &[u8], second: &[u8]) -> Result<(), Failure> {
-        if first.is_empty() && second.is_empty() {
-            return Ok(());
-        }
+    /// Sends a part of the response to the client.
+    fn put(&mut self, out: &mut Vec<u8>, part: Part<'_>) -> Result<(), Failure> {
         self.download.told = Told::Part;
-        let written = if self.download.flushing() {
-            Ok(0)
-        } else if second.is_empty() {
-            self.client.stream.write_now(first)
-        } else {
-            self.client.stream.write_two_now(first, second)
-        };
-        let Ok(written) = written else { return Err(self.failure(Fault::ClientGone)) };
-        let in_first = written.min(first.len());
-        if written < first.len() + second.len() {
-            if self.download.pending.capacity() == 0 {
-                self.download.pending = self.worker.buffers.take_vector();
-            }
-            self.download.pending.extend_from_slice(&first[in_first..]);
-            self.download.pending.extend_from_slice(&second[written - in_first..]);
-        }
-        Ok(())
+        let sent = self.client.put(self.worker, &mut self.download.outbox, out, part);
+        sent.map_err(|Gone| self.failure(Fault::ClientGone))
     }
 
     /// Moves the rest of a large body inside the kernel, if it goes that way.
     fn poll_splice(&mut self, cx: &mut Context<'_>) -> Option<Poll<Result<(), Fault>>> {
         let download = &mut self.download;
         let body = download.body.as_mut().filter(|_| download.phase == Phase::Body)?;
-        let clear = self.upstream.stream.is_clear() && self.client.stream.is_clear();
-        if !clear || !download.splice.takes(body, self.worker) {
+        let to = self.client.plain()?;
+        if !self.upstream.stream.is_clear() || !download.splice.takes(body, self.worker) {
             return None;
         }
         let mut moved = Moved::default();
-        let (from, to) = (&mut self.upstream.stream, &mut self.client.stream);
+        let from = &mut self.upstream.stream;
         let done = download.splice.poll(cx, from, to, body, &mut moved);
         download.bytes += moved.taken;
         self.moved |= moved.any();
@@ -368,5 +292,16 @@ impl Flow<'_> {
             Broken::Source => Fault::Truncated,
             Broken::Sink => Fault::ClientGone,
         }))
+    }
+}
+
+/// Follows a body over its next bytes; gives how many belong to it.
+fn advance(body: &mut Body, bytes: &[u8], pieces: &mut Pieces) -> Result<usize, Fault> {
+    match body.advance(bytes, pieces) {
+        Ok(advance) => Ok(advance.consumed),
+        Err(error) => {
+            tracing::debug!(rule = error.rule, "malformed response body");
+            Err(Fault::BadResponse)
+        }
     }
 }

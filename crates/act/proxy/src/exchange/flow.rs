@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use haechi_model::{Fault, Moment};
 
+use super::caller::Caller;
 use super::download::Download;
 use super::retry::{Failure, Stage, Told};
 use super::upload::Upload;
 use crate::admit::Request;
-use crate::client::Client;
 use crate::live::LivePool;
 use crate::scene::Local;
+use crate::select::Noise;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
 
@@ -25,9 +26,9 @@ const UNWATCHED: Duration = Duration::from_secs(1);
 const AFTER_ANSWER: Duration = Duration::from_secs(5);
 
 /// A request on its way to an endpoint and a response on its way back.
-pub(super) struct Flow<'a> {
+pub(super) struct Flow<'a, C> {
     pub(super) worker: &'a Worker,
-    pub(super) client: &'a mut Client,
+    pub(super) client: &'a mut C,
     pub(super) upstream: &'a mut Upstream,
     pub(super) request: &'a mut Request,
     pub(super) pool: &'a LivePool,
@@ -69,10 +70,10 @@ pub(super) enum Wait {
     EndpointToSend,
 }
 
-impl<'a> Flow<'a> {
+impl<'a, C: Caller> Flow<'a, C> {
     pub(super) fn new(
         worker: &'a Worker,
-        client: &'a mut Client,
+        client: &'a mut C,
         local: &'a Local,
         upstream: &'a mut Upstream,
         request: &'a mut Request,
@@ -122,7 +123,7 @@ impl<'a> Flow<'a> {
             head_at: self.download.head_at,
             reusable: complete && self.download.reusable,
             keep_alive: complete && self.download.keep_alive,
-            client_may_send: !complete || !self.client.unread.is_empty() || self.request.facts.keep_alive,
+            client_may_send: !complete || self.client.has_more() || self.request.facts.keep_alive,
             upgraded: self.download.upgraded,
         }
     }
@@ -132,18 +133,18 @@ impl<'a> Flow<'a> {
             self.waiting = Some(wait);
             self.begin_wait(wait);
         }
-        if self.client.timer.is_cut() {
+        if self.client.timer().is_cut() {
             return Poll::Ready(self.give_up_waiting(Fault::Reset));
         }
         if wait == Wait::EndpointToSend && self.client_is_gone(cx) {
             return Poll::Ready(Err(self.failure(Fault::ClientGone)));
         }
-        if !self.client.timer.has_passed(cx) {
+        if !self.client.timer().has_passed(cx) {
             return Poll::Pending;
         }
-        if self.client.stream.is_unwatched() && self.until > self.client.timer.now() {
-            self.client.stream.watch();
-            self.client.timer.set_at(self.until);
+        if self.client.is_unwatched() && self.until > self.client.timer().now() {
+            self.client.watch();
+            self.client.timer().set_at(self.until);
             return self.poll_deadline(cx, wait);
         }
         Poll::Ready(self.give_up_waiting(match wait {
@@ -156,9 +157,9 @@ impl<'a> Flow<'a> {
     }
 
     fn begin_wait(&mut self, wait: Wait) {
-        let timer = &self.client.timer;
+        let timer = self.client.timer();
         self.until = timer.now() + self.patience(wait);
-        let unheard = wait == Wait::EndpointToSend && self.client.stream.is_unwatched();
+        let unheard = wait == Wait::EndpointToSend && self.client.is_unwatched();
         timer.set_at(if unheard { self.until.min(timer.now() + UNWATCHED) } else { self.until });
     }
 
@@ -179,21 +180,17 @@ impl<'a> Flow<'a> {
         if self.download.is_done() { patience.min(AFTER_ANSWER) } else { patience }
     }
 
-    /// Whether the client's connection broke while its answer is awaited. A mere end of its sending side
-    /// does not count: clients may close that and still read.
-    fn client_is_gone(&mut self, cx: &mut Context<'_>) -> bool {
-        use haechi_sys::net::Waiting;
-        if self.download.client_spoke || self.client.stream.poll_noise(cx).is_pending() {
-            return false;
-        }
-        self.download.client_spoke = true;
-        self.client.stream.peek() == Waiting::Broken
+    /// Whether the client broke off while its answer is awaited.
+    fn client_is_gone(&mut self, cx: &Context<'_>) -> bool {
+        let noise = if self.download.client_spoke { Noise::Silent } else { self.client.noise(cx) };
+        self.download.client_spoke |= noise != Noise::Silent;
+        noise == Noise::Gone
     }
 
     /// A failure at this point of the exchange.
     pub(super) fn failure(&self, fault: Fault) -> Failure {
         let untouched = self.upstream.reused && !self.download.heard;
-        let stage = if untouched && fault == Fault::Reset && !self.client.timer.is_cut() {
+        let stage = if untouched && fault == Fault::Reset && !self.client.timer().is_cut() {
             Stage::Stale
         } else {
             Stage::Sent
@@ -202,8 +199,8 @@ impl<'a> Flow<'a> {
     }
 
     /// Whether no request can follow on the client's connection, as far as we are concerned.
-    pub(super) fn is_closing(&self) -> bool {
-        self.local.is_closing()
+    pub(super) fn is_closing(&mut self) -> bool {
+        self.client.is_leaving(self.worker, self.local)
     }
 
     /// Bytes that went to the endpoint, and that came from it.

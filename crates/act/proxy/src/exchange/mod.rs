@@ -1,7 +1,9 @@
 //! One request and its response: the tries, what may be tried again, and what is said when all failed.
 
+mod caller;
 mod download;
 mod flow;
+mod over_http1;
 mod retry;
 mod splice;
 mod upload;
@@ -9,13 +11,13 @@ mod upload;
 use std::rc::Rc;
 
 use haechi_balance::Tried;
-use haechi_http1::Persistence;
 use haechi_model::{Algorithm, Fault, Side};
 
+pub(crate) use self::caller::Caller;
 use self::flow::{End, Flow};
 use self::retry::{Failure, Stage, Told, may_retry};
 use crate::admit::Request;
-use crate::client::{After, Client};
+use crate::client::After;
 use crate::engine;
 use crate::live::{LiveEndpoint, LivePool};
 use crate::scene::Local;
@@ -25,9 +27,9 @@ use crate::upstream::Upstream;
 use crate::worker::{Signal, Worker};
 
 /// Serves one request: picks, connects, moves the bytes, and tries again where that is safe.
-pub(crate) async fn run(
+pub(crate) async fn run<C: Caller>(
     worker: &Rc<Worker>,
-    client: &mut Client,
+    client: &mut C,
     local: &Local,
     mut request: Request,
 ) -> After {
@@ -36,8 +38,7 @@ pub(crate) async fn run(
     let mut tries = 0u8;
     let mut fresh = false;
     let after = loop {
-        let (timer, stream) = (&client.timer, &mut client.stream);
-        let place = match select(worker, &scene, request.pool, request.source, &tried, timer, stream).await {
+        let place = match select(worker, &scene, request.pool, request.source, &tried, client).await {
             Ok(place) => place,
             Err(fault) => break give_up(worker, client, local, &request, fault, Told::Nothing),
         };
@@ -68,7 +69,7 @@ pub(crate) async fn run(
             }
         }
     };
-    client.timer.works_with(0);
+    client.timer().works_with(0);
     worker.buffers.give_vector(std::mem::take(&mut request.sent));
     after
 }
@@ -88,9 +89,9 @@ struct Try {
 ///
 /// # Errors
 /// What failed, with all that decides whether to try again.
-async fn attempt(
+async fn attempt<C: Caller>(
     worker: &Rc<Worker>,
-    client: &mut Client,
+    client: &mut C,
     local: &Local,
     request: &mut Request,
     place: &Place,
@@ -100,14 +101,12 @@ async fn attempt(
     let counters = endpoint.counters(worker.number);
     counters.requests.add(1);
     counters.retries.add(u64::from(how.again));
-    client.timer.works_with(endpoint.serial);
+    client.timer().works_with(endpoint.serial);
     let strict = !request.facts.method.is_idempotent();
     let take = || worker.idle.take(endpoint, pool, worker.timers.now(), strict);
     let mut upstream = match (!how.fresh).then(take).flatten() {
         Some(upstream) => upstream,
-        None => Upstream::connect(worker, &client.timer, endpoint, pool)
-            .await
-            .map_err(Failure::connect)?,
+        None => Upstream::connect(worker, client.timer(), endpoint, pool).await.map_err(Failure::connect)?,
     };
     let mut flow = Flow::new(worker, client, local, &mut upstream, request, pool, how.last);
     let end = std::future::poll_fn(|cx| flow.poll(cx)).await;
@@ -120,7 +119,7 @@ async fn attempt(
     if end.upgraded {
         let idle_timeout =
             request.scene.http().map_or(pool.config.timeouts.read, |http| http.timeouts.keep_alive);
-        tunnel::upgraded(worker, client, upstream, endpoint, idle_timeout.max(tunnel::UPGRADED_IDLE)).await;
+        client.tunnel(worker, upstream, endpoint, idle_timeout.max(tunnel::UPGRADED_IDLE)).await;
         return Ok(After::Close);
     }
     let keeps = pool.config.keep_alive.idle > 0 && endpoint.keeps_connections();
@@ -202,19 +201,17 @@ fn take_from_budget(worker: &Worker, pool: &LivePool) -> bool {
 /// Ends the exchange without an endpoint's answer. A response that has begun can only be cut off.
 fn give_up(
     worker: &Worker,
-    client: &mut Client,
+    client: &mut impl Caller,
     local: &Local,
     request: &Request,
     fault: Fault,
     told: Told,
 ) -> After {
     request.scene.listener().counters.of(worker.number).fault(fault);
-    tracing::debug!(peer = %client.who.peer, fault = fault.name(), ?told, "no answer from an endpoint");
+    tracing::debug!(peer = %client.peer(), fault = fault.name(), ?told, "no answer from an endpoint");
     if told == Told::Part || fault == Fault::ClientGone {
         return After::Reset;
     }
-    let facts = request.facts;
-    let keep_alive =
-        facts.keep_alive && request.body.is_done() && fault.side() != Side::Client && !local.is_closing();
-    client.answer(worker, fault, Persistence::of(facts.version, keep_alive), facts.is_head())
+    let goes_on = request.body.is_done() && fault.side() != Side::Client && !client.is_leaving(worker, local);
+    client.refuse(worker, fault, request, goes_on)
 }

@@ -5,10 +5,10 @@ use std::task::{Context, Poll};
 
 use haechi_model::Fault;
 
+use super::caller::Caller;
 use super::flow::{Flow, Wait};
 use super::retry::{Failure, REPLAY};
 use super::splice::{Broken, Moved, Splice};
-use crate::admit::take_body;
 
 /// How far the upload is.
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub(super) struct Upload {
     pub(super) bytes: u64,
 }
 
-impl Flow<'_> {
+impl<C: Caller> Flow<'_, C> {
     /// Nothing more will go to the endpoint.
     pub(super) fn upload_ended(&self) -> bool {
         self.upload.refused || self.upload_complete()
@@ -78,12 +78,12 @@ impl Flow<'_> {
     /// anyway, nobody needs to see it.
     fn poll_body_inside(&mut self, cx: &mut Context<'_>) -> Result<Option<Poll<()>>, Failure> {
         let upload = &mut self.upload;
-        let clear = self.upstream.stream.is_clear() && self.client.stream.is_clear();
-        if !clear || !upload.forgotten || !upload.splice.takes(&self.request.body, self.worker) {
+        let Some(from) = self.client.plain().filter(|_| upload.forgotten) else { return Ok(None) };
+        if !self.upstream.stream.is_clear() || !upload.splice.takes(&self.request.body, self.worker) {
             return Ok(None);
         }
         let mut moved = Moved::default();
-        let (from, to) = (&mut self.client.stream, &mut self.upstream.stream);
+        let to = &mut self.upstream.stream;
         let done = upload.splice.poll(cx, from, to, &mut self.request.body, &mut moved);
         upload.bytes += moved.given;
         self.moved |= moved.any();
@@ -100,28 +100,13 @@ impl Flow<'_> {
 
     /// Takes the next bytes of the body from the client.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Failure> {
-        let worker = self.worker;
-        let fault = worker.buffers.with_hot(|hot| match self.client.stream.poll_read(cx, hot) {
-            Poll::Pending => None,
-            Poll::Ready(Err(_) | Ok(0)) => Some(Err(Fault::ClientGone)),
-            Poll::Ready(Ok(count)) => Some(self.take_body_bytes(&hot[..count])),
-        });
-        match fault {
-            None => Ok(Poll::Pending),
-            Some(Ok(())) => {
+        match self.client.poll_more(cx, self.worker, self.request) {
+            Poll::Pending => Ok(Poll::Pending),
+            Poll::Ready(Ok(())) => {
                 self.moved = true;
                 Ok(Poll::Ready(()))
             }
-            Some(Err(fault)) => Err(self.failure(fault)),
+            Poll::Ready(Err(fault)) => Err(self.failure(fault)),
         }
-    }
-
-    fn take_body_bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let mut scratch = self.worker.scratch.borrow_mut();
-        let request = &mut *self.request;
-        let used = take_body(&mut request.body, bytes, &mut scratch.pieces, &mut request.sent)
-            .map_err(|error| error.fault)?;
-        self.client.unread.push(&bytes[used..]);
-        Ok(())
     }
 }

@@ -296,13 +296,18 @@ impl ListenerCounters {
     pub(crate) fn totals(&self) -> ListenerTotals {
         let sum = |of: fn(&WorkerListenerCounters) -> u64| self.workers.iter().map(of).sum::<u64>();
         let fault = |index: usize| self.workers.iter().map(|counters| counters.faults[index].get()).sum();
-        let handshake = |index: usize| self.workers.iter().map(|counters| counters.handshakes[index].get()).sum();
+        let handshake =
+            |index: usize| self.workers.iter().map(|counters| counters.handshakes[index].get()).sum();
         let mut totals = ListenerTotals {
             accepted: sum(|counters| counters.accepted.get()),
             open: self.open.load(Ordering::Relaxed),
             requests: sum(|counters| counters.requests.get()),
             faults: Fault::ALL.iter().enumerate().map(|(index, kind)| (*kind, fault(index))).collect(),
-            handshakes: Handshake::ALL.iter().enumerate().map(|(index, kind)| (*kind, handshake(index))).collect(),
+            handshakes: Handshake::ALL
+                .iter()
+                .enumerate()
+                .map(|(index, kind)| (*kind, handshake(index)))
+                .collect(),
         };
         if let Some(before) = self.inherited.get() {
             totals.accepted += before.accepted;

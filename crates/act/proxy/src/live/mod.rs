@@ -12,8 +12,8 @@ mod pool;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, Node, PoolName, Snapshot};
 use arc_swap::ArcSwapOption;
+use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, Node, PoolName, Snapshot};
 use haechi_route::Table;
 use haechi_trust::{Credentials, Shown};
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use haechi_balance::{Empty, Member, Policy, View};
-use haechi_trust::Verified;
 use haechi_model::{EndpointId, EndpointName, EndpointState, Pool};
+use haechi_trust::Verified;
 use tokio::sync::Notify;
 
 use super::budget::RetryBudget;

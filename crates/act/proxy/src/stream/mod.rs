@@ -5,7 +5,7 @@ mod session;
 mod wire;
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -165,6 +165,11 @@ impl Stream {
     pub(crate) fn peek(&self) -> Waiting {
         let decrypted = self.tls.as_ref().and_then(|session| session.waiting());
         decrypted.unwrap_or_else(|| self.wire.peek())
+    }
+
+    /// The address that the client came to (a system call).
+    pub(crate) fn own_address(&self) -> Option<IpAddr> {
+        self.wire.own_address()
     }
 
     /// Makes the coming close send RST.

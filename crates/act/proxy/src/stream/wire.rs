@@ -1,7 +1,7 @@
 //! A connection's bytes as they are on the wire.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::task::{Context, Poll};
 
 use haechi_sys::net::{self, Waiting};
@@ -152,6 +152,11 @@ impl Wire {
         more: bool,
     ) -> Poll<io::Result<usize>> {
         self.watched()?.poll_io(Way::Out, cx, |socket| pipe.drain(socket, more))
+    }
+
+    /// The address that the client came to (a system call).
+    pub(super) fn own_address(&self) -> Option<IpAddr> {
+        self.socket()?.local_addr().ok().map(|own| own.ip().to_canonical())
     }
 
     /// Ends our side; the other one may go on.

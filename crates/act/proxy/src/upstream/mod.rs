@@ -95,7 +95,9 @@ async fn secure(
         Err(Broken::Left(error)) if error.kind() == io::ErrorKind::TimedOut => {
             (Some(Fault::ConnectTimeout), "no TLS handshake in time".to_owned())
         }
-        Err(Broken::Left(_)) => (Some(Fault::TlsFailed), "it closed the connection in the TLS handshake".to_owned()),
+        Err(Broken::Left(_)) => {
+            (Some(Fault::TlsFailed), "it closed the connection in the TLS handshake".to_owned())
+        }
         Err(Broken::Tls(error)) => match Refusal::of(&error) {
             Refusal::Untrusted(text) => (Some(Fault::Untrusted), text),
             Refusal::Failed(text) => (Some(Fault::TlsFailed), text),

@@ -116,7 +116,13 @@ fn http(
         report,
     );
     if !over_tls {
-        not_here(object, "tls", "only https listeners have it", "set `protocol: https`, or remove it", report);
+        not_here(
+            object,
+            "tls",
+            "only https listeners have it",
+            "set `protocol: https`, or remove it",
+            report,
+        );
     }
     HttpListener {
         routes: routes(object, true, references, report),
@@ -156,7 +162,9 @@ fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
         let help = match key {
             "routes" => "a tcp listener has `pool: NAME`; requests are only seen with `protocol: http`",
             "timeouts" => "a tcp listener has `idleTimeout`",
-            "tls" => "a tcp listener passes bytes on as they come, TLS too; haechi ends TLS with `protocol: https`",
+            "tls" => {
+                "a tcp listener passes bytes on as they come, TLS too; haechi ends TLS with `protocol: https`"
+            }
             _ => "remove it, or set `protocol: http`",
         };
         not_here(object, key, "only http listeners have it", help, report);

@@ -1,8 +1,6 @@
 //! What a listener shows to clients, and a pool asks of endpoints. The files are named here and read by the shell.
 
-use haechi_model::{
-    CertificateFiles, ClientFiles, HostMatch, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
-};
+use haechi_model::{CertificateFiles, ClientFiles, HostMatch, ListenerTls, PoolTls, TlsPolicy, TlsVersion};
 
 use super::listener::NOWHERE_HELP;
 use crate::object::{Object, item, many};
@@ -89,7 +87,11 @@ pub(super) fn pool(object: &Object<'_, '_>, report: &mut Report) -> Option<PoolT
     }
     if !verify && ca.is_some() {
         report
-            .add(Code::Contradiction, tls.key_span("ca"), "`verify: false` accepts any certificate, so `ca` would not be looked at")
+            .add(
+                Code::Contradiction,
+                tls.key_span("ca"),
+                "`verify: false` accepts any certificate, so `ca` would not be looked at",
+            )
             .help("remove `verify` to trust this CA");
     }
     tls.done();

@@ -230,7 +230,8 @@ why, and `haechi ha handover` moves them.
 - `track` lowers the priority while something is bad; the sum of all of it never takes the priority below 1.
 - `spread` makes every node active for its share. When a node dies, its addresses go to the next one of the list.
 - `transport: udp` needs no privilege and passes where protocol 112 does not. Every message carries an HMAC, so all
-  nodes share a keys file.
+  nodes share a keys file. What was said before is not heard again, also after a restart: the state folder keeps that,
+  and a clock that goes back locks nobody out.
 - Nodes whose lists of addresses differ still elect one active, so addresses can be added one node at a time.
 
 ### Keys file
@@ -252,6 +253,11 @@ When an address moves on purpose (`haechi ha handover`, a better node that retur
 they are for `drain`, and new ones begin at the new active. The former active keeps the address on its loopback,
 without answering for it. The new one passes packets of flows that it does not know on to the former one, which answers
 clients directly. UDP has no flows and just moves. When a node dies, its flows die with it.
+
+HTTP clients that keep their connection are asked to come anew: the former active says with its next answer that it was
+the last there, and ends connections that stay silent for half of `drain` (15 s at most) without a reset. That concerns
+connections to the addresses that moved only; if they come back before, the rest may stay. What is still open when
+`drain` ends (long downloads, WebSockets, TCP streams) is reset with its next packet.
 
 What it changes on the host, for `drain` at most, and puts back (after `kill -9`: at the next start):
 

@@ -25,10 +25,10 @@ fn objects(schema: &Value, path: &[String], out: &mut Vec<(Vec<String>, BTreeSet
 
 /// Flow YAML with `value` at the end of `path`.
 fn document(path: &[String], value: &str) -> String {
-    path.iter().rev().fold(value.to_owned(), |inner, key| match key.as_str() {
+    path.iter().enumerate().rev().fold(value.to_owned(), |inner, (at, key)| match key.as_str() {
         "-" => format!("[{inner}]"),
-        // Only read where it applies.
-        "tls" => format!("{{ protocol: https, tls: {inner} }}"),
+        // Only read where it applies, but a pool has no protocol.
+        "tls" if path[0] != "pools" || at > 2 => format!("{{ protocol: https, tls: {inner} }}"),
         key => format!("{{ {key}: {inner} }}"),
     })
 }

@@ -23,7 +23,6 @@ pub(crate) fn server_name(text: &str) -> Result<&str, Complaint> {
     }
 }
 
-
 /// A route's host, in lower case without a final dot.
 pub(crate) fn host(text: &str) -> Result<HostMatch, Complaint> {
     let complaint = |label: &str| Complaint::new(Code::Host, label);

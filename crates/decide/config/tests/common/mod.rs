@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use haechi_config::defaults;
 use haechi_model::{
-    Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts, Endpoint, HeaderMatch, HealthCheck, HostMatch,
-    HttpLimits, HttpListener, Listener, ListenerKind, Node, PassiveCheck, PathMatch, Pool, PoolIndex, Probe,
-    ListenerTls, PoolTls, ProbeTls, Queue, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener, TlsPolicy, TlsVersion,
-    UpstreamKeepAlive, UpstreamTimeouts,
+    Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts, Endpoint,
+    HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Node,
+    PassiveCheck, PathMatch, Pool, PoolIndex, PoolTls, Probe, ProbeTls, Queue, Retry, RetryOn, Route,
+    Snapshot, SourceMask, StatusRange, TcpListener, TlsPolicy, TlsVersion, UpstreamKeepAlive,
+    UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -165,8 +166,16 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
         });
     let mask = (1..=32_u8, 1..=128_u8).prop_map(|(v4, v6)| SourceMask { v4, v6 });
     let small = (of(any::<NonZeroU32>()), ms(0), 0..=100_u8, ms(0));
-    let sections =
-        (of(health_check()), of(passive()), of(retry()), of(timeouts), of(queue), of(keep_alive), of(mask), of(pool_tls()));
+    let sections = (
+        of(health_check()),
+        of(passive()),
+        of(retry()),
+        of(timeouts),
+        of(queue),
+        of(keep_alive),
+        of(mask),
+        of(pool_tls()),
+    );
     (algorithm(), endpoints, sections, of(small)).prop_map(move |(algorithm, endpoints, sections, small)| {
         let (health_check, passive, retry, timeouts, queue, keep_alive, mask, tls) = sections;
         let (connection_limit, slow_start, panic_threshold, drain_timeout) =
@@ -226,7 +235,8 @@ fn pool_tls() -> impl Strategy<Value = PoolTls> {
         let certificate: Box<str> = certificate.into();
         ClientFiles { key: key.map_or_else(|| certificate.clone(), Into::into), certificate }
     });
-    let name = prop_oneof!["[a-z]{1,5}\\.[a-z]{2}", Just("10.0.0.1".to_owned()), Just("2001:db8::1".to_owned())];
+    let name =
+        prop_oneof!["[a-z]{1,5}\\.[a-z]{2}", Just("10.0.0.1".to_owned()), Just("2001:db8::1".to_owned())];
     (of(text()), of(name), of(client), any::<bool>()).prop_map(|(ca, server_name, client, verify)| PoolTls {
         ca: ca.filter(|_| verify).map(Into::into),
         server_name: server_name.map(Into::into),

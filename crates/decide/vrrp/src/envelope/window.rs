@@ -4,8 +4,8 @@
 //! costs nothing, because the next one is an interval away. So two numbers per sender are enough.
 //!
 //! What this can't know: whether the first message after *our* start is a fresh one. Who recorded the last
-//! message of a dead node can make us wait for it once, for one active-down interval. Keep the window over a
-//! restart (it is plain data) where that matters.
+//! message of a dead node can make us wait for it once, for one active-down interval. So the window is plain data, and
+//! whoever keeps it over a restart closes that gap.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -67,6 +67,15 @@ impl Window {
             None => drop(self.0.insert(stamp.sender.into(), now)),
         }
         Ok(())
+    }
+
+    /// Forgets all but the senders whose lives began last, at most this many.
+    pub fn keep_newest(&mut self, most: usize) {
+        let mut lives: Vec<(u64, u64)> = self.0.values().copied().collect();
+        lives.sort_unstable_by(|one, other| other.cmp(one));
+        if let Some(last) = lives.get(most) {
+            self.0.retain(|_, life| *life > *last);
+        }
     }
 
     /// Forgets a sender that is no peer any more.
