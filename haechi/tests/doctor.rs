@@ -140,6 +140,20 @@ fn dropped_advertisements_and_a_port_that_is_taken_are_seen() {
     host.nft(&format!("{base}add rule inet guard input ip protocol 112 drop\n"));
     let told = ask(host, &config(51, 150, V4));
     told.assert_error("firewall: chain input: ip protocol vrrp drop");
+    host.nft("delete table inet guard\n");
+    let base = "add table inet guard\n\
+                add chain inet guard inner\n\
+                add set inet guard blocked { type ipv4_addr; elements = { 10.6.0.66 }; }\n\
+                add chain inet guard input { type filter hook input priority 0; policy accept; }\n\
+                add rule inet guard inner ip protocol 112 counter drop\n";
+    host.nft(&format!(
+        "{base}add rule inet guard input ip saddr @blocked drop\n\
+         add rule inet guard input iifname eth0 jump inner\n"
+    ));
+    let told = ask(host, &config(51, 150, V4));
+    told.assert_error("firewall: chain inner: ip protocol vrrp counter packets ");
+    let warnings = told.at("warning");
+    assert!(warnings.contains(&"firewall: chain input: ip saddr @blocked drop".to_owned()), "{warnings:?}");
     let _taken = host.run(|| std::net::TcpListener::bind("0.0.0.0:80").unwrap());
     ask(host, &config(51, 150, V4)).assert_error("port: 0.0.0.0:80: Address already in use");
     host.ip("link set eth0 down");

@@ -338,26 +338,6 @@ fn the_newest_by_unicast_with_the_checksum_of_rfc_9568() {
     with_the_newest(true, true);
 }
 
-/// haechi does not hear the other form, and says so.
-#[test]
-fn a_fixed_form_is_not_given_up_for_the_other_one() {
-    for plain in [false, true] {
-        let checksum = if plain { "pseudoHeader" } else { "plain" };
-        let case = Case { six: false, unicast: false, peer: Peer::Newest { plain }, checksum };
-        let network = network();
-        let peer = case.start_peer(network.host("other"), 200, "0.1", "");
-        wait_owner(&network, &case, "keepalived is alone", "other");
-        let node = Node::start_in(network.host("haechi"), BINARY, &case.haechi(100, ""));
-        let dropped = || node.router("edge")["dropped"]["otherChecksum"].as_u64();
-        eventually(SOON, "it counts what it does not hear", || dropped() > Some(3));
-        assert_eq!(node.router("edge")["heard"], 0);
-        // With `v3_checksum_as_v2` keepalived hears both.
-        if !plain {
-            eventually(SOON, "nor does keepalived", || peer.log().contains("Invalid VRRPv3 checksum"));
-        }
-    }
-}
-
 #[test]
 fn by_unicast() {
     both_ways(&Case::new(false, true));

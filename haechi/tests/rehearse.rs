@@ -33,9 +33,14 @@ fn config(host: &str, priority: u8) -> String {
 
 impl Pair {
     fn new() -> Self {
+        Self::with(VIRTUAL, |config| config)
+    }
+
+    /// With another virtual address, and another config.
+    fn with(address: &str, change: fn(String) -> String) -> Self {
         let network = Network::new(&[
-            ("lb1", &["10.5.0.1/24"]),
-            ("lb2", &["10.5.0.2/24"]),
+            ("lb1", &["10.5.0.1/24", "fd00:5::1/64"]),
+            ("lb2", &["10.5.0.2/24", "fd00:5::2/64"]),
             ("endpoint", &["10.5.0.8/24"]),
             ("client", &["10.5.0.9/24"]),
         ]);
@@ -45,9 +50,9 @@ impl Pair {
                 |_, peer| while peer.head().is_some() && peer.answer("ok") {},
             )
         });
-        let first = Node::start_in(network.host("lb1"), BINARY, &config("lb1", 150));
-        eventually(SOON, "lb1 is active", || network.host("lb1").has(VIRTUAL));
-        let second = Node::start_in(network.host("lb2"), BINARY, &config("lb2", 100));
+        let first = Node::start_in(network.host("lb1"), BINARY, &change(config("lb1", 150)));
+        eventually(SOON, "lb1 is active", || network.host("lb1").has(address));
+        let second = Node::start_in(network.host("lb2"), BINARY, &change(config("lb2", 100)));
         let pair = Self { network, first, second, _endpoint: endpoint };
         for node in [&pair.first, &pair.second] {
             node.wait_health("web", "e", "healthy", SOON);
@@ -118,7 +123,6 @@ fn there_and_back_under_load_nothing_fails_and_the_result_is_kept() {
     );
     assert!(told["attempts"].as_u64().unwrap() > 200 && told["gapMs"].as_f64().unwrap() > 0.0, "{told}");
     pair.assert_one_active(&pair.first, "lb1", "lb2");
-    assert_eq!(pair.network.host("lb1").get("ipv4/conf/eth0/accept_local"), "0", "it is put back");
     // Also after a restart.
     pair.first.signal("TERM");
     pair.first.wait_end(SOON);
@@ -126,6 +130,43 @@ fn there_and_back_under_load_nothing_fails_and_the_result_is_kept() {
     assert_eq!(router(&pair.first)["lastRehearsal"], told);
     let shown = pair.first.verb(&["ha", "status"]).out;
     assert!(shown.contains("ago, rehearsed: there and back; longest wait "), "{shown}");
+}
+
+/// Good where all is well, and bad where the other node is active but serves nobody: so it is measured there.
+#[track_caller]
+fn measured(pair: &Pair) {
+    let told: Value = serde_json::from_str(&rehearse(&pair.first, &["--force"]).out).unwrap();
+    assert_eq!(told["outcome"], "there and back", "{told}");
+    // A knock is not repeated. Over IPv6, one of 350 went unanswered in some runs beside other tests; why is not known.
+    assert!(told["failed"].as_u64().unwrap() <= 2, "{told}");
+    assert!(told["attempts"].as_u64().unwrap() > 200, "{told}");
+    let gap = told["gapMs"].as_f64().unwrap();
+    assert!(gap > 0.0 && gap < 900.0, "{told}");
+    let blocked =
+        "table inet test {\n chain in {\n type filter hook input priority 0\n tcp dport 80 drop\n }\n}\n";
+    pair.network.host("lb2").nft(blocked);
+    let told = rehearse(&pair.first, &["--force"]);
+    assert_eq!(told.code, 1, "{told:?}");
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    assert!(told["failed"].as_u64().unwrap() > 50 && told["gapMs"].as_f64().unwrap() > 900.0, "{told}");
+}
+
+#[test]
+fn an_address_is_measured_where_it_is() {
+    measured(&Pair::new());
+}
+
+#[test]
+fn over_ipv6_too() {
+    let of_ipv6 = |config: String| {
+        config.replace("0.0.0.0:80", "[::]:80").replace("10.5.0.100/24", "\"fd00:5::100/64\"")
+    };
+    measured(&Pair::with("fd00:5::100", of_ipv6));
+}
+
+#[test]
+fn with_a_virtual_mac_too() {
+    measured(&Pair::with(VIRTUAL, |config| config.replace("eth0,", "eth0, virtualMac: true,")));
 }
 
 #[test]
@@ -169,8 +210,11 @@ fn one_that_is_killed_leaves_the_other_node_active() {
     let pair = Pair::new();
     let mut child = start(&pair);
     eventually(SOON, "lb2 is active", || router(&pair.second)["state"] == "active");
+    let sysctl = || pair.network.host("lb1").get("ipv4/conf/eth0/accept_local");
+    assert_eq!(sysctl(), "0", "measuring changes nothing on this host");
     child.kill().unwrap();
     child.wait().unwrap();
+    assert_eq!(sysctl(), "0");
     pair.assert_one_active(&pair.second, "lb2", "lb1");
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use haechi_sys::Mac;
-use haechi_tests::{Network, Node, eventually};
+use haechi_tests::{Network, Node, Observer, eventually, now};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
 
@@ -46,6 +46,31 @@ fn learnt_at(network: &Network, host: &str) -> bool {
     table.lines().any(|line| line.starts_with("00:00:5e:00:01:33") && line.contains(&format!("to-{host} ")))
 }
 
+/// The reply to a client went out by the interface itself, which asked for the client's MAC as the virtual address, but
+/// with its own MAC; so the client took that one for the address.
+#[test]
+fn a_client_that_is_answered_learns_no_other_mac() {
+    let network = Network::new(&[
+        ("lb1", &["10.0.0.1/24"]),
+        ("client", &["10.0.0.9/24"]),
+        ("observer", &["10.0.0.8/24"]),
+    ]);
+    let _node = node(&network, "lb1", 150);
+    eventually(SOON, "lb1 has it", || network.host("lb1").has(VIRTUAL));
+    let observer = Observer::start(network.host("observer"), VIRTUAL);
+    observer.wait_for_one(SOON);
+    let since = now();
+    for _ in 0..3 {
+        network.host("lb1").ip("neigh flush all");
+        let to = (VIRTUAL.parse::<IpAddr>().unwrap(), 80).into();
+        network.host("client").run(|| std::net::TcpStream::connect_timeout(&to, SOON).unwrap());
+    }
+    observer.wait_for_one(SOON);
+    let others: Vec<_> = observer.since(since).into_iter().filter(|it| it.mac != Mac::new(MAC)).collect();
+    assert!(others.is_empty(), "{others:?}");
+    assert_eq!(network.host("lb1").get("ipv4/conf/eth0/arp_announce"), "2");
+}
+
 #[test]
 fn the_mac_moves_with_the_address_and_nobody_else_answers() {
     let network =
@@ -67,6 +92,8 @@ fn the_mac_moves_with_the_address_and_nobody_else_answers() {
     worse.signal("TERM");
     eventually(SOON, "nothing is left on lb2", || {
         let host = network.host("lb2");
-        !host.ip("-o link show").contains("hv4-51") && host.get("ipv4/conf/eth0/arp_ignore").trim() == "0"
+        !host.ip("-o link show").contains("hv4-51")
+            && host.get("ipv4/conf/eth0/arp_ignore").trim() == "0"
+            && host.get("ipv4/conf/eth0/arp_announce").trim() == "0"
     });
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::UNIX_EPOCH;
 
 use haechi_doctor::{Bind, Look, NodeFacts, Port};
@@ -25,7 +26,9 @@ pub(super) fn look(asked: &Asked<'_>, own: &[Capability]) -> NodeFacts {
         open_files: most_open_files(),
         wall_seconds: wall.as_secs(),
         hand_over: hand_over(asked.snapshot, own),
+        synchronised: haechi_sys::clock::is_synchronised().map_err(|error| error.to_string()),
         ruleset: denied(own, Capability::NetAdmin).and_then(|()| haechi_ha::ruleset()),
+        legacy_rules: denied(own, Capability::NetAdmin).and_then(|()| legacy_rules()),
         interfaces_up: interfaces_up(),
     }
 }
@@ -66,6 +69,28 @@ fn hand_over(snapshot: &Snapshot, own: &[Capability]) -> Look<Result<(), String>
         haechi_ha::can_pass_on(&router.interface, address).err()
     });
     Ok(first_refused.map_or(Ok(()), Err))
+}
+
+/// Asked only where the kernel has such tables: the programs would make them.
+fn legacy_rules() -> Look<String> {
+    let mut all = String::new();
+    for (names, program) in [
+        ("/proc/net/ip_tables_names", "iptables-legacy-save"),
+        ("/proc/net/ip6_tables_names", "ip6tables-legacy-save"),
+    ] {
+        // No file: the kernel has none of it.
+        if fs::read_to_string(names).unwrap_or_default().trim().is_empty() {
+            continue;
+        }
+        let output = Command::new(program).stdin(Stdio::null()).output().map_err(|error| {
+            format!("the kernel has rules of iptables-legacy, which `{program}` of the package iptables tells: {error}")
+        })?;
+        if !output.status.success() {
+            return Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim()));
+        }
+        all.push_str(&String::from_utf8_lossy(&output.stdout));
+    }
+    Ok(all)
 }
 
 fn interfaces_up() -> usize {

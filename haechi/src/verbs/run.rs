@@ -9,7 +9,7 @@ use std::time::Duration;
 use haechi_admin::server::{self, Server, UPGRADE_TIME};
 use haechi_sys::program::Program;
 use haechi_trust::Trust;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Outcome;
 use crate::control::{
@@ -104,11 +104,16 @@ async fn serve(
         Source::File(path) => Some(crate::control::watch_files(Arc::clone(&control), path)),
         Source::Flags(_) => None,
     };
+    // Before it says that it serves: systemd refuses a service that does not handle SIGHUP by then.
+    let signals = Signals::listen();
     let service = Service::serves(&control, heir.is_some());
-    let ended = until_ended(&control, &service).await.unwrap_or_else(|error| {
-        crate::output::error(&format!("can't listen for signals: {error}"));
-        Ended::Told
-    });
+    let ended = match signals {
+        Ok(signals) => until_ended(&control, &service, signals).await,
+        Err(error) => {
+            crate::output::error(&format!("can't listen for signals: {error}"));
+            Ended::Told
+        }
+    };
     drop((watching, files));
     let left = match ended {
         Ended::Told => {
@@ -152,17 +157,33 @@ enum Ended {
     PassedOn(u32),
 }
 
+/// All that a process is told by signals.
+struct Signals {
+    hangup: Signal,
+    upgrade: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            upgrade: signal(SignalKind::user_defined2())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Reloads on SIGHUP and upgrades on SIGUSR2 (as nginx and HAProxy do); returns when it is to end.
-async fn until_ended(control: &Arc<Control>, service: &Service) -> std::io::Result<Ended> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut upgrade = signal(SignalKind::user_defined2())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn until_ended(control: &Arc<Control>, service: &Service, signals: Signals) -> Ended {
+    let Signals { mut hangup, mut upgrade, mut terminate, mut interrupt } = signals;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            heir = control.passed_on() => return Ok(Ended::PassedOn(heir)),
+            heir = control.passed_on() => return Ended::PassedOn(heir),
             _ = hangup.recv() => service.reload(control).await,
             _ = upgrade.recv() => {
                 let control = Arc::clone(control);
@@ -171,5 +192,5 @@ async fn until_ended(control: &Arc<Control>, service: &Service) -> std::io::Resu
         }
     }
     // An upgrade under way comes to its end first: then it is known who is to stop.
-    Ok(control.settled().await.map_or(Ended::Told, Ended::PassedOn))
+    control.settled().await.map_or(Ended::Told, Ended::PassedOn)
 }

@@ -3,6 +3,7 @@
 
 mod clients;
 mod idle;
+mod neighbours;
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;

@@ -3,9 +3,11 @@
 
 #[path = "../handover/clients.rs"]
 mod clients;
+mod faces;
 mod pair;
 mod systemd;
 mod trouble;
+mod window;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -13,20 +13,20 @@ use super::clients::Clients;
 use super::trouble::script;
 use super::{BINARY, SOON};
 
-const VIRTUAL: &str = "10.9.0.100";
+pub(crate) const VIRTUAL: &str = "10.9.0.100";
 
 /// From one advertisement to the next: the default.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Two nodes, an endpoint and a client on a switch; `lb1` is active.
-struct Pair {
-    network: Network,
-    better: Node,
-    worse: Node,
+pub(crate) struct Pair {
+    pub(crate) network: Network,
+    pub(crate) better: Node,
+    pub(crate) worse: Node,
 }
 
 impl Pair {
-    fn new(more: &str) -> Self {
+    pub(crate) fn new(more: &str) -> Self {
         let network = Network::new(&[
             ("lb1", &["10.9.0.1/24"]),
             ("lb2", &["10.9.0.2/24"]),
@@ -43,12 +43,22 @@ impl Pair {
 
     /// Nothing has moved since the pair was made.
     #[track_caller]
-    fn assert_unmoved(&self) {
+    pub(crate) fn assert_unmoved(&self) {
         let (better, worse) = (router(&self.better), router(&self.worse));
         assert_eq!((&better["state"], &better["holdsAddresses"]), (&"active".into(), &true.into()));
         assert_eq!((&worse["state"], &worse["transitions"]), (&"backup".into(), &1.into()), "{worse}");
         assert!(self.network.host("lb1").has_on_network(VIRTUAL));
         assert!(!self.network.host("lb2").has(VIRTUAL));
+    }
+
+    /// New clients are answered at the virtual address.
+    #[track_caller]
+    pub(crate) fn assert_served(&self) {
+        let web = SocketAddr::new(VIRTUAL.parse().unwrap(), 80);
+        for _ in 0..10 {
+            let reply = self.network.host("client").run(|| get(web, "/small"));
+            assert_eq!(reply.expect("an answer").status, 200);
+        }
     }
 }
 
@@ -56,6 +66,7 @@ fn config(host: &str, priority: u8, more: &str) -> String {
     let (own, peer) = if host == "lb1" { (1, 2) } else { (2, 1) };
     let more =
         more.replace("OWN", &format!("10.9.0.{own}:7112")).replace("PEER", &format!("10.9.0.{peer}:7112"));
+    let more = more.replace("PRIORITY", &priority.to_string());
     format!(
         "node: {{ name: {host} }}\nworkers: 1\nlisteners:\n  web: {{ bind: \"0.0.0.0:80\", protocol: http, routes: [{{ pool: web }}] }}\n  \
          echo: {{ bind: \"0.0.0.0:7\", protocol: tcp, pool: web }}\npools:\n  web: {{ endpoints: {{ e: \"10.9.0.8:8080\" }} }}\n\
@@ -76,11 +87,15 @@ fn start(network: &Network, host: &str, config: &str) -> Node {
     node
 }
 
-fn router(node: &Node) -> Value {
+pub(crate) fn router(node: &Node) -> Value {
+    routers(node)[0].clone()
+}
+
+pub(crate) fn routers(node: &Node) -> Vec<Value> {
     // Its own program may be replaced by one that is none.
     let told = node.verb_of(BINARY, &["ha", "status", "-o", "json"]);
     assert_eq!(told.code, 0, "{told:?}");
-    serde_json::from_str::<Value>(&told.out).unwrap()["virtualRouters"][0].clone()
+    serde_json::from_str::<Value>(&told.out).unwrap()["virtualRouters"].as_array().unwrap().clone()
 }
 
 #[test]

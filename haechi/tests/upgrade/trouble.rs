@@ -64,7 +64,7 @@ fn an_address_that_cant_be_had_is_the_reason() {
 }
 
 /// The children of a process.
-fn children(pid: u32) -> Vec<u32> {
+pub(crate) fn children(pid: u32) -> Vec<u32> {
     let all = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = all.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
     lists

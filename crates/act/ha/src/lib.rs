@@ -27,6 +27,7 @@ mod memory;
 mod mover;
 mod nft;
 mod node;
+mod parting;
 mod ports;
 mod rights;
 mod status;

@@ -21,6 +21,7 @@ use crate::handover::Chain;
 use crate::keeper::{Farewell, Hold};
 use crate::legacy::{Identity, MemberLeft, form, is_plain};
 use crate::mover::Mover;
+use crate::parting::Parting;
 use crate::ports::{Heard, Key, Ports};
 use crate::udp::Seals;
 use crate::view::View;
@@ -50,6 +51,8 @@ pub(crate) struct Member {
     pub(crate) link_up: bool,
     /// To whom packets of unknown flows go.
     pub(crate) passing: Option<Passing>,
+    /// Another node has its addresses, or will in a moment.
+    parting: Option<Parting>,
     helper: Option<Helper>,
     /// The interface with its own MAC.
     face: Option<InterfaceName>,
@@ -71,6 +74,7 @@ impl Member {
             mover: Mover::default(),
             link_up: true,
             passing: None,
+            parting: None,
             helper: None,
             face: None,
             sent: 0,
@@ -140,18 +144,47 @@ impl Member {
     /// # Errors
     /// What the kernel says.
     pub(crate) fn claim(&mut self, view: &mut View) -> Result<(), String> {
+        self.parting = None;
         let (interface, addresses) = (self.interface().clone(), self.placed(&self.config.addresses));
         self.mover.claim(view, &interface, &addresses)
     }
 
+    /// Keeps them, and answers for them until another node does; at once, if that can't be heard.
+    pub(crate) fn part(&mut self, now: Moment, view: &mut View) {
+        let mac = view.interface(&self.config.interface).and_then(|it| it.mac);
+        let parting = mac
+            .zip(self.addresses.last())
+            .map(|(mac, address)| Parting::begin(now, &self.config.interface, mac, self.source, *address));
+        match parting {
+            Some(Ok(parting)) => self.parting = Some(parting),
+            Some(Err(_)) | None => self.demote(view),
+        }
+    }
+
+    /// Another one may answer for them by now.
+    pub(crate) fn finish_parting(&mut self, now: Moment, view: &mut View) {
+        if self.parting.as_mut().is_some_and(|parting| parting.is_over(now)) {
+            self.demote(view);
+        }
+    }
+
+    /// What is listened to until another node answers for its addresses.
+    pub(crate) const fn parting(&self) -> Option<&Parting> {
+        self.parting.as_ref()
+    }
+
     /// Keeps them where nobody asks for them.
     pub(crate) fn demote(&mut self, view: &mut View) {
+        // Closing a socket for frames takes the kernel some ten milliseconds, in which two would answer.
+        let parting = self.parting.take();
         let (interface, addresses) = (self.interface().clone(), self.placed(&self.config.addresses));
         self.mover.demote(view, &interface, &addresses);
+        drop(parting);
     }
 
     /// Takes them away.
     pub(crate) fn release(&mut self, view: &mut View) {
+        self.parting = None;
         let all = self.config.addresses.clone();
         self.release_some(view, &all);
     }

@@ -109,14 +109,16 @@ const fn whole(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-fn own_addresses_only(interface: &InterfaceName) -> Vec<Changed> {
+/// Lets an interface answer for its own addresses only, and ask as them: who asks as an address says that it has it.
+/// What was set before comes back when the result is dropped.
+pub(crate) fn own_addresses_only(interface: &InterfaceName) -> Vec<Changed> {
     let wanted = [(Setting::ArpIgnore(interface.clone()), 1), (Setting::ArpAnnounce(interface.clone()), 2)];
     let mut changed = Vec::new();
     for (setting, value) in wanted {
         match setting.set(value) {
             Ok(before) => changed.push(before),
             Err(error) => {
-                tracing::warn!(%interface, %error, "it may answer ARP for addresses that another node has")
+                tracing::warn!(%interface, %error, "it may answer ARP for addresses that are not its own")
             }
         }
     }

@@ -140,6 +140,7 @@ impl Node {
         }
         let units = wanted.into_iter().zip(left.units).map(|(configs, left)| Unit::inherit(configs, left));
         self.units = units.collect::<Option<_>>().ok_or(OTHERS)?;
+        self.share_memory();
         self.world.view.list();
         self.put_on_faces();
         self.open_ports();
@@ -198,6 +199,8 @@ impl Node {
         let most = if offered { 0 } else { DESCRIPTORS };
         if !offered {
             descriptors.push(PollFd::new(&self.world.view, PollFlags::IN));
+            let partings = self.units.iter().flat_map(Unit::partings);
+            descriptors.extend(partings.map(|it| PollFd::new(it, PollFlags::IN)));
         }
         for (key, descriptor) in self.world.ports.descriptors().take(most) {
             keys.push(key.clone());
@@ -220,6 +223,7 @@ impl Node {
             if offered && !unit.is_active() {
                 return;
             }
+            unit.finish_partings(at, world);
             if unit.deadline().is_some_and(|deadline| deadline <= at) {
                 unit.tick(at, world);
             }
@@ -353,6 +357,7 @@ impl Node {
 
     fn feed_named(&mut self, router: &VirtualRouterName, input: Input) {
         if let Some((number, at)) = self.place(router) {
+            let input = self.tracks.together(self.units[number].names(), input);
             self.feed(number, at, input);
         }
     }
@@ -471,6 +476,7 @@ impl Node {
         }
         self.retired.retain(|thread| !thread.is_finished());
         self.units = next;
+        self.share_memory();
         let names: BTreeSet<&VirtualRouterName> = self.units.iter().flat_map(Unit::names).collect();
         self.tracks.keep_only(&names);
         self.look();
@@ -483,6 +489,11 @@ impl Node {
             }
             self.feed(number, 0, Input::Start);
         }
+    }
+
+    fn share_memory(&mut self) {
+        let records = self.units.len();
+        self.units.iter_mut().for_each(|unit| unit.flight.share(records));
     }
 
     /// Tells the keeper what this node holds, and that it runs; and the memory what was heard.

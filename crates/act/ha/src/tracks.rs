@@ -92,6 +92,20 @@ impl Tracks {
         all.filter(|tracked| tracked.effect != Effect::Clear).map(input).collect()
     }
 
+    /// What virtual routers that move together must hear, when one of them has this news: the worst of what they say of
+    /// the thing, because it is one thing to their machine. Or what is well for one would lift what is bad for another.
+    pub(crate) fn together<'a>(
+        &self,
+        routers: impl IntoIterator<Item = &'a VirtualRouterName>,
+        news: Input,
+    ) -> Input {
+        let Input::Track { name, .. } = &news else { return news };
+        let known = routers.into_iter().filter_map(|router| self.routers.get(router));
+        let all = known.flat_map(|it| it.links.iter().chain(&it.others)).filter(|it| it.name == *name);
+        let worst = all.filter(|it| it.effect != Effect::Clear).max_by_key(|it| weight(it.effect)).cloned();
+        worst.map_or(news, input)
+    }
+
     /// Forgets virtual routers that are gone.
     pub(crate) fn keep_only(&mut self, names: &BTreeSet<&VirtualRouterName>) {
         self.routers.retain(|name, _| names.contains(name));
@@ -114,6 +128,15 @@ fn renew(before: &mut Vec<Tracked>, now: Vec<Tracked>) -> Vec<Input> {
     inputs
 }
 
+/// A fault is worse than any lowering.
+fn weight(effect: Effect) -> u16 {
+    match effect {
+        Effect::Clear => 0,
+        Effect::Lower(by) => by.get().into(),
+        Effect::Fault => u16::MAX,
+    }
+}
+
 fn input(tracked: Tracked) -> Input {
     let Tracked { name, effect, text } = tracked;
     Input::Track { name, effect, text }
@@ -121,6 +144,8 @@ fn input(tracked: Tracked) -> Input {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU8;
+
     use super::*;
 
     fn tracked(name: &str, effect: Effect, text: &str) -> Tracked {
@@ -151,6 +176,34 @@ mod tests {
 
         tracks.keep_only(&BTreeSet::new());
         assert_eq!(tracks.inputs(&edge), []);
+    }
+
+    /// Each thing had one entry for all that move together: whoever said something last was right for all.
+    #[test]
+    fn what_is_well_for_one_lifts_nothing_that_is_bad_for_another_one_of_its_group() {
+        let group = ["inside", "outside"].map(VirtualRouterName::from);
+        let lower = |by| Effect::Lower(NonZeroU8::new(by).unwrap());
+        let mut tracks = Tracks::default();
+        let mut tell = |at: usize, effect: Effect| -> Vec<Effect> {
+            let news = tracks.told(Moment::ORIGIN, &group[at], vec![tracked("program good", effect, "")]);
+            let heard = news.into_iter().map(|news| tracks.together(&group, news));
+            heard
+                .map(|it| if let Input::Track { effect, .. } = it { effect } else { panic!("{it:?}") })
+                .collect()
+        };
+        let steps: [(usize, Effect, Effect); 6] = [
+            (0, Effect::Fault, Effect::Fault),
+            (1, lower(20), Effect::Fault),
+            (1, Effect::Clear, Effect::Fault),
+            (1, lower(30), Effect::Fault),
+            (0, lower(10), lower(30)),
+            (1, Effect::Clear, lower(10)),
+        ];
+        for (at, effect, wanted) in steps {
+            assert_eq!(tell(at, effect), [wanted], "{at}: {effect:?}");
+        }
+        assert_eq!(tell(0, Effect::Clear), [Effect::Clear]);
+        assert_eq!(tracks.together(&group, Input::LinkUp), Input::LinkUp);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
 use haechi_sys::clock;
 use haechi_vrrp::record::Entry;
 use haechi_vrrp::timing::lease;
-use haechi_vrrp::{Effect, Group, Input, Output, Router, State};
+use haechi_vrrp::{Effect, Group, Input, Output, Reason, Router, State};
 
 use crate::deeds::{Deed, Helpers};
 use crate::flight::Flight;
@@ -19,6 +19,7 @@ use crate::keeper::{Hold, Keeper};
 use crate::legacy::{Identity, UnitLeft};
 use crate::member::{Member, Passing};
 use crate::mover::Mover;
+use crate::parting::Parting;
 use crate::ports::Ports;
 use crate::status::{AlarmStatus, RouterStatus};
 use crate::tracks::Tracks;
@@ -118,7 +119,18 @@ impl Unit {
     /// When [`tick`](Self::tick) is due.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         let passing = self.members.iter().filter_map(|member| member.passing).map(|it| it.until);
-        self.machine.deadline().into_iter().chain(self.held.deadline()).chain(passing).min()
+        let parting = self.partings().map(Parting::deadline);
+        self.machine.deadline().into_iter().chain(self.held.deadline()).chain(passing).chain(parting).min()
+    }
+
+    /// What is listened to while addresses are handed over.
+    pub(crate) fn partings(&self) -> impl Iterator<Item = &Parting> {
+        self.members.iter().filter_map(Member::parting)
+    }
+
+    /// Successors may answer by now.
+    pub(crate) fn finish_partings(&mut self, now: Moment, world: &mut World) {
+        self.members.iter_mut().for_each(|member| member.finish_parting(now, &mut world.view));
     }
 
     /// A deadline is there.
@@ -303,7 +315,7 @@ impl Unit {
             world.ports.seals.skip();
             world.keeper.tell_anew();
             self.feed(now, at, Input::Released, world);
-        } else if !router.state().holds() && member.addresses.iter().any(here) {
+        } else if !router.state().holds() && member.parting().is_none() && member.addresses.iter().any(here) {
             // What an earlier run left, or somebody put there: two nodes must not answer for it.
             tracing::warn!(router = %member.config.name, "takes away addresses that are not this node's now");
             member.release(&mut world.view);
@@ -337,14 +349,15 @@ impl Unit {
     pub(crate) fn holds(&self, seals: &Seals) -> impl Iterator<Item = Hold> {
         let pairs = self.machine.members().iter().zip(&self.members);
         pairs
-            .filter(|(router, _)| router.holds_addresses())
+            .filter(|(router, member)| is_here(router, member))
             .map(|(router, member)| member.hold(router, seals))
     }
 
     /// The shortest time between advertisements of those that hold something.
     pub(crate) fn shortest_interval(&self) -> Option<Duration> {
-        let holding = self.machine.members().iter().filter(|router| router.holds_addresses());
-        holding.map(|router| router.settings().interval).min()
+        let pairs = self.machine.members().iter().zip(&self.members);
+        let holding = pairs.filter(|(router, member)| is_here(router, member));
+        holding.map(|(router, _)| router.settings().interval).min()
     }
 
     pub(crate) fn status(&self, now: Moment, drops: &Drops, tracks: &Tracks) -> Vec<RouterStatus> {
@@ -378,6 +391,11 @@ impl Unit {
     }
 }
 
+/// Whether this node answers for its addresses: also in the last moments of a hand-over.
+fn is_here(router: &Router, member: &Member) -> bool {
+    router.holds_addresses() || member.parting().is_some()
+}
+
 /// The result, unless it comes later.
 fn claim(router: &Router, member: &mut Member, world: &mut World) -> Option<Input> {
     if !member.moves_kernel_addresses() {
@@ -395,7 +413,11 @@ fn claim(router: &Router, member: &mut Member, world: &mut World) -> Option<Inpu
 /// New flows go to another node; what is open here goes on for a while.
 fn demote(now: Moment, router: &Router, member: &mut Member, to: IpAddr, world: &mut World) {
     if member.moves_kernel_addresses() {
-        member.demote(&mut world.view);
+        // One that follows the word of this node has yet to claim them; any other may have them.
+        match router.reason() {
+            Reason::HandedOver { .. } => member.part(now, &mut world.view),
+            _ => member.demote(&mut world.view),
+        }
         member.say_that_it_serves(router, to, &world.ports);
     } else {
         ask(member, Deed::Demote, world);

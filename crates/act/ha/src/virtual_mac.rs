@@ -12,6 +12,7 @@ use haechi_sys::netlink::{Macvlan, MacvlanMode};
 use haechi_sys::sysctl::{Changed, Setting};
 use haechi_sys::{Family, Mac};
 
+use crate::mover::own_addresses_only;
 use crate::view::View;
 
 /// What the macvlan is called: within the 15 bytes of an interface's name for every id and index below ten million,
@@ -57,15 +58,15 @@ pub(crate) fn remove(view: &mut View, name: &InterfaceName) {
     }
 }
 
-/// Interfaces that answer for their own addresses only, because a macvlan of theirs answers for others; as they were
+/// Interfaces that speak for their own addresses only, because a macvlan of theirs does for others; as they were
 /// before, to be put back.
 #[derive(Default)]
-pub(crate) struct Quiet(BTreeMap<InterfaceName, Changed>);
+pub(crate) struct Quiet(BTreeMap<InterfaceName, Vec<Changed>>);
 
 impl Quiet {
     /// They stay as they are, for a process that goes on.
     pub(crate) fn leave(&mut self) {
-        std::mem::take(&mut self.0).into_values().for_each(Changed::keep);
+        std::mem::take(&mut self.0).into_values().flatten().for_each(Changed::keep);
     }
 
     /// These, and no others.
@@ -75,12 +76,7 @@ impl Quiet {
             if self.0.contains_key(parent) {
                 continue;
             }
-            match Setting::ArpIgnore(parent.clone()).set(1) {
-                Ok(before) => drop(self.0.insert(parent.clone(), before)),
-                Err(error) => {
-                    tracing::warn!(%parent, %error, "it may answer for a virtual address with its own MAC");
-                }
-            }
+            self.0.insert(parent.clone(), own_addresses_only(parent));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The one place that asks the clock.
 #![expect(clippy::disallowed_methods, reason = "this is the place that the ban points to")]
 
+use std::io;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -43,4 +44,17 @@ fn kernel_nanos() -> u64 {
 /// Wall time, for people.
 pub fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// Whether the kernel's clock follows another one, as NTP has it do (adjtimex(2), `STA_UNSYNC`). Changes nothing.
+///
+/// # Errors
+/// A sandbox that forbids the question.
+#[expect(unsafe_code, reason = "adjtimex(2) has no safe wrapper among our dependencies")]
+pub fn is_synchronised() -> io::Result<bool> {
+    // SAFETY: a plain struct of numbers, for which all zeros is a value; `modes` 0 asks only.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes no more than this struct, which outlives the call.
+    let told = unsafe { libc::adjtimex(&raw mut state) };
+    if told < 0 { Err(io::Error::last_os_error()) } else { Ok(state.status & libc::STA_UNSYNC == 0) }
 }

@@ -14,6 +14,7 @@ pub mod events;
 pub mod flows;
 pub mod handoff;
 mod interface;
+pub mod knock;
 pub mod limits;
 mod mac;
 pub mod neighbour;

@@ -5,12 +5,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use haechi_model::InterfaceName;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
+use socket2::{Domain, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
 
 use crate::interface::index_of;
 
 /// `ETH_P_ARP`.
 pub(crate) const ARP: u16 = 0x0806;
+/// `ETH_P_IP`.
+pub(crate) const IPV4: u16 = 0x0800;
 /// `ETH_P_IPV6`.
 pub(crate) const IPV6: u16 = 0x86dd;
 
@@ -36,6 +38,11 @@ impl Frames {
         let index = index_of(&socket, interface)?;
         socket.bind(&address(index, ethertype))?;
         Ok(Self(socket))
+    }
+
+    /// Lets the kernel drop what this program does not take (socket(7), `SO_ATTACH_FILTER`).
+    pub(crate) fn hear_only(&self, program: &[SockFilter]) -> io::Result<()> {
+        self.0.attach_filter(program)
     }
 
     /// Sends one frame as it is.

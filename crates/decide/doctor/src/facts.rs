@@ -34,8 +34,12 @@ pub struct NodeFacts {
     pub wall_seconds: u64,
     /// Whether nftables takes what a hand-over needs.
     pub hand_over: Look<Result<(), String>>,
+    /// Whether the kernel's clock follows another one (NTP).
+    pub synchronised: Look<bool>,
     /// What `nft list ruleset` says.
     pub ruleset: Look<String>,
+    /// What `iptables-legacy-save` and `ip6tables-legacy-save` say; empty where the kernel has none of their tables.
+    pub legacy_rules: Look<String>,
     /// Interfaces that are up, the loopback aside.
     pub interfaces_up: usize,
 }

@@ -1,78 +1,165 @@
-//! Whether a ruleset of nftables drops advertisements, read from what `nft list ruleset` prints.
+//! Whether a firewall drops advertisements, read from what `nft list ruleset` and `iptables-legacy-save` print.
 //!
-//! It sees what is plain: a rule that names protocol 112 and drops, and an input chain that drops what no rule of it
-//! accepts. Sets, jumps and addresses are not followed, so it may miss a drop; what it names is one.
+//! It follows chains as the kernel does, and says three things: what drops protocol 112, what might (a set, a map or a
+//! condition that it can't evaluate), and nothing where it passes. Conditions beside a protocol that is named (an
+//! interface, an address) are taken as fulfilled.
 
-/// Rules and chains that drop protocol 112, in words.
-pub(crate) fn drops(ruleset: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut chain = Chain::default();
-    for line in ruleset.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix("chain ") {
-            chain = Chain { name: name.trim_end_matches([' ', '{']).to_owned(), ..Chain::default() };
-        } else if line.starts_with("type ") {
-            chain.input = line.contains("hook input") || line.contains("hook prerouting");
-            chain.drops_rest = chain.input && line.contains("policy drop");
-        } else if line == "}" {
-            if std::mem::take(&mut chain.drops_rest) {
-                found.push(format!(
-                    "chain {} drops what it does not accept, and accepts no protocol 112",
-                    chain.name
-                ));
+mod legacy;
+mod nft;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use legacy::read as read_legacy;
+pub(crate) use nft::read as read_nft;
+
+/// Chains below each other that are followed: more than the kernel does (16, NFT_JUMP_STACK_SIZE).
+const DEEPEST: usize = 20;
+
+/// Rules that are looked at from one beginning: chains that lead to each other must not cost their product.
+const MOST: usize = 100_000;
+
+/// What rules mean for protocol 112.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Report {
+    /// What drops it, in words.
+    pub(crate) drops: Vec<String>,
+    /// What may drop it, in words.
+    pub(crate) unsure: Vec<String>,
+}
+
+/// A table's chains by name.
+pub(crate) type Table = BTreeMap<String, Chain>;
+
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Chain {
+    /// Packets for this host begin here.
+    pub(crate) input: bool,
+    /// What comes to the end is dropped.
+    pub(crate) drops_rest: bool,
+    pub(crate) rules: Vec<Rule>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Rule {
+    pub(crate) takes: Takes,
+    pub(crate) verdict: Verdict,
+    /// As it was printed.
+    pub(crate) text: String,
+}
+
+/// Whether an advertisement fulfils a rule's conditions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Takes {
+    No,
+    /// It names the protocol.
+    Named,
+    /// It has no condition.
+    All,
+    /// Nobody knows from here.
+    Maybe,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    Accept,
+    Drop,
+    Return,
+    Jump(String),
+    Goto(String),
+    /// A verdict that is looked up in a map of this name or text.
+    Unknown,
+    /// None that ends anything.
+    Next,
+}
+
+/// How a chain ends for an advertisement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Accepted,
+    Dropped,
+    Left,
+}
+
+/// Judges each chain in which packets for this host begin.
+pub(crate) fn judge(tables: &[Table]) -> Report {
+    let mut report = Report::default();
+    for table in tables {
+        for (name, chain) in table.iter().filter(|(_, chain)| chain.input) {
+            let mut walk =
+                Walk { table, report: &mut report, perhaps: None, known: BTreeSet::new(), left: MOST };
+            let end = walk.follow(name, 0);
+            if walk.left == 0 {
+                report.unsure.push(format!("chain {name} leads to more than {MOST} rules"));
+            } else if end == End::Left && chain.drops_rest {
+                walk.drops_rest(name);
             }
-        } else if names_vrrp(line) {
-            let drops = line.split_whitespace().any(|word| matches!(word, "drop" | "reject"));
-            if drops && chain.drops_nothing_before {
-                continue;
-            }
-            if drops {
-                found.push(format!("chain {}: {line}", chain.name));
-            } else if line.split_whitespace().any(|word| word == "accept") {
-                chain.drops_rest = false;
-                chain.drops_nothing_before = true;
-            }
-        } else if line == "accept" || line == "counter accept" {
-            chain.drops_rest = false;
         }
     }
-    found
+    report
 }
 
-#[derive(Debug, Default)]
-struct Chain {
-    name: String,
-    input: bool,
-    drops_rest: bool,
-    /// A rule before accepted it.
-    drops_nothing_before: bool,
+struct Walk<'a> {
+    table: &'a Table,
+    report: &'a mut Report,
+    /// A rule that may have accepted it by now.
+    perhaps: Option<String>,
+    /// Chains that may be gone through, and were.
+    known: BTreeSet<String>,
+    /// Rules that may still be looked at.
+    left: usize,
 }
 
-fn names_vrrp(line: &str) -> bool {
-    let says = |words: &str| line.split([' ', ',', '{', '}']).any(|word| word == words);
-    let by_protocol =
-        ["ip protocol", "meta l4proto", "ip6 nexthdr"].iter().any(|selector| line.contains(selector));
-    by_protocol && (says("vrrp") || says("112"))
+impl Walk<'_> {
+    fn follow(&mut self, name: &str, depth: usize) -> End {
+        let Some(chain) = self.table.get(name).filter(|_| depth < DEEPEST) else { return End::Left };
+        for rule in &chain.rules {
+            let Some(left) = self.left.checked_sub(1) else { return End::Left };
+            self.left = left;
+            let said = || format!("chain {name}: {}", rule.text);
+            match (rule.takes, &rule.verdict) {
+                (Takes::No, _) | (_, Verdict::Next) | (Takes::Maybe, Verdict::Return) => {}
+                (Takes::Maybe, Verdict::Accept) => self.perhaps = Some(said()),
+                (Takes::Maybe, Verdict::Drop) | (_, Verdict::Unknown) => self.report.unsure.push(said()),
+                (Takes::Maybe, Verdict::Jump(to) | Verdict::Goto(to)) => {
+                    // Once: a chain that hundreds of rules lead to says the same each time.
+                    if self.known.insert(to.clone()) && self.follow(to, depth + 1) == End::Accepted {
+                        self.perhaps = Some(said());
+                    }
+                }
+                (_, Verdict::Accept) => return End::Accepted,
+                (_, Verdict::Return) => return End::Left,
+                (Takes::Named, Verdict::Drop) => {
+                    self.drops(said());
+                    return End::Dropped;
+                }
+                (Takes::All, Verdict::Drop) => {
+                    self.drops_rest(name);
+                    return End::Dropped;
+                }
+                (_, Verdict::Goto(to)) => return self.follow(to, depth + 1),
+                (_, Verdict::Jump(to)) => match self.follow(to, depth + 1) {
+                    End::Left => {}
+                    end => return end,
+                },
+            }
+        }
+        End::Left
+    }
+
+    fn drops_rest(&mut self, name: &str) {
+        self.drops(format!("chain {name} drops what it does not accept, and accepts no protocol 112"));
+    }
+
+    fn drops(&mut self, what: String) {
+        let (list, text) = match &self.perhaps {
+            Some(rule) => (&mut self.report.unsure, format!("{what}, unless this accepts it: {rule}")),
+            None => (&mut self.report.drops, what),
+        };
+        if !list.contains(&text) {
+            list.push(text);
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_drops_are_seen_and_nothing_else() {
-        let hook = "type filter hook input priority filter;";
-        let table = [
-            (format!("table inet f {{\n\tchain input {{\n\t\t{hook} policy accept;\n\t\tip protocol 112 drop\n\t}}\n}}\n"), vec!["chain input: ip protocol 112 drop"]),
-            (format!("table inet f {{\n\tchain in {{\n\t\t{hook} policy accept;\n\t\tmeta l4proto vrrp counter packets 3 bytes 120 reject\n\t}}\n}}\n"), vec!["chain in: meta l4proto vrrp counter packets 3 bytes 120 reject"]),
-            (format!("table inet f {{\n\tchain in {{\n\t\t{hook} policy drop;\n\t\ttcp dport 22 accept\n\t}}\n}}\n"), vec!["chain in drops what it does not accept, and accepts no protocol 112"]),
-            (format!("table inet f {{\n\tchain in {{\n\t\t{hook} policy drop;\n\t\tmeta l4proto {{ tcp, vrrp }} accept\n\t\tip protocol vrrp drop\n\t}}\n}}\n"), vec![]),
-            (format!("table inet f {{\n\tchain in {{\n\t\t{hook} policy drop;\n\t\taccept\n\t}}\n}}\n"), vec![]),
-            ("table ip f {\n\tchain out {\n\t\ttype filter hook forward priority filter; policy drop;\n\t}\n}\n".to_owned(), vec![]),
-            (format!("table inet f {{\n\tchain in {{\n\t\t{hook} policy accept;\n\t\ttcp dport 112 drop\n\t}}\n}}\n"), vec![]),
-            (String::new(), vec![]),
-        ];
-        for (ruleset, wanted) in table {
-            assert_eq!(drops(&ruleset), wanted, "{ruleset}");
-        }
-    }
-}
+mod tests;

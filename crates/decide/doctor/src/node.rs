@@ -3,7 +3,8 @@
 use haechi_model::{Mover, Snapshot, Transport};
 
 use crate::finding::About;
-use crate::{Bind, Facts, Finding, NodeFacts, Port, firewall};
+use crate::firewall::{self, Report};
+use crate::{Bind, Facts, Finding, NodeFacts, Port};
 
 /// The beginning of 2026: before it nobody ran this, so a clock that says less stands wrong.
 const WRITTEN_SECONDS: u64 = 1_767_225_600;
@@ -18,7 +19,7 @@ const FEW_FILES: u64 = 4096;
 pub(crate) fn examine(snapshot: &Snapshot, facts: &Facts) -> Vec<Finding> {
     let node = &facts.node;
     let mut all = vec![admin(node), state(node), open_files(snapshot, node.open_files)];
-    all.extend(clock(snapshot, node.wall_seconds));
+    all.extend(clock(snapshot, node));
     all.extend(facts.ports.iter().map(port));
     if snapshot.virtual_routers.iter().any(|router| matches!(router.transport, Transport::Vrrp { .. })) {
         all.extend(firewall(node));
@@ -75,18 +76,30 @@ fn open_files(snapshot: &Snapshot, limit: Option<u64>) -> Finding {
     about.ok(format!("{limit} at most"))
 }
 
-fn clock(snapshot: &Snapshot, wall_seconds: u64) -> Option<Finding> {
+fn clock(snapshot: &Snapshot, node: &NodeFacts) -> Option<Finding> {
     let about = About { check: "clock", subject: "node" };
     let sealed = snapshot.virtual_routers.iter().any(|it| matches!(it.transport, Transport::Udp { .. }));
-    if wall_seconds >= WRITTEN_SECONDS {
-        return sealed.then(|| about.ok("later than the start of 2026"));
-    }
-    let found = "the wall clock stands before 2026";
     let way_out = "set it by NTP (chrony, systemd-timesyncd) before haechi starts";
-    Some(if sealed {
-        about.error(found, "peers take sealed advertisements of an earlier start for replays", way_out)
-    } else {
-        about.warning(found, "times of events and records are wrong", way_out)
+    if node.wall_seconds < WRITTEN_SECONDS {
+        let found = "the wall clock stands before 2026";
+        return Some(if sealed {
+            about.error(found, "peers take sealed advertisements of an earlier start for replays", way_out)
+        } else {
+            about.warning(found, "times of events and records are wrong", way_out)
+        });
+    }
+    let remembers = node.state.1.is_ok();
+    sealed.then(|| match &node.synchronised {
+        Err(text) => about.unknown(text),
+        Ok(true) => about.ok("it follows another one"),
+        Ok(false) if remembers => {
+            about.ok("it follows no other one; the state folder keeps lives of this node apart")
+        }
+        Ok(false) => about.warning(
+            "it follows no other one, and the state folder can't be written to",
+            "after a restart with a clock that went back, peers take sealed advertisements for replays",
+            way_out,
+        ),
     })
 }
 
@@ -106,22 +119,40 @@ fn port(port: &Port) -> Finding {
 
 fn firewall(node: &NodeFacts) -> Vec<Finding> {
     let about = About { check: "firewall", subject: "node" };
-    let ruleset = match &node.ruleset {
-        Ok(ruleset) => ruleset,
-        Err(text) => return vec![about.unknown(text)],
-    };
-    let drops = firewall::drops(ruleset);
-    if drops.is_empty() {
-        return vec![about.ok("no rule of nftables is seen that drops protocol 112")];
+    let nft = node.ruleset.as_ref().map(|text| firewall::read_nft(text));
+    let legacy = node.legacy_rules.as_ref().map(|text| firewall::read_legacy(text));
+    let mut all = Vec::new();
+    for (whose, tables) in [("", nft), ("iptables-legacy: ", legacy)] {
+        match tables {
+            Err(text) if all.contains(&about.unknown(text)) => {}
+            Err(text) => all.push(about.unknown(text)),
+            Ok(tables) => {
+                let Report { drops, unsure } = firewall::judge(&tables);
+                all.extend(drops.iter().map(|found| dropped(about, whose, found)));
+                all.extend(unsure.iter().map(|found| perhaps_dropped(about, whose, found)));
+            }
+        }
     }
-    let error = |found: &String| {
-        about.error(
-            found,
-            "nodes that do not hear each other are all active at once",
-            "accept `ip protocol vrrp` there (`ip6 nexthdr vrrp`), or use `transport: udp`",
-        )
-    };
-    drops.iter().map(error).collect()
+    if all.is_empty() {
+        all.push(about.ok("no rule of nftables or iptables-legacy is seen that drops protocol 112"));
+    }
+    all
+}
+
+fn dropped(about: About<'_>, whose: &str, found: &str) -> Finding {
+    about.error(
+        format!("{whose}{found}"),
+        "nodes that do not hear each other are all active at once",
+        "accept `ip protocol vrrp` there (`ip6 nexthdr vrrp`), or use `transport: udp`",
+    )
+}
+
+fn perhaps_dropped(about: About<'_>, whose: &str, found: &str) -> Finding {
+    about.warning(
+        format!("{whose}{found}"),
+        "what its set, map or condition holds can't be evaluated: it may drop protocol 112",
+        "accept `ip protocol vrrp` (`ip6 nexthdr vrrp`) in a rule before it",
+    )
 }
 
 fn hand_over(node: &NodeFacts) -> Finding {

@@ -40,7 +40,9 @@ pub(crate) fn facts() -> Facts {
             open_files: Some(1_048_576),
             wall_seconds: 1_800_000_000,
             hand_over: Ok(Ok(())),
+            synchronised: Ok(true),
             ruleset: Ok(String::new()),
+            legacy_rules: Ok(String::new()),
             interfaces_up: 1,
         },
         ports: vec![Port {

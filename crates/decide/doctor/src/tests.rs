@@ -63,6 +63,10 @@ fn where_all_is_well_each_look_says_so() {
     assert_eq!(checks, wanted);
 }
 
+/// A chain in which packets for this host begin.
+const INPUT: &str =
+    "table inet f {\nchain in {\ntype filter hook input priority filter; policy accept;\n…\n}\n}\n";
+
 #[test]
 fn each_fact_that_is_not_well_is_one_finding() {
     use Level::{Error, Unknown, Warning};
@@ -81,10 +85,31 @@ fn each_fact_that_is_not_well_is_one_finding() {
         (|it| it.node.hand_over = Err("no right".into()), Unknown, "hand-over", "not looked at: no right"),
         (|it| it.node.ruleset = Err("no right".into()), Unknown, "firewall", "not looked at: no right"),
         (
-            |it| it.node.ruleset = Ok("chain in {\nip protocol vrrp drop\n}".into()),
+            |it| it.node.ruleset = Ok(INPUT.replace("…", "ip protocol vrrp drop")),
             Error,
             "firewall",
             "chain in: ip protocol vrrp drop",
+        ),
+        (
+            |it| it.node.ruleset = Ok(INPUT.replace("…", "ip saddr @blocked drop")),
+            Warning,
+            "firewall",
+            "chain in: ip saddr @blocked drop",
+        ),
+        (
+            |it| {
+                it.node.legacy_rules =
+                    Ok("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p vrrp -j DROP\nCOMMIT\n".into())
+            },
+            Error,
+            "firewall",
+            "iptables-legacy: chain INPUT: -p vrrp -j DROP",
+        ),
+        (
+            |it| it.node.legacy_rules = Err("no program".into()),
+            Unknown,
+            "firewall",
+            "not looked at: no program",
         ),
         (|it| it.given.rights.clear(), Error, "rights", "no CAP_NET_RAW"),
     ];
@@ -199,6 +224,7 @@ fn sealed_transport_needs_a_clock_keys_and_peers() {
     type Change = fn(&mut Facts);
     let table: &[(Change, Level, &str, &str)] = &[
         (|it| it.node.wall_seconds = 100, Error, "clock", "the wall clock stands before 2026"),
+        (|it| it.node.synchronised = Err("forbidden".into()), Unknown, "clock", "not looked at: forbidden"),
         (
             |it| it.routers[0].keys = Some(Ok(0o100_644)),
             Warning,
@@ -273,7 +299,8 @@ proptest! {
 
     #[test]
     fn no_text_of_a_firewall_is_too_strange(ruleset in ".*") {
-        let _ = firewall::drops(&ruleset);
+        let _ = firewall::judge(&firewall::read_nft(&ruleset));
+        let _ = firewall::judge(&firewall::read_legacy(&ruleset));
     }
 }
 
@@ -286,4 +313,23 @@ fn facts_of_one_router_do_not_reach_another() {
     let found = examine(&snapshot, &two);
     let wrong: Vec<_> = found.iter().filter(|it| it.level == Level::Error).map(|it| &it.subject).collect();
     assert_eq!(wrong, ["virtual router other"]);
+}
+
+/// Who must be told of a clock that nobody sets: a node whose lives nothing else keeps apart.
+#[test]
+fn a_clock_on_its_own_matters_where_nothing_is_remembered() {
+    let clock = |config: VirtualRouter, synchronised: bool, remembers: bool| {
+        let mut facts = facts();
+        facts.node.synchronised = Ok(synchronised);
+        if !remembers {
+            facts.node.state.1 = Err("read-only".into());
+        }
+        let found = examine(&snapshot(config), &facts);
+        found.into_iter().find(|it| it.check == "clock").map(|it| it.level)
+    };
+    for (synchronised, remembers) in [(true, true), (true, false), (false, true)] {
+        assert_eq!(clock(udp(), synchronised, remembers), Some(Level::Ok), "{synchronised}, {remembers}");
+    }
+    assert_eq!(clock(udp(), false, false), Some(Level::Warning));
+    assert_eq!(clock(router(), false, false), None, "no envelopes");
 }

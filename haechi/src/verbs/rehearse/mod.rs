@@ -58,6 +58,10 @@ pub(super) fn rehearse(args: &RehearseArgs, format: Format) -> Outcome {
     })
 }
 
+/// Said aloud, because what was compared looks like all there is.
+const NOT_KNOWN: &str = "not known of the other node: whether its config is the same beyond the names of listeners and \
+                         pools and the number of routes, and how much load its machine can take";
+
 const BACK: &str = "there and back";
 const STAYS: &str = "there, and it stays there";
 
@@ -86,6 +90,10 @@ async fn check_peer(args: &RehearseArgs, ours: &Status, router: &VirtualRouterSt
         },
     };
     if args.force || objections.is_empty() {
+        objections.iter().for_each(|objection| output::note(&format!("forced, although {objection}")));
+        if args.ask.is_some() {
+            output::note(NOT_KNOWN);
+        }
         return Ok(());
     }
     Err(Failure::new(format!("{}; --force moves all the same", objections.join("; "))))
@@ -143,8 +151,7 @@ fn start(status: &Status, name: &str) -> Result<(Prober, String), String> {
     let router = router.ok_or("the config file has no such virtual router any more")?;
     let vantage = Vantage::of(&compiled.snapshot, router)?;
     let words = vantage.words();
-    let open = vantage.open()?;
-    Ok((Prober::start(vantage, open), words))
+    Ok((Prober::start(vantage.open()?), words))
 }
 
 /// Takes it back, and says what came of it.

@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use haechi_admin::api::{HaStatus, PoolStatus, Status, VirtualRouterStatus};
+use haechi_admin::api::{HaStatus, ListenerStatus, PoolStatus, Status, VirtualRouterStatus};
 use serde::de::DeserializeOwned;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -55,14 +55,26 @@ pub(super) fn objections(
         Some(other) if other.addresses != router.addresses => {
             all.push(format!("{node} has other addresses in {}", other.name));
         }
-        Some(_) => {}
+        Some(other) => all.extend(worries(node, other)),
+    }
+    for lack in &their_routers.rights.missing {
+        all.push(format!("{node} lacks {} for {}: {}", lack.right, lack.subject, lack.costs));
+    }
+    if let Some(refused) = &theirs.config.refused {
+        all.push(format!("{node} refused its last config: {}", refused.message));
     }
     if theirs.version != ours.version {
         all.push(format!("{node} runs haechi {}, and this node {}", theirs.version, ours.version));
     }
     for listener in &ours.listeners {
-        if !theirs.listeners.iter().any(|it| it.name == listener.name && it.protocol == listener.protocol) {
-            all.push(format!("{node} has no listener {}", listener.name));
+        let same = |it: &&ListenerStatus| it.name == listener.name && it.protocol == listener.protocol;
+        match theirs.listeners.iter().find(same) {
+            None => all.push(format!("{node} has no listener {}", listener.name)),
+            Some(other) if other.routes != listener.routes => {
+                let (name, has, needs) = (&listener.name, other.routes, listener.routes);
+                all.push(format!("{node} has {has} routes in listener {name}, and this node {needs}"));
+            }
+            Some(_) => {}
         }
     }
     for pool in &ours.pools {
@@ -72,6 +84,19 @@ pub(super) fn objections(
             all.push(format!("{node} reaches {has} endpoints of pool {}, and this node {needs}", pool.name));
         }
     }
+    all
+}
+
+/// What is not well with a backup.
+fn worries(node: &str, other: &VirtualRouterStatus) -> Vec<String> {
+    let mut all = Vec::new();
+    let (priority, configured) = (other.priority, other.configured_priority);
+    if priority < configured {
+        let lowering = other.tracked.iter().filter(|it| it.effect != "none");
+        let why: Vec<String> = lowering.map(|it| format!("{}: {}", it.name, it.text)).collect();
+        all.push(format!("{node} has priority {priority} instead of {configured} ({})", why.join("; ")));
+    }
+    all.extend(other.alarms.iter().map(|it| format!("{node} has an alarm, {}: {}", it.kind, it.text)));
     all
 }
 
@@ -117,6 +142,32 @@ mod tests {
             (|_, it| it.addresses.clear(), "lb2 has other addresses in edge"),
             (|it, _| it.version = "9".into(), "lb2 runs haechi 9, and this node 0.1.0"),
             (|it, _| it.listeners.clear(), "lb2 has no listener web"),
+            (|it, _| it.listeners[0].routes = 7, "lb2 has 7 routes in listener web, and this node 2"),
+            (
+                |it, _| {
+                    let refused = serde_json::json!({ "atMs": 0, "message": "HCH0001", "rendered": "" });
+                    it.config.refused = Some(serde_json::from_value(refused).unwrap());
+                },
+                "lb2 refused its last config: HCH0001",
+            ),
+            (
+                |_, it| {
+                    it.priority = 50;
+                    let tracked = serde_json::json!({
+                        "name": "pool web", "effect": "lower", "loweredBy": 50, "text": "1 of 3 serve",
+                    });
+                    it.tracked.push(serde_json::from_value(tracked).unwrap());
+                },
+                "lb2 has priority 50 instead of 100 (pool web: 1 of 3 serve)",
+            ),
+            (
+                |_, it| {
+                    let alarm =
+                        serde_json::json!({ "kind": "equal priority", "text": "twice", "sinceMs": 0 });
+                    it.alarms.push(serde_json::from_value(alarm).unwrap());
+                },
+                "lb2 has an alarm, equal priority: twice",
+            ),
             (|it, _| it.pools.clear(), "lb2 reaches 0 endpoints of pool web, and this node 1"),
             (
                 |it, _| it.pools[0].endpoints.iter_mut().for_each(|it| it.serving = false),

@@ -251,8 +251,9 @@ with it, then remove the old one. `haechi check` reads the file too, and never s
 
 When an address moves on purpose (`haechi ha handover`, a better node that returns, a stop), open TCP flows stay where
 they are for `drain`, and new ones begin at the new active. The former active keeps the address on its loopback,
-without answering for it. The new one passes packets of flows that it does not know on to the former one, which answers
-clients directly. UDP has no flows and just moves. When a node dies, its flows die with it.
+without answering for it as soon as the new one does. The new one passes packets of flows that it does not know on to
+the former one, which answers clients directly. UDP has no flows and just moves. When a node dies, its flows die with
+it.
 
 HTTP clients that keep their connection are asked to come anew: the former active says with its next answer that it was
 the last there, and ends connections that stay silent for half of `drain` (15 s at most) without a reset. That concerns
@@ -285,15 +286,16 @@ with `--stay`), and measures meanwhile how long a client waits for a connection.
 `haechi ha status`, and is added to `rehearsals.jsonl` in the state folder: systemd's `StateDirectory=`, else
 `/var/lib/haechi` for root and `~/.local/state/haechi` for others.
 
-- It refuses to move to a node that could not carry the load: not backup there, other addresses, another version, a
-  listener less, or fewer endpoints within reach. Backups are silent, so the node is asked by the command of `--ask`,
-  which runs haechi there. Without it nothing is known, and it refuses too. `--force` moves all the same.
+- It refuses to move to a node that could not carry the load: not backup there, other addresses, a lowered priority, an
+  alarm, a missing right, a config that it refused, another version, a listener less, other numbers of routes, or fewer
+  endpoints within reach. Backups are silent, so the node is asked by the command of `--ask`, which runs haechi there.
+  Without it nothing is known, and it refuses too. `--force` moves all the same. What it can't compare, it says.
 - Ctrl-C moves back at once. If it is killed, the address stays where it is; if the other node dies, this one takes
   over as ever. It claims nothing by itself, so one node is active whatever happens.
-- It measures from this node, a connection every 10 ms to the first listener on the address: here until the other
-  node announces the address, as a client does that knew it before, and by the interface from then on. For that time
-  `accept_local` of the interface is 1. It does not measure IPv6, `virtualMac`, movers other than `netlink`, and
-  interfaces with strict `rp_filter`; it says so, and moves all the same.
+- It measures from this node, a connection every 10 ms to the first address: here while the address is here, and from
+  the other node's announcement on there, by frames of its own, as a client on the link would. It changes nothing on
+  this host, so one that is killed leaves nothing behind. With `mover: bind` and `mover: command` it is not seen from
+  here where clients get to; it says so, and moves all the same.
 - It comes back only if this node has the greater priority; otherwise hand over there.
 ";
 
