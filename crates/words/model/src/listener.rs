@@ -26,6 +26,8 @@ pub enum ListenerKind {
     Http(HttpListener),
     /// Bytes.
     Tcp(TcpListener),
+    /// Datagrams.
+    Udp(UdpListener),
 }
 
 /// An `http` or `https` listener.
@@ -48,6 +50,17 @@ pub struct TcpListener {
     pub pool: PoolIndex,
     /// A connection on which neither side sent anything for so long is closed.
     pub idle_timeout: Duration,
+}
+
+/// A `udp` listener.
+#[derive(Clone, PartialEq, Debug)]
+pub struct UdpListener {
+    /// Where flows go.
+    pub pool: PoolIndex,
+    /// A flow on which neither side sent anything for so long ends.
+    pub idle_timeout: Duration,
+    /// Most flows at a time over all workers.
+    pub max_flows: NonZeroU32,
 }
 
 /// What a request head may measure, in bytes and fields. The defaults are nginx's and Envoy's.

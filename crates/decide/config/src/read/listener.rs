@@ -1,7 +1,7 @@
 //! Listeners: where they stand, and what belongs to which protocol.
 
 use haechi_model::{
-    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener,
+    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener, UdpListener,
 };
 
 use super::clash::Bind;
@@ -53,12 +53,13 @@ fn listener(
     report: &mut Report,
 ) -> Listener {
     let start = binds.len();
-    bind(name, &object, binds, report);
     let protocol = object.word("protocol", report).ok();
+    bind(name, &object, protocol == Some("udp"), binds, report);
     let max_connections =
         object.int::<u32>("maxConnections", report).ok().and_then(std::num::NonZeroU32::new);
     let kind = match protocol {
         Some("tcp") => ListenerKind::Tcp(tcp(&object, references, report)),
+        Some("udp") => ListenerKind::Udp(udp(&object, references, report)),
         Some(protocol) => ListenerKind::Http(http(&object, protocol == "https", references, report)),
         None => {
             unknown(&object, references, report);
@@ -74,7 +75,7 @@ fn listener(
     }
 }
 
-fn bind(name: &str, object: &Object<'_, '_>, binds: &mut Vec<Bind>, report: &mut Report) {
+fn bind(name: &str, object: &Object<'_, '_>, datagrams: bool, binds: &mut Vec<Bind>, report: &mut Report) {
     let Some((node, at)) = object.node("bind") else { return };
     if matches!(&node.data, Data::List(items) if items.is_empty()) {
         report
@@ -87,7 +88,7 @@ fn bind(name: &str, object: &Object<'_, '_>, binds: &mut Vec<Bind>, report: &mut
                 value::net::bind(text)
             });
         for address in addresses.into_iter().flatten() {
-            binds.push(Bind { address, span: node.span, listener: name.to_owned() });
+            binds.push(Bind { address, datagrams, span: node.span, listener: name.to_owned() });
         }
     }
 }
@@ -105,13 +106,13 @@ fn http(
         } else {
             format!("write `routes: [{{ pool: {pool} }}]`")
         };
-        not_here(object, "pool", "only tcp listeners have one pool", help, report);
+        not_here(object, "pool", "only tcp and udp listeners have one pool", help, report);
         references.lose();
     }
     not_here(
         object,
         "idleTimeout",
-        "only tcp listeners have it",
+        "only tcp and udp listeners have it",
         "http has `timeouts: { keepAlive: … }`",
         report,
     );
@@ -124,6 +125,7 @@ fn http(
             report,
         );
     }
+    no_flows(object, report);
     HttpListener {
         routes: routes(object, true, references, report),
         limits: limits(object, report),
@@ -169,15 +171,59 @@ fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
         };
         not_here(object, key, "only http listeners have it", help, report);
     }
+    no_flows(object, report);
+    let pool = one_pool(
+        object,
+        "a tcp listener needs `pool`",
+        "the pool that gets its connections",
+        references,
+        report,
+    );
+    TcpListener { pool, idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE) }
+}
+
+fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> UdpListener {
+    for (key, help) in [
+        ("routes", "a udp listener has `pool: NAME`; haechi does not look into datagrams"),
+        ("timeouts", "a udp listener has `idleTimeout`"),
+        ("limits", "remove it, or set `protocol: http`"),
+    ] {
+        not_here(object, key, "only http listeners have it", help, report);
+    }
+    not_here(object, "tls", "datagrams are moved as they are", "remove it", report);
+    let more = "datagrams have no connections";
+    not_here(object, "maxConnections", more, "a udp listener has `maxFlows`", report);
+    let pool =
+        one_pool(object, "a udp listener needs `pool`", "the pool that gets its flows", references, report);
+    UdpListener {
+        pool,
+        idle_timeout: object.duration("idleTimeout", report).or(defaults::UDP_IDLE),
+        max_flows: object
+            .int::<u32>("maxFlows", report)
+            .ok()
+            .and_then(std::num::NonZeroU32::new)
+            .unwrap_or(defaults::MAX_FLOWS),
+    }
+}
+
+fn no_flows(object: &Object<'_, '_>, report: &mut Report) {
+    let help = "remove it; connections are limited by `maxConnections`";
+    not_here(object, "maxFlows", "only udp listeners have flows", help, report);
+}
+
+fn one_pool(
+    object: &Object<'_, '_>,
+    missing: &str,
+    help: &str,
+    references: &mut References,
+    report: &mut Report,
+) -> PoolIndex {
     if object.has("routes") {
         references.lose();
     } else if !object.has("pool") {
-        report
-            .add(Code::MissingKey, object.at, "a tcp listener needs `pool`")
-            .help("the pool that gets its connections");
+        report.add(Code::MissingKey, object.at, missing).help(help);
     }
-    let pool = references.follow(object, report).unwrap_or(NOWHERE);
-    TcpListener { pool, idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE) }
+    references.follow(object, report).unwrap_or(NOWHERE)
 }
 
 /// Without a protocol nobody can say which keys belong here, but their values can be checked.
@@ -190,6 +236,7 @@ fn unknown(object: &Object<'_, '_>, references: &mut References, report: &mut Re
         tls::listener(object, report);
     }
     object.node("tls");
+    object.int::<u32>("maxFlows", report);
     if object.has("pool") {
         references.follow(object, report);
     }
