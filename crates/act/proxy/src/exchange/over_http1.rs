@@ -71,7 +71,7 @@ impl Caller for Client {
     }
 
     fn plain(&mut self) -> Option<&mut Stream> {
-        Some(&mut self.stream)
+        Some(&mut self.stream).filter(|stream| stream.is_clear())
     }
 
     fn put(
