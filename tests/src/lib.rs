@@ -16,6 +16,7 @@ mod node;
 mod observer;
 mod scripted;
 mod stall;
+mod tls;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ pub use node::{Node, Output, TempDir};
 pub use observer::{Heard, Observer};
 pub use scripted::{Peer, Scripted};
 pub use stall::Stall;
+pub use tls::{Authority, Leaf, Secure};
 
 /// A loopback address that no other test uses: 127.x.y.z by process and call.
 pub fn address() -> IpAddr {

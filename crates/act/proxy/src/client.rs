@@ -13,6 +13,7 @@ use crate::away::Leaving;
 use crate::buffers::HOT;
 use crate::engine;
 use crate::exchange;
+use crate::handshake;
 use crate::http2;
 use crate::scene::Local;
 use crate::stream::Stream;
@@ -72,9 +73,10 @@ enum Head {
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, peer: SocketAddr) {
+    let over_tls = local.scene().http().is_some_and(|http| http.tls.is_some());
     let mut client = Client {
         stream,
-        who: Who::new(peer),
+        who: Who::new(peer, over_tls),
         timer: worker.timers.timer(),
         unread: Unread::default(),
         leaving: Leaving::new(&worker.away),
@@ -82,6 +84,9 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
         idle_since: None,
         served: 0,
     };
+    if over_tls && !handshake::shake_hands(&worker, &local, &mut client.stream, &client.timer).await {
+        return;
+    }
     let after = loop {
         let head = std::future::poll_fn(|cx| client.poll_head(cx, &worker, &local)).await;
         let after = match head {
@@ -104,7 +109,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
     match after {
         After::Linger => client.linger(&worker).await,
         After::Reset => client.stream.reset_on_close(),
-        After::Next | After::Close => {}
+        After::Next | After::Close => client.stream.say_farewell(),
     }
 }
 

@@ -72,7 +72,7 @@ async fn connect(worker: &Worker, timer: &Timer, place: &Place) -> Result<Upstre
     let counters = endpoint.counters(worker.number);
     counters.requests.add(1);
     timer.works_with(endpoint.serial);
-    let connected = Upstream::connect(worker, timer, endpoint, &pool.config).await;
+    let connected = Upstream::connect(worker, timer, endpoint, pool).await;
     let failed = connected.as_ref().is_err_and(|fault| fault.side() == Side::Endpoint);
     counters.failures.add(u64::from(failed));
     note_outcome(worker, pool, endpoint, failed);
@@ -187,7 +187,12 @@ impl Direction {
             if self.ended && empty {
                 to.end_writing();
                 self.closed = true;
-            } else if self.pipe.is_none() && empty && self.stretch >= SPLICE_FROM {
+            } else if self.pipe.is_none()
+                && empty
+                && self.stretch >= SPLICE_FROM
+                && from.is_clear()
+                && to.is_clear()
+            {
                 self.pipe = worker.buffers.take_pipe();
             }
         }

@@ -21,10 +21,11 @@ use tokio::sync::{Notify, oneshot};
 use crate::away::Away;
 use crate::buffers::Buffers;
 use crate::engine::{self, Watched, Way};
+use crate::handshake::Handshakes;
 use crate::live::{ListenerCounters, Live};
 use crate::scene::{Local, Scene};
 use crate::sockets::{Opening, Socket, Stand};
-use crate::stream::Stream;
+use crate::stream::{Room, Stream, room};
 use crate::timer::{TICK, Timers};
 use crate::udp::{Inlet, LentFlow};
 use crate::upstream::{IdleConnections, out_of_descriptors};
@@ -104,6 +105,8 @@ impl Pulse {
 pub enum Signal {
     /// An endpoint failed as many requests in a row as its pool's passive check allows.
     FailuresInARow(EndpointId),
+    /// TLS with an endpoint fails for this reason, or for none any more.
+    Distrust(EndpointId, Box<str>),
 }
 
 /// Parsers and vectors that are used anew for each head.
@@ -123,6 +126,9 @@ pub(crate) struct Worker {
     pub(crate) idle: IdleConnections,
     pub(crate) away: Away,
     pub(crate) scratch: RefCell<Scratch>,
+    /// Buffers of connections that are encrypted.
+    pub(crate) room: Rc<Room>,
+    pub(crate) handshakes: Handshakes,
     /// What a head of HTTP/2 is decoded into.
     pub(crate) http2_head: Cell<Head>,
     random: Cell<u64>,
@@ -145,6 +151,8 @@ impl Worker {
             idle: IdleConnections::default(),
             away: Away::default(),
             scratch: RefCell::default(),
+            room: room(),
+            handshakes: Handshakes::default(),
             http2_head: Cell::default(),
             // xorshift must not start at 0.
             random: Cell::new(seed.wrapping_add(number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),

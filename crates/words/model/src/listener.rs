@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{ListenerName, PoolIndex};
+use crate::{ListenerName, ListenerTls, PoolIndex};
 
 /// One entry of `listeners`.
 #[derive(Clone, PartialEq, Debug)]
@@ -22,7 +22,7 @@ pub struct Listener {
 /// What is spoken on a listener.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ListenerKind {
-    /// HTTP/1.0 and HTTP/1.1 in clear text.
+    /// HTTP/1.0 and HTTP/1.1, in clear text or over TLS.
     Http(HttpListener),
     /// Bytes.
     Tcp(TcpListener),
@@ -30,7 +30,7 @@ pub enum ListenerKind {
     Udp(UdpListener),
 }
 
-/// An `http` listener.
+/// An `http` or `https` listener.
 #[derive(Clone, PartialEq, Debug)]
 pub struct HttpListener {
     /// In the order of the config. The most specific match wins, not the first (see `haechi-route`).
@@ -39,6 +39,8 @@ pub struct HttpListener {
     pub limits: HttpLimits,
     /// How long a client may take.
     pub timeouts: ClientTimeouts,
+    /// Over TLS if set: `https`.
+    pub tls: Option<ListenerTls>,
 }
 
 /// A `tcp` listener.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
-use crate::{AdminState, EndpointName, PoolName, Zone};
+use crate::{AdminState, ClientFiles, EndpointName, PoolName, PoolTls, Zone};
 
 /// One entry of `pools`.
 #[derive(Clone, PartialEq, Debug)]
@@ -38,6 +38,8 @@ pub struct Pool {
     pub drain_timeout: Duration,
     /// Which part of a client's address `ipHash` looks at.
     pub source_mask: SourceMask,
+    /// Its endpoints speak TLS.
+    pub tls: Option<PoolTls>,
 }
 
 /// One entry of a pool's `endpoints`.
@@ -142,6 +144,8 @@ pub struct ProbeTls {
     pub ca_file: Option<Box<str>>,
     /// Accept any certificate.
     pub insecure: bool,
+    /// What the endpoint is shown if it asks; a pool's, because checks have no key for it.
+    pub client: Option<ClientFiles>,
 }
 
 /// Status codes from `first` to `last`, both included.

@@ -282,7 +282,7 @@ impl<C: Caller> Flow<'_, C> {
         let download = &mut self.download;
         let body = download.body.as_mut().filter(|_| download.phase == Phase::Body)?;
         let to = self.client.plain()?;
-        if !download.splice.takes(body, self.worker) {
+        if !self.upstream.stream.is_clear() || !download.splice.takes(body, self.worker) {
             return None;
         }
         let mut moved = Moved::default();

@@ -76,7 +76,7 @@ impl Caller for Client {
     }
 
     fn plain(&mut self) -> Option<&mut Stream> {
-        Some(&mut self.stream)
+        Some(&mut self.stream).filter(|stream| stream.is_clear())
     }
 
     /// What the socket does not take is kept, a hot buffer's worth at the most.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use haechi_model::{AdminState, Algorithm, Endpoint, Pool};
 
-use super::{health, named, policy};
+use super::{health, named, policy, tls};
 use crate::object::{Object, item};
 use crate::report::Report;
 use crate::tree::{Data, Entry};
@@ -54,6 +54,7 @@ fn pool(name: &str, object: Object<'_, '_>, report: &mut Report) -> Pool {
         panic_threshold: object.percent("panicThreshold", report).or(0),
         drain_timeout: policy::drain(&object, report),
         source_mask: policy::source_mask(&object, report),
+        tls: tls::pool(&object, report),
     };
     object.done();
     pool
