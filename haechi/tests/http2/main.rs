@@ -48,7 +48,8 @@ fn serve(peer: &mut Peer, head: &str) -> bool {
     if path == "/echo" {
         let body = match length(head) {
             Some(length) => peer.body(length),
-            None => peer.chunks(),
+            None if head.contains("chunked") => peer.chunks(),
+            None => Vec::new(),
         };
         return peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             && body.chunks(70_000).all(|piece| {
