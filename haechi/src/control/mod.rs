@@ -12,6 +12,7 @@ mod files;
 mod ha;
 mod health;
 mod keys;
+mod memory;
 mod programs;
 mod rehearsals;
 mod reload;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use haechi_admin::{Doors, Problem};
 use haechi_health::Start;
-use haechi_model::{AdminState, EndpointId};
+use haechi_model::{AdminState, EndpointId, Pressure};
 use haechi_prober::{Limits, Options, Prober};
 use haechi_proxy::Proxy;
 use haechi_sys::program::Program;
@@ -81,6 +82,8 @@ pub(crate) struct Control {
     warming: Mutex<Vec<EndpointId>>,
     virtual_routers: Mutex<VirtualRouters>,
     kept: Kept,
+    /// As the workers were told last.
+    pressure: Mutex<Pressure>,
     rehearsals: Mutex<Rehearsals>,
     /// One change of config at a time.
     changing: tokio::sync::Mutex<()>,
@@ -143,6 +146,7 @@ impl Control {
             warming: Mutex::default(),
             virtual_routers: Mutex::new(virtual_routers),
             kept: rights.kept,
+            pressure: Mutex::default(),
             rehearsals: Mutex::new(Rehearsals::load(&crate::state::folder())),
             changing: tokio::sync::Mutex::default(),
             started_at_ms: wall_ms(),
@@ -156,6 +160,7 @@ impl Control {
         tokio::spawn(health::warm_up(Arc::clone(&control)));
         tokio::spawn(ha::follow_stories(Arc::clone(&control), stories));
         tokio::spawn(tracks::follow(Arc::clone(&control)));
+        tokio::spawn(memory::follow(Arc::clone(&control)));
         control.tell_rights();
         control.events.add(event::STARTED, "node", format!("serving with {workers} workers"));
         Ok(control)

@@ -55,6 +55,7 @@ impl Control {
             workers: self.proxy.workers(),
             generation: live.generation,
             rights: self.rights_status(),
+            memory: self.memory_status(),
             config: ConfigStatus {
                 source: self.source.name(),
                 applied_at_ms: config.applied_at_ms,

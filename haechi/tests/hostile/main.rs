@@ -4,6 +4,7 @@
 //! forged fields, floods and slow peers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod memory;
 mod patience;
 mod requests;
 mod responses;

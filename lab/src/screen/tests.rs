@@ -64,6 +64,7 @@ fn status() -> LabStatus {
         workers: 2,
         generation: 1,
         rights: haechi_admin::api::RightsStatus::default(),
+        memory: haechi_admin::api::MemoryStatus::default(),
         config: ConfigStatus { source: "haechi.yaml".into(), applied_at_ms: 0, refused: None },
         listeners: Vec::new(),
         pools: vec![pool],

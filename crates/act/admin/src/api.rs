@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use haechi_model::{AdminOrigin, AdminState, Health};
+use haechi_model::{AdminOrigin, AdminState, Health, Pressure};
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/status`
@@ -27,12 +27,26 @@ pub struct Status {
     pub generation: u64,
     /// What the process may do.
     pub rights: RightsStatus,
+    /// What it takes, and may take.
+    pub memory: MemoryStatus,
     /// Where the config comes from, and what became of the last attempt to change it.
     pub config: ConfigStatus,
     /// In the order of the config.
     pub listeners: Vec<ListenerStatus>,
     /// In the order of the config.
     pub pools: Vec<PoolStatus>,
+}
+
+/// The process' memory, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryStatus {
+    /// Now, pages of files aside; 0 if the kernel does not say.
+    pub taken: u64,
+    /// What it should take at most.
+    pub ceiling: Option<u64>,
+    /// How near that is.
+    pub pressure: Pressure,
 }
 
 /// `GET /v1/ha`

@@ -102,9 +102,16 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     };
     let counters = scene.listener().counters.of(worker.number);
     counters.requests.add(1);
+    if worker.pressed.is_full() {
+        let refused = Refused { persistence: Persistence::Close, ..unserved(Fault::Overloaded, head) };
+        return Admitted::Refused(refused, bytes.len());
+    }
     let began = engine::now();
     let Some(pool) = find_pool(&scene, head, bytes) else {
-        return Admitted::Refused(no_route(head), if has_body(head) { bytes.len() } else { len });
+        return Admitted::Refused(
+            unserved(Fault::NoRoute, head),
+            if has_body(head) { bytes.len() } else { len },
+        );
     };
     let mut sent = worker.buffers.take_vector();
     let authority = scene.listener().authority.as_bytes();
@@ -171,10 +178,10 @@ fn has_body(head: &RequestHead) -> bool {
 }
 
 /// Nobody serves this, but the connection may go on where the next request surely begins.
-fn no_route(head: &RequestHead) -> Refused {
+fn unserved(fault: Fault, head: &RequestHead) -> Refused {
     let keep_alive = head.keep_alive && !has_body(head);
     Refused {
-        fault: Fault::NoRoute,
+        fault,
         rule: None,
         persistence: Persistence::of(head.version, keep_alive),
         head_only: head.method == Method::Head,

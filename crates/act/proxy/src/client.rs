@@ -99,7 +99,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
         if after != After::Next {
             break after;
         }
-        client.served += 1;
+        client.count_request();
         if !client.unread.is_empty() {
             // Who sends many requests at once waits between them, as those do who send one at a time: answers
             // of our own come without a wait, so thousands of them would hold up everybody else.
@@ -179,14 +179,21 @@ impl Client {
     }
 
     /// When a silent client is left, if no request more is wanted of it.
-    fn leaves_at(&mut self, worker: &Worker, local: &Local) -> Option<Moment> {
+    pub(crate) fn leaves_at(&mut self, worker: &Worker, local: &Local) -> Option<Moment> {
         let moved = self.leaving.at(&worker.away, || self.stream.own_address());
-        moved.into_iter().chain(local.leaves_at()).min()
+        // Who was accepted although memory is short gets an answer first.
+        let pressed = worker.pressed.leaves_at().filter(|_| self.served > 0);
+        moved.into_iter().chain(pressed).chain(local.leaves_at()).min()
     }
 
     /// Whether no request more is wanted of it.
     pub(crate) fn is_leaving(&mut self, worker: &Worker, local: &Local) -> bool {
-        self.leaves_at(worker, local).is_some()
+        worker.pressed.is_high() || self.leaves_at(worker, local).is_some()
+    }
+
+    /// One request more was begun here.
+    pub(crate) fn count_request(&mut self) {
+        self.served += 1;
     }
 
     /// Gives when it must be complete.

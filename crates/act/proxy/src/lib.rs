@@ -18,6 +18,7 @@ mod exchange;
 mod handshake;
 mod http2;
 mod live;
+mod pressed;
 mod scene;
 mod select;
 mod sockets;
@@ -36,7 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use haechi_model::{EndpointId, EndpointState, Moment, Snapshot};
+use haechi_model::{EndpointId, EndpointState, Moment, Pressure, Snapshot};
 use haechi_trust::Credentials;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -227,6 +228,11 @@ impl Proxy {
     /// Nothing is served any more at these addresses, which another node has.
     pub fn forget(&self, addresses: &[IpAddr]) {
         self.tell_move(addresses, Move::Gone);
+    }
+
+    /// So much memory is left: with less, clients are asked to leave, and then nothing new is taken on.
+    pub fn press(&self, pressure: Pressure) {
+        self.tell_all(|| Command::Press(pressure));
     }
 
     fn tell_move(&self, addresses: &[IpAddr], what: Move) {

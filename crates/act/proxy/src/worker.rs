@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use haechi_http1::{Pieces, RequestHead, ResponseHead};
 use haechi_http2::Head;
-use haechi_model::{EndpointId, ListenerKind, ListenerName, Moment};
+use haechi_model::{EndpointId, ListenerKind, ListenerName, Moment, Pressure};
 use haechi_sys::datagrams::Batch;
 use haechi_sys::net;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -23,6 +23,7 @@ use crate::buffers::Buffers;
 use crate::engine::{self, Watched, Way};
 use crate::handshake::Handshakes;
 use crate::live::{ListenerCounters, Live};
+use crate::pressed::Pressed;
 use crate::scene::{Local, Scene};
 use crate::sockets::{Opening, Socket, Stand};
 use crate::stream::{Room, Stream, room};
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     /// Gives UDP flows to another process, and takes nothing for them until it is told to keep them.
     LendFlows(oneshot::Sender<Vec<LentFlow>>),
     KeepFlows,
+    /// There is so much memory left.
+    Press(Pressure),
     /// Closes idle connections to this endpoint.
     Purge(u64),
     /// Cuts off connections that work with this endpoint.
@@ -125,6 +128,7 @@ pub(crate) struct Worker {
     pub(crate) timers: Rc<Timers>,
     pub(crate) idle: IdleConnections,
     pub(crate) away: Away,
+    pub(crate) pressed: Pressed,
     pub(crate) scratch: RefCell<Scratch>,
     /// Buffers of connections that are encrypted.
     pub(crate) room: Rc<Room>,
@@ -150,6 +154,7 @@ impl Worker {
             timers: Timers::new(engine::now),
             idle: IdleConnections::default(),
             away: Away::default(),
+            pressed: Pressed::default(),
             scratch: RefCell::default(),
             room: room(),
             handshakes: Handshakes::default(),
@@ -220,6 +225,13 @@ impl Worker {
             Move::Gone => return self.away.forget(addresses),
         }
         self.timers.wake_all();
+    }
+
+    fn press(&self, pressure: Pressure) {
+        if self.pressed.change(pressure, haechi_sys::clock::now() + PATIENCE) {
+            self.idle.clear();
+            self.timers.wake_all();
+        }
     }
 
     fn open(self: &Rc<Self>, opening: Opening) {
@@ -335,7 +347,7 @@ enum Accepted {
     Drained,
     /// There may be more.
     Some,
-    /// The listener has as many connections as it may; the rest waits in the kernel.
+    /// The listener has as many connections as it may, or there is no memory for more; the rest waits in the kernel.
     Full,
     /// Out of descriptors: trying again at once would spin.
     Exhausted,
@@ -350,6 +362,9 @@ fn accept_some(
     let scene = local.scene();
     let listener = scene.listener();
     let most = listener.config.max_connections.filter(|_| bound == Bound::Kept);
+    if bound == Bound::Kept && worker.pressed.is_full() {
+        return Accepted::Full;
+    }
     for _ in 0..ACCEPT_BATCH {
         let Some(open) = Open::take(&listener.counters, most) else { return Accepted::Full };
         let accepted = match bound {
@@ -397,6 +412,7 @@ pub(crate) async fn run(
                 let _ = done.send(inlets.iter().flat_map(|inlet| inlet.lend()).collect());
             }
             Command::KeepFlows => worker.inlets.borrow().iter().for_each(|inlet| inlet.keep()),
+            Command::Press(pressure) => worker.press(pressure),
             Command::Purge(serial) => worker.idle.purge(serial),
             Command::Cut(serial) => worker.timers.cut(serial),
             Command::Stop { grace, patience, has_heir, done } => {
@@ -419,6 +435,9 @@ async fn tick(worker: Rc<Worker>, pulse: Pulse) {
         count = count.wrapping_add(1);
         if count.is_multiple_of(TICKS_PER_SWEEP) {
             worker.idle.sweep(now);
+            if worker.pressed.is_high() {
+                worker.idle.clear();
+            }
         }
     }
 }

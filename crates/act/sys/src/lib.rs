@@ -18,6 +18,7 @@ mod interface;
 pub mod knock;
 pub mod limits;
 mod mac;
+pub mod memory;
 pub mod neighbour;
 pub mod net;
 pub mod netlink;

@@ -114,6 +114,7 @@ fn head(snapshot: &Snapshot) -> Vec<Field> {
     let rest = Snapshot {
         node: snapshot.node.clone(),
         workers: snapshot.workers,
+        memory_ceiling: snapshot.memory_ceiling,
         admin: snapshot.admin.clone(),
         listeners: Vec::new(),
         pools: Vec::new(),

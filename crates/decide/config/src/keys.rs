@@ -52,6 +52,12 @@ pub(crate) static ROOT: Shape = Shape {
         Key::new("node", Kind::Section(&NODE), "Who this node is."),
         Key::new("workers", Kind::Int(1, 1536), "Data-plane threads; one per core if left out.")
             .because("twice the hardware threads of the largest two-socket machines of 2025 (2 × 384)"),
+        Key::new(
+            "memoryCeiling",
+            Kind::Size(64 << 20, 16 << 40),
+            "Most memory that this process should take.",
+        )
+        .because("without traffic it takes about 15 MiB; a machine with more than 16 TiB is not known"),
         Key::new("admin", Kind::Section(&ADMIN), "The admin API besides its Unix socket."),
         Key::new("listeners", Kind::Named(&Kind::Section(&LISTENER)), "What is accepted, by name."),
         Key::new(

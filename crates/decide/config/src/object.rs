@@ -157,11 +157,11 @@ impl<'a, 't> Object<'a, 't> {
         })
     }
 
-    pub(crate) fn size(&self, name: &str, report: &mut Report) -> Read<u32> {
+    pub(crate) fn size<T: TryFrom<u64>>(&self, name: &str, report: &mut Report) -> Read<T> {
         let Some(Kind::Size(least, most)) = self.key(name).map(|key| key.kind) else { return Read::Broken };
         let read = self
             .parsed(name, "a size such as `8KiB`", report, |text, _| value::number::size(text, least, most));
-        read.and_then(|bytes, _| u32::try_from(bytes).ok())
+        read.and_then(|bytes, _| T::try_from(bytes).ok())
     }
 
     /// A whole number. The shape's bounds keep it within `T`.

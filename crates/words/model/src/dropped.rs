@@ -9,6 +9,8 @@ pub enum Dropped {
     NoEndpoint,
     /// Every endpoint is at its connection limit.
     EndpointFull,
+    /// No memory to spare for another flow.
+    Overloaded,
     /// Out of descriptors or ports.
     Exhausted,
     /// No way to the endpoint, or nobody listens there.
@@ -29,6 +31,7 @@ impl Dropped {
         Self::FlowsFull,
         Self::NoEndpoint,
         Self::EndpointFull,
+        Self::Overloaded,
         Self::Exhausted,
         Self::EndpointUnreachable,
         Self::ClientUnreachable,
@@ -43,6 +46,7 @@ impl Dropped {
             Self::FlowsFull => "flowsFull",
             Self::NoEndpoint => "noEndpoint",
             Self::EndpointFull => "endpointFull",
+            Self::Overloaded => "overloaded",
             Self::Exhausted => "exhausted",
             Self::EndpointUnreachable => "endpointUnreachable",
             Self::ClientUnreachable => "clientUnreachable",

@@ -80,6 +80,8 @@ faults! {
     QueueFull: Us, 503, "queueFull", "too many requests are waiting";
     /// Waited as long as the queue allows.
     QueueTimeout: Us, 503, "queueTimeout", "no endpoint became free in time";
+    /// Near the most memory that this process may take.
+    Overloaded: Us, 503, "overloaded", "the load balancer has no memory to spare";
     /// Out of file descriptors or ports, or the like.
     Exhausted: Us, 503, "exhausted", "the load balancer is out of resources";
     /// Connection refused or unreachable.

@@ -11,6 +11,7 @@ mod moment;
 mod names;
 mod network;
 mod pool;
+mod pressure;
 mod snapshot;
 mod tls;
 mod virtual_router;
@@ -32,6 +33,7 @@ pub use pool::{
     Algorithm, BodyMatch, Endpoint, HealthCheck, PassiveCheck, Pool, Probe, ProbeTls, Queue, Retry, RetryOn,
     SourceMask, StatusRange, UpstreamKeepAlive, UpstreamTimeouts,
 };
+pub use pressure::Pressure;
 pub use snapshot::{Admin, Node, PoolIndex, Snapshot};
 pub use tls::{CertificateFiles, ClientFiles, Handshake, ListenerTls, PoolTls, TlsPolicy, TlsVersion};
 pub use virtual_router::{

@@ -1,7 +1,7 @@
 //! The whole checked config as one value: what the data plane reads.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU64};
 
 use crate::{Listener, Pool, PoolName, VirtualRouter, Zone};
 
@@ -12,6 +12,8 @@ pub struct Snapshot {
     pub node: Node,
     /// Data-plane threads; `None` means one per core.
     pub workers: Option<NonZeroU16>,
+    /// Most bytes of memory; `None` means what the control group gives, if it says.
+    pub memory_ceiling: Option<NonZeroU64>,
     /// In the order of the config.
     pub listeners: Vec<Listener>,
     /// In the order of the config.

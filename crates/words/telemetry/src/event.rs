@@ -12,6 +12,8 @@ pub const CONFIG_APPLIED: &str = "configApplied";
 pub const CONFIG_REFUSED: &str = "configRefused";
 /// Certificates or the like were read again after their files changed.
 pub const FILES_RENEWED: &str = "filesRenewed";
+/// Memory is short, or is not any more.
+pub const MEMORY_PRESSURE: &str = "memoryPressure";
 /// A certificate in use expires soon, or has expired.
 pub const CERTIFICATE_EXPIRES: &str = "certificateExpires";
 /// An endpoint's health changed.
@@ -46,6 +48,7 @@ pub const ALL: &[&str] = &[
     CONFIG_APPLIED,
     CONFIG_REFUSED,
     FILES_RENEWED,
+    MEMORY_PRESSURE,
     CERTIFICATE_EXPIRES,
     HEALTH_CHANGED,
     EJECTION_CHANGED,

@@ -57,6 +57,13 @@ families! {
     CONFIG_REFUSED: Gauge "haechi_config_refused" []
         "1 if the last attempt to change the config was refused, so that the file and what runs differ.";
 
+    MEMORY_TAKEN: Gauge "haechi_memory_taken_bytes" []
+        "Memory that this process takes, pages of files and buffers of its sockets in the kernel aside.";
+    MEMORY_CEILING: Gauge "haechi_memory_ceiling_bytes" []
+        "What it should take at most; no sample without a ceiling.";
+    MEMORY_PRESSURE: Gauge "haechi_memory_pressure" ["level"]
+        "1 for the level that holds: none, high (clients are asked to leave), full (nothing new is taken on).";
+
     LISTENER_CONNECTIONS_OPEN: Gauge "haechi_listener_connections_open" ["listener"]
         "Client connections (or flows of a udp listener) open now.";
     LISTENER_CONNECTIONS: Counter "haechi_listener_connections_total" ["listener"]

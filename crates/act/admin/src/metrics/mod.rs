@@ -8,10 +8,10 @@ mod endpoint;
 mod text;
 mod virtual_router;
 
-use haechi_model::{Dropped, Fault, Handshake};
+use haechi_model::{Dropped, Fault, Handshake, Pressure};
 use haechi_telemetry::metric::{self as names, Family};
 
-use crate::api::{HaStatus, HandshakeCount, ListenerStatus, PoolStatus, Status};
+use crate::api::{HaStatus, HandshakeCount, ListenerStatus, MemoryStatus, PoolStatus, Status};
 use text::Exposition;
 
 /// `Content-Type` of [`render`]'s text.
@@ -23,6 +23,7 @@ pub fn render(status: &Status, ha: &HaStatus) -> String {
     out.family(&names::BUILD_INFO).sample(&[&status.version], 1);
     out.family(&names::CONFIG_GENERATION).sample(&[], status.generation);
     out.family(&names::CONFIG_REFUSED).sample(&[], u8::from(status.config.refused.is_some()));
+    memory(&status.memory, &mut out);
     listeners(&status.listeners, &mut out);
     datagrams(&status.listeners, &mut out);
     pools(&status.pools, &mut out);
@@ -30,6 +31,16 @@ pub fn render(status: &Status, ha: &HaStatus) -> String {
     virtual_router::render(&ha.virtual_routers, &mut out);
     compat::render(status, &mut out);
     out.finish()
+}
+
+fn memory(memory: &MemoryStatus, out: &mut Exposition) {
+    out.family(&names::MEMORY_TAKEN).sample(&[], memory.taken);
+    let mut samples = out.family(&names::MEMORY_CEILING);
+    memory.ceiling.iter().for_each(|ceiling| samples.sample(&[], *ceiling));
+    let mut samples = out.family(&names::MEMORY_PRESSURE);
+    for level in Pressure::ALL {
+        samples.sample(&[level.name()], u8::from(level == memory.pressure));
+    }
 }
 
 fn listeners(listeners: &[ListenerStatus], out: &mut Exposition) {

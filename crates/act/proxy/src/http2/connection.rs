@@ -226,6 +226,7 @@ impl Serving<'_> {
 
     fn spawn(&mut self, stream: StreamId, end: bool, request: Request) {
         self.idle_since = None;
+        self.client.count_request();
         let (worker, local) = (Rc::clone(self.worker), Rc::clone(self.local));
         let shared = Rc::clone(&self.shared);
         let stream = shared.add(stream, end);
@@ -256,7 +257,7 @@ impl Serving<'_> {
         }
         let since = if self.shared.is_idle() { *self.idle_since.get_or_insert(now) } else { now };
         let mut core = self.shared.core.borrow_mut();
-        if self.client.is_leaving(self.worker, self.local) || since + keep_alive <= now {
+        if self.client.leaves_at(self.worker, self.local).is_some() || since + keep_alive <= now {
             core.shut_down(now);
         }
         // From then on the core knows how long it takes.

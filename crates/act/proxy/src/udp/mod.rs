@@ -186,6 +186,9 @@ impl Inlet {
         if self.state.get() != State::Open && old.is_none() {
             return Err(Dropped::NoEndpoint);
         }
+        if worker.pressed.is_full() && old.is_none() {
+            return Err(Dropped::Overloaded);
+        }
         let open = match old {
             Some(old) => {
                 let flow = Rc::new(Flow::new(worker, &scene, config, ends, Some(old))?);

@@ -12,7 +12,7 @@ mod virtual_router;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU64};
 
 use haechi_model::{Admin, Node, PoolIndex, Snapshot};
 
@@ -27,6 +27,7 @@ pub(crate) fn snapshot(root: &tree::Node<'_>, report: &mut Report) -> Option<Sna
     let root = Object::open(root, &keys::ROOT, root.span, report)?;
     let node = node(&root, report);
     let workers = root.int("workers", report).ok().and_then(NonZeroU16::new);
+    let memory_ceiling = root.size("memoryCeiling", report).ok().and_then(NonZeroU64::new);
     let admin = admin(&root, report);
     let (pools, spans): (Vec<_>, Vec<_>) = pool::pools(&root, report).into_iter().unzip();
     let mut references = References::new(&pools, &root);
@@ -39,7 +40,8 @@ pub(crate) fn snapshot(root: &tree::Node<'_>, report: &mut Report) -> Option<Sna
     root.done();
     clash::check(&binds, admin.ok(), report);
     references.unused(&spans, report);
-    Some(Snapshot { node, workers, listeners, pools, virtual_routers, admin: Admin { listen: admin.ok() } })
+    let admin = Admin { listen: admin.ok() };
+    Some(Snapshot { node, workers, memory_ceiling, listeners, pools, virtual_routers, admin })
 }
 
 fn node(root: &Object<'_, '_>, report: &mut Report) -> Node {

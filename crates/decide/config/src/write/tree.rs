@@ -88,6 +88,8 @@ pub(crate) fn root(snapshot: &Snapshot) -> Out {
     node.extend(snapshot.node.zone.as_ref().map(|zone| must("zone", Out::text(zone))));
     fields.push(may("node", Out::Map(node), snapshot.node == defaults::node()));
     fields.extend(snapshot.workers.map(|workers| must("workers", Out::bare(&workers))));
+    let ceiling = snapshot.memory_ceiling;
+    fields.extend(ceiling.map(|bytes| must("memoryCeiling", Out::Bare(number::format_size(bytes.get())))));
     fields.extend(
         snapshot.admin.listen.map(|listen| must("admin", Out::Map(vec![must("listen", Out::text(&listen))]))),
     );
