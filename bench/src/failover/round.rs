@@ -238,10 +238,12 @@ impl Strike<'_> {
         Ok(Seen { gap: length, failed, reset, ..Seen::default() })
     }
 
-    /// Ours may not be silent for longer than the arithmetic says, and what the client's own rhythm adds at both ends:
-    /// such a round is told, with the time, so that the nodes' logs can be read beside it.
+    /// Where no probe has to fail first, ours may not be silent for longer than the arithmetic says, and what
+    /// the client's own rhythm adds at both ends: such a round is told, with the time, so that the nodes' logs can be read
+    /// beside it.
     fn remark(&self, at: Instant, from: Instant, length: Duration) {
-        if matches!(self.make, Make::Haechi(_)) && length > self.make.down() + client::EVERY * 2 {
+        let most = self.make.down() + client::EVERY * 2;
+        if matches!(self.make, Make::Haechi(_)) && self.blow.setting() != Setting::Tracking && length > most {
             let (blow, when) = (self.blow, jiff::Timestamp::now());
             let after = (from + length).saturating_duration_since(at);
             crate::note(&format!("{blow}, {when}: no answer for {length:.0?}, until {after:.0?} after it"));

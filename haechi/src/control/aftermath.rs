@@ -20,6 +20,7 @@ const SPAN: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(1);
 
 /// How things stood when a takeover was decided.
+#[derive(Clone, Copy)]
 pub(super) struct Before {
     /// Nothing if the kernel does not say.
     resets: Option<u64>,
@@ -28,6 +29,7 @@ pub(super) struct Before {
 }
 
 impl Before {
+    /// The thread of virtual routers looks, before it tells the neighbours: a file of the kernel's and some numbers.
     pub(super) fn look(live: &Live) -> Self {
         Self { resets: resets::sent().ok(), came: came(live), answered: answered(live) }
     }
@@ -86,21 +88,14 @@ pub(super) fn results(events: Vec<Event>, name: &VirtualRouterName) -> Vec<Event
 
 /// Requests and connections that came to any listener.
 fn came(live: &Live) -> u64 {
-    let totals = live.listeners.iter().map(|listener| listener.totals());
-    totals.map(|totals| totals.requests + totals.accepted).sum()
+    live.listeners.iter().map(|listener| listener.accepted() + listener.requests()).sum()
 }
 
 /// Requests that an endpoint answered well, and connections to listeners that know no requests.
 fn answered(live: &Live) -> u64 {
     let streams =
         live.listeners.iter().filter(|listener| !matches!(listener.config.kind, ListenerKind::Http(_)));
-    let streams: u64 = streams.map(|listener| listener.totals().accepted).sum();
-    let good = |statuses: [u64; 5]| statuses[..4].iter().sum::<u64>();
-    streams
-        + live
-            .pools
-            .iter()
-            .flat_map(|pool| &pool.endpoints)
-            .map(|endpoint| good(endpoint.totals().statuses))
-            .sum::<u64>()
+    let streams: u64 = streams.map(|listener| listener.accepted()).sum();
+    let endpoints = live.pools.iter().flat_map(|pool| &pool.endpoints);
+    streams + endpoints.map(|endpoint| endpoint.answered()).sum::<u64>()
 }

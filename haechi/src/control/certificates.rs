@@ -1,21 +1,38 @@
 //! Certificates and the like: what is wrong with them is said where the config names them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use haechi_config::{Code, Diagnostic, Outcome, Severity, Span};
 use haechi_trust::{Credentials, Finding, Loaded, Problem, Trust};
 
+use super::source::folder;
+
 /// What refuses a config.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Severely {
-    /// Also a certificate that nobody trusts now: there is a better one in use.
+    /// Also a certificate that nobody trusts now.
     All,
+    /// The same, because there is a better one in use; but for that of these files, which has expired as well. One that
+    /// nobody renews must not keep all others from being renewed.
+    But(BTreeSet<Box<str>>),
     /// Only what can't be used at all: a node that serves many names does not stay down for one of them.
     Broken,
 }
 
+impl Severely {
+    pub(super) fn refuses(&self, finding: &Finding) -> bool {
+        match self {
+            _ if finding.problem == Problem::ExpiresSoon => false,
+            Self::All => true,
+            Self::But(expired) => finding.problem != Problem::Expired || !expired.contains(&finding.file),
+            Self::Broken => !finding.problem.is_usable(),
+        }
+    }
+}
+
 /// Looks at all files that a config names, and adds what is wrong with them to its diagnostics.
-pub(crate) fn look(config: &Path, outcome: &mut Outcome, trust: &Trust, severely: Severely) -> Credentials {
+pub(crate) fn look(config: &Path, outcome: &mut Outcome, trust: &Trust, severely: &Severely) -> Credentials {
     let Some(snapshot) = &outcome.snapshot else { return Credentials::default() };
     let Loaded { credentials, findings } = trust.load(folder(config), snapshot, now());
     for finding in &findings {
@@ -30,19 +47,14 @@ pub(crate) fn look(config: &Path, outcome: &mut Outcome, trust: &Trust, severely
     credentials
 }
 
-/// Where relative names start.
-pub(super) fn folder(config: &Path) -> &Path {
-    config.parent().unwrap_or(Path::new(""))
-}
-
 /// Seconds since 1970.
 pub(super) fn now() -> i64 {
     i64::try_from(super::wall_ms() / 1000).unwrap_or(i64::MAX)
 }
 
-fn diagnostic(finding: &Finding, span: Span, severely: Severely) -> Diagnostic {
+fn diagnostic(finding: &Finding, span: Span, severely: &Severely) -> Diagnostic {
     let mut diagnostic = Diagnostic::new(code(finding.problem), span, finding.message.clone());
-    if severely == Severely::Broken && finding.problem.is_usable() {
+    if !severely.refuses(finding) {
         diagnostic.severity = Severity::Warning;
     }
     diagnostic.help.clone_from(&finding.help);

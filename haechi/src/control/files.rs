@@ -1,16 +1,16 @@
 //! Files that the config names, looked at for change: certificates are renewed by programs that know nothing of us.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_admin::api::RefusedConfig;
 use haechi_telemetry::event;
-use haechi_trust::{Finding, Loaded, Problem, Sight};
+use haechi_trust::{Finding, Loaded, Shown, Sight};
 use tokio::task::AbortHandle;
 
-use super::certificates::{folder, now};
+use super::certificates::{Severely, now};
 use super::{Control, lock, wall_ms};
 
 /// Time between two looks. A look is one call for each file, also where the kernel tells of no changes (network
@@ -30,12 +30,12 @@ impl Drop for Looking {
 }
 
 /// Reads certificates and the like again when their files change.
-pub(crate) fn watch_files(control: Arc<Control>, config: &Path) -> Looking {
-    let folder = folder(config).to_owned();
-    Looking(tokio::spawn(look_on(control, folder)).abort_handle())
+pub(crate) fn watch_files(control: Arc<Control>) -> Looking {
+    Looking(tokio::spawn(look_on(control)).abort_handle())
 }
 
-async fn look_on(control: Arc<Control>, folder: PathBuf) {
+async fn look_on(control: Arc<Control>) {
+    let folder = control.source.folder();
     let mut last = Sight::default();
     let mut told = BTreeSet::new();
     for look in 0u32.. {
@@ -64,7 +64,8 @@ impl Control {
         // It only panics if we do.
         let Ok(Loaded { credentials, findings }) = loaded else { return };
         lock(&self.config).files = credentials.seen.clone();
-        let wrong: Vec<&Finding> = findings.iter().filter(|it| it.problem != Problem::ExpiresSoon).collect();
+        let severely = Severely::But(self.expired_in_use());
+        let wrong: Vec<&Finding> = findings.iter().filter(|it| severely.refuses(it)).collect();
         if let [first, rest @ ..] = wrong.as_slice() {
             let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
             let message = format!("files that changed are not taken: {}{more}", first.message);
@@ -76,6 +77,17 @@ impl Control {
         self.proxy.renew(&credentials).await;
         self.events.add(event::FILES_RENEWED, "files", "certificates and the like were read again");
         lock(&self.config).refused_files = None;
+    }
+
+    /// Files whose certificates are shown although their time is over.
+    pub(super) fn expired_in_use(&self) -> BTreeSet<Box<str>> {
+        let (now, live) = (now(), self.proxy.live());
+        let shown = live.listeners.iter().filter_map(|listener| listener.shown());
+        let expired = |shown: Arc<Shown>| {
+            let over = shown.certificates.iter().filter(|it| it.not_after < now);
+            over.map(|it| it.file.clone()).collect::<Vec<_>>()
+        };
+        shown.flat_map(expired).collect()
     }
 
     /// Says once of each certificate that its time is nearly over, and once that it is over.

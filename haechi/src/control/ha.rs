@@ -1,5 +1,6 @@
 //! Virtual routers: starts their node, tells it what is tracked, and tells people what it does.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -33,6 +34,9 @@ const LONGEST_LEAVE: Duration = Duration::from_secs(5);
 /// From hearing a successor to its claim: it waits a second at most for its way to the flows here, and then tells
 /// the neighbours.
 const SUCCESSION: Duration = Duration::from_millis(1500);
+
+/// Virtual routers that take over within this time do it for one reason, and one look is enough for all of them.
+const BURST: Duration = Duration::from_millis(10);
 
 /// What the node told, on its way to the event log.
 pub(super) struct Story {
@@ -150,11 +154,19 @@ pub(super) async fn leave(control: &Control) {
 /// Passes on what the node tells.
 fn listener(stories: UnboundedSender<Story>, control: &Arc<Control>) -> Listener {
     let control = Arc::downgrade(control);
+    let last = Cell::new(None);
     Box::new(move |name, at, told| {
-        // Here and now: clients whose neighbours have not to be told can be served before a story is read.
         let takes_over = matches!(told, Told::State { from, to, .. } if to.holds() && !from.holds());
         let control = control.upgrade().filter(|_| takes_over);
-        let before = control.map(|control| Before::look(&control.proxy.live()));
+        // Here and now: clients whose neighbours need not be told can be served before a story is read.
+        let before = control.map(|control| match last.get() {
+            Some((looked, before)) if at.since(looked) < BURST => before,
+            _ => {
+                let before = Before::look(&control.proxy.live());
+                last.set(Some((at, before)));
+                before
+            }
+        });
         // Nobody hears it only when the process is on its way out.
         let _ = stories.send(Story { name: name.clone(), at, told, before });
     })

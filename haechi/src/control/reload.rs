@@ -63,7 +63,8 @@ impl Control {
     /// Compiling ten thousand endpoints takes a while; probes must not wait for it.
     async fn load(&self) -> Result<Compiled, Problem> {
         let (source, trust) = (self.source.clone(), Arc::clone(&self.trust));
-        tokio::task::spawn_blocking(move || source.load_whole(false, &trust, Severely::All))
+        let severely = Severely::But(self.expired_in_use());
+        tokio::task::spawn_blocking(move || source.load_whole(false, &trust, &severely))
             .await
             .unwrap_or_else(|error| Err(refused(format!("reading the config failed: {error}"))))
     }

@@ -41,7 +41,7 @@ impl Source {
     /// Where relative names of files start.
     pub(crate) fn folder(&self) -> PathBuf {
         match self {
-            Self::File(path) => path.parent().map(Path::to_owned).unwrap_or_default(),
+            Self::File(path) => folder(path).to_owned(),
             Self::Flags(_) => PathBuf::new(),
         }
     }
@@ -62,12 +62,12 @@ impl Source {
         &self,
         colour: bool,
         trust: &Trust,
-        severely: Severely,
+        severely: &Severely,
     ) -> Result<Compiled, Problem> {
         self.load_with(colour, Some((trust, severely)))
     }
 
-    fn load_with(&self, colour: bool, whole: Option<(&Trust, Severely)>) -> Result<Compiled, Problem> {
+    fn load_with(&self, colour: bool, whole: Option<(&Trust, &Severely)>) -> Result<Compiled, Problem> {
         let path = match self {
             Self::Flags(snapshot) => {
                 let (warnings, credentials) = (String::new(), Credentials::default());
@@ -98,6 +98,11 @@ impl Source {
             }),
         }
     }
+}
+
+/// Where relative names in a config file start.
+pub(super) fn folder(config: &Path) -> &Path {
+    config.parent().unwrap_or(Path::new(""))
 }
 
 /// A refusal that has no place in a file.

@@ -17,7 +17,7 @@ pub(super) fn check(args: &CheckArgs, format: Format) -> Outcome {
     let name = args.config.display().to_string();
     let text = read(&args.config).map_err(|reason| Failure::new(format!("can't read {name}: {reason}")))?;
     let mut compiled = compile(&text);
-    look(&args.config, &mut compiled, &Trust::default(), Severely::All);
+    look(&args.config, &mut compiled, &Trust::default(), &Severely::All);
     let compiled = compiled;
     let colour = output::colour_on_stdout();
     let keys = compiled.snapshot.as_ref().map(|snapshot| keys_files(&args.config, snapshot, colour));

@@ -44,7 +44,7 @@ fn start(options: Options, heir: Option<&Heir>) -> Outcome {
         program.map_err(|error| Failure::new(format!("can't tell where this program is: {error}")))?;
     let trust = Arc::new(Trust::default());
     let colour = crate::output::colour_on_stderr();
-    let compiled = options.source.load_whole(colour, &trust, Severely::Broken)?;
+    let compiled = options.source.load_whole(colour, &trust, &Severely::Broken)?;
     if !compiled.warnings.is_empty() {
         crate::output::error_text(&compiled.warnings);
     }
@@ -101,7 +101,7 @@ async fn serve(
         _ => None,
     };
     let files = match &options.source {
-        Source::File(path) => Some(crate::control::watch_files(Arc::clone(&control), path)),
+        Source::File(_) => Some(crate::control::watch_files(Arc::clone(&control))),
         Source::Flags(_) => None,
     };
     // Before it says that it serves: systemd refuses a service that does not handle SIGHUP by then.

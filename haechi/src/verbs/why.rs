@@ -52,10 +52,13 @@ fn render(router: &str, flight: &FlightRecord) -> Result<String, Failure> {
     };
     let wall = flight.origin_ms + change.at.as_nanos() / 1_000_000;
     let mut out = format!("{router} on {}, {}: {}\n\n", flight.node, output::timestamp(wall), change.text);
+    let results: Vec<_> = flight.results.iter().filter_map(|event| result(event, wall)).collect();
     let mut lines = story(&record, member, change.at);
-    lines.extend(flight.results.iter().filter_map(|event| result(event, wall)));
+    // What came of it is last, and what people ask for first.
+    lines.truncate(LINES.saturating_sub(results.len()));
+    lines.extend(results);
     lines.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    for (at, text) in lines.into_iter().take(LINES) {
+    for (at, text) in lines {
         out.push_str(&format!("{:>+12.1} ms  {}\n", at, output::clean(&text)));
     }
     Ok(out)

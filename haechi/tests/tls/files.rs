@@ -127,6 +127,29 @@ fn a_bad_new_file_is_refused_and_the_old_one_stays() {
 }
 
 #[test]
+fn a_certificate_that_nobody_renews_keeps_no_other_from_being_renewed() {
+    let mut front = Front::new(nobody(), "");
+    front.node.signal("TERM");
+    front.node.wait_end(Duration::from_secs(20));
+    write(&front.node, "wild", &front.authority.expired(&["*.example.org"]));
+    front.node.resume();
+    let before = shown(&front);
+    write(&front.node, "shop", &front.authority.leaf(&["shop.example.com"]));
+    eventually(Duration::from_secs(10), "the other one is taken", || shown(&front) != before);
+    let reload = front.node.verb(&["reload"]);
+    assert_eq!(reload.code, 0, "{reload:?}");
+    assert!(front.node.status()["config"]["refused"].is_null());
+    // One that was good is not made worse for it.
+    let good = shown(&front);
+    write(&front.node, "shop", &front.authority.expired(&["shop.example.com"]));
+    eventually(Duration::from_secs(10), "it is refused", || {
+        let status = front.node.status();
+        status["config"]["refused"]["rendered"].as_str().is_some_and(|text| text.contains("shop.example.com"))
+    });
+    assert_eq!(shown(&front), good);
+}
+
+#[test]
 fn a_start_takes_an_expired_certificate_and_no_broken_one() {
     let mut front = Front::new(nobody(), "");
     front.node.signal("TERM");

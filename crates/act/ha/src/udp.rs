@@ -6,7 +6,7 @@
 //! must be newer than all that was said before it is needed. A process that finds out that it stood still goes on in
 //! the next stretch, because the farewell may have been said.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -75,6 +75,8 @@ pub(crate) struct Seals {
     sequence: Cell<u64>,
     /// The number of the farewell, greater than what is said before it.
     last_word: Cell<u64>,
+    /// Farewells with that number, by keys and message: the keeper is told of them with each sign of life.
+    farewells: RefCell<BTreeMap<Box<str>, BTreeMap<Vec<u8>, Vec<u8>>>>,
     /// Something was heard that [`remember`](Self::remember) did not give yet.
     news: bool,
     keys: BTreeMap<Box<str>, Keys>,
@@ -89,6 +91,7 @@ impl Seals {
             epoch: next_epoch(wall(), 0),
             sequence: Cell::new(0),
             last_word: Cell::new(STRETCH),
+            farewells: RefCell::default(),
             news: false,
             keys: BTreeMap::new(),
             windows: BTreeMap::new(),
@@ -98,11 +101,13 @@ impl Seals {
     pub(crate) fn configure(&mut self, node: String, keys: BTreeMap<Box<str>, Keys>) {
         self.node = node;
         self.keys = keys;
+        self.forget_farewells();
     }
 
     /// Begins as the memory says.
     pub(crate) fn begin(&mut self, remembered: Remembered) {
         self.epoch = self.epoch.max(remembered.epoch);
+        self.forget_farewells();
         self.windows = remembered.heard.into_iter().collect();
     }
 
@@ -126,12 +131,14 @@ impl Seals {
     pub(crate) fn skip(&self) {
         self.sequence.set(self.last_word.get());
         self.last_word.set(self.last_word.get().saturating_add(STRETCH));
+        self.forget_farewells();
     }
 
     /// A process that was to go on did not, and may have spoken: another life begins.
     pub(crate) fn begin_anew(&mut self) {
         // That one's number was at least one greater.
         self.epoch = next_epoch(wall(), self.epoch.saturating_add(1));
+        self.forget_farewells();
         self.news = true;
     }
 
@@ -144,6 +151,7 @@ impl Seals {
     /// twice.
     pub(crate) fn inherit(&mut self, epoch: u64, windows: Vec<(SocketAddr, Window)>) {
         self.epoch = self.epoch.max(epoch.saturating_add(1));
+        self.forget_farewells();
         self.windows = windows.into_iter().collect();
     }
 
@@ -161,7 +169,18 @@ impl Seals {
     /// Seals what the keeper says when this process can't any more: newer than all that is said until then. The same
     /// bytes for the same message, for as long as nothing is [skipped](Self::skip).
     pub(crate) fn seal_farewell(&self, keys: &str, message: &[u8]) -> io::Result<Vec<u8>> {
-        self.seal_as(self.last_word.get(), keys, message)
+        if let Some(sealed) = self.farewells.borrow().get(keys).and_then(|known| known.get(message)) {
+            return Ok(sealed.clone());
+        }
+        let sealed = self.seal_as(self.last_word.get(), keys, message)?;
+        let mut farewells = self.farewells.borrow_mut();
+        farewells.entry(keys.into()).or_default().insert(message.to_vec(), sealed.clone());
+        Ok(sealed)
+    }
+
+    /// They would have another stamp now.
+    fn forget_farewells(&self) {
+        self.farewells.borrow_mut().clear();
     }
 
     fn seal_as(&self, sequence: u64, keys: &str, message: &[u8]) -> io::Result<Vec<u8>> {

@@ -78,8 +78,3 @@ pub fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.connect(&address.into())?;
     Ok(socket.into())
 }
-
-/// The address that a socket stands on, if it is one.
-pub fn own_address(socket: &UdpSocket) -> Option<IpAddr> {
-    socket.local_addr().ok().map(|own| own.ip()).filter(|own| !own.is_unspecified())
-}

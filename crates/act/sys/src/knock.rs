@@ -19,9 +19,6 @@ use segments::{ACK, Ends, RST, SYN, filter, read, segment};
 /// Bytes of a frame that are looked at: an answer has no data, and few options.
 const LONGEST: usize = 256;
 
-/// Most frames that are looked at in one go.
-const MOST_FRAMES: u32 = 256;
-
 /// Knocks at one port through one interface.
 #[derive(Debug)]
 pub struct Knocker {
@@ -68,24 +65,17 @@ impl Knocker {
     /// `ENETDOWN`: the interface was switched off.
     pub fn next_answer(&self) -> io::Result<Option<Heard>> {
         let mut buffer = [0; LONGEST];
-        for _ in 0..MOST_FRAMES {
-            let frame = match self.frames.receive(&mut buffer) {
-                Ok(frame) => frame,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(error),
-            };
-            let Some(said) = read(frame, self.target, self.source) else { continue };
+        let ours = |frame: &[u8]| {
+            let said = read(frame, self.target, self.source)?;
             let next = number(said.port).wrapping_add(1);
-            if said.acknowledged != next || said.flags & ACK == 0 {
-                continue;
-            }
-            let open = said.flags & SYN != 0;
-            if open && said.flags & RST == 0 {
-                self.send(said.from, said.port, RST, next)?;
-            }
-            return Ok(Some(Heard { port: said.port, open }));
+            (said.acknowledged == next && said.flags & ACK != 0).then_some((said, next))
+        };
+        let Some((said, next)) = self.frames.find(&mut buffer, ours)? else { return Ok(None) };
+        let open = said.flags & SYN != 0;
+        if open && said.flags & RST == 0 {
+            self.send(said.from, said.port, RST, next)?;
         }
-        Ok(None)
+        Ok(Some(Heard { port: said.port, open }))
     }
 
     fn send(&self, to: Mac, port: u16, flags: u8, number: u32) -> io::Result<()> {

@@ -132,25 +132,16 @@ impl Question {
         self.frames.send(&self.request)
     }
 
-    /// The next answer; `None` when there is none yet, or none among many frames. Announcements for the address count too: who says unasked
-    /// that it is theirs says it all the same.
+    /// The next answer; `None` when there is none yet, or none among many frames. Announcements for the address count
+    /// too: who says unasked that it is theirs says it all the same.
     ///
     /// # Errors
     /// `ENETDOWN`: the interface was switched off.
     pub fn next_answer(&self) -> io::Result<Option<Answer>> {
         let mut buffer = [0; frames::LONGEST];
-        for _ in 0..MOST_FRAMES {
-            let answer = match self.frames.receive(&mut buffer) {
-                Ok(frame) => frames::answer(frame, self.address),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
-                Err(error) => return Err(error),
-            };
-            if let Some((mac, sender)) = answer {
-                return Ok(Some(Answer { mac, sender }));
-            }
-        }
-        Ok(None)
+        let answer = |frame: &[u8]| frames::answer(frame, self.address);
+        let found = self.frames.find(&mut buffer, answer)?;
+        Ok(found.map(|(mac, sender)| Answer { mac, sender }))
     }
 
     /// The family that it asks in.
@@ -164,9 +155,6 @@ impl AsFd for Question {
         self.frames.as_fd()
     }
 }
-
-/// Most frames that are looked at in one go: IPv6's are all that the host gets, and whoever asks has other things to do.
-const MOST_FRAMES: u32 = 256;
 
 /// Most different answers that are kept: two are one too many already, and a flood of forged ones must end.
 const MOST_ANSWERS: usize = 16;

@@ -16,6 +16,10 @@ pub(crate) const IPV4: u16 = 0x0800;
 /// `ETH_P_IPV6`.
 pub(crate) const IPV6: u16 = 0x86dd;
 
+/// Most frames that are looked at in one go: some sockets hear all that the host gets, and who asks has other things to
+/// do.
+const MOST_FRAMES: u32 = 256;
+
 /// A non-blocking socket for frames.
 #[derive(Debug)]
 pub(crate) struct Frames(Socket);
@@ -56,6 +60,39 @@ impl Frames {
         let (_, length) = recv(&self.0, &mut *buffer, RecvFlags::empty())?;
         Ok(buffer.get(..length).unwrap_or_default())
     }
+
+    /// The first of those that were heard of which `read` makes something; nothing when there is none yet, or none among
+    /// many.
+    pub(crate) fn find<T>(
+        &self,
+        buffer: &mut [u8],
+        mut read: impl FnMut(&[u8]) -> Option<T>,
+    ) -> io::Result<Option<T>> {
+        for _ in 0..MOST_FRAMES {
+            match self.receive(buffer) {
+                Ok(frame) => {
+                    if let Some(found) = read(frame) {
+                        return Ok(Some(found));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// RFC 1071: what makes all words of these parts sum up to nothing. Only the last part may have an odd number of bytes.
+pub(crate) fn checksum(parts: &[&[u8]]) -> u16 {
+    let words = parts.iter().flat_map(|part| part.chunks(2));
+    let word = |pair: &[u8]| u64::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
+    let mut sum: u64 = words.map(word).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).unwrap_or(u16::MAX)
 }
 
 impl AsFd for Frames {

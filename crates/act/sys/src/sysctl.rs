@@ -27,8 +27,6 @@ pub enum Setting {
     ArpFilter(InterfaceName),
     /// 0: packets may come from where answers would not go. In force is the greater of this and that of `all`.
     RpFilter(InterfaceName),
-    /// 1: accept packets whose source is an address of this host.
-    AcceptLocal(InterfaceName),
     /// 0: do not tell clients of a shorter way; what goes to another node of the pair goes there on purpose.
     /// In force if either this or that of `all` is 1.
     SendRedirects(InterfaceName),
@@ -58,7 +56,6 @@ impl Setting {
             Self::ArpAnnounce(interface) => of("ipv4", interface, "arp_announce")?,
             Self::ArpFilter(interface) => of("ipv4", interface, "arp_filter")?,
             Self::RpFilter(interface) => of("ipv4", interface, "rp_filter")?,
-            Self::AcceptLocal(interface) => of("ipv4", interface, "accept_local")?,
             Self::SendRedirects(interface) => of("ipv4", interface, "send_redirects")?,
             Self::PromoteSecondaries(interface) => of("ipv4", interface, "promote_secondaries")?,
             Self::Ipv4Forwarding => "/proc/sys/net/ipv4/ip_forward".to_owned(),

@@ -95,16 +95,16 @@ fn max_flows(listener: &Listener) -> Option<u64> {
 fn clock(snapshot: &Snapshot, node: &NodeFacts) -> Option<Finding> {
     let about = About { check: "clock", subject: "node" };
     let sealed = snapshot.virtual_routers.iter().any(|it| matches!(it.transport, Transport::Udp { .. }));
+    let remembers = node.state.1.is_ok();
     let way_out = "set it by NTP (chrony, systemd-timesyncd) before haechi starts";
     if node.wall_seconds < WRITTEN_SECONDS {
         let found = "the wall clock stands before 2026";
-        return Some(if sealed {
+        return Some(if sealed && !remembers {
             about.error(found, "peers take sealed advertisements of an earlier start for replays", way_out)
         } else {
             about.warning(found, "times of events and records are wrong", way_out)
         });
     }
-    let remembers = node.state.1.is_ok();
     sealed.then(|| match &node.synchronised {
         Err(text) => about.unknown(text),
         Ok(true) => about.ok("it follows another one"),

@@ -57,11 +57,8 @@ struct OfListener {
     requests: u64,
     faults: BTreeMap<String, u64>,
     /// In the order of `Handshake::ALL`, which only grows at its end.
-    #[serde(default)]
     handshakes: Vec<u64>,
-    #[serde(default)]
     datagrams: [u64; 2],
-    #[serde(default)]
     dropped: BTreeMap<String, u64>,
 }
 

@@ -62,10 +62,8 @@ struct Offer {
     /// How many sockets stand on each address.
     sockets: Vec<(SocketAddr, usize)>,
     /// The same of UDP. Their descriptors are the last.
-    #[serde(default)]
     datagrams: Vec<(SocketAddr, usize)>,
     /// Addresses that no kernel moves, and that are this node's.
-    #[serde(default)]
     claimed: Vec<IpAddr>,
 }
 

@@ -64,6 +64,11 @@ impl EndpointCounters {
         self.latency.record(took);
     }
 
+    /// Responses that were no failure.
+    pub(crate) fn good(&self) -> u64 {
+        self.statuses.iter().take(4).map(Count::get).sum()
+    }
+
     pub(crate) fn add_to(&self, sum: &mut EndpointTotals) {
         sum.requests += self.requests.get();
         for (sum, count) in sum.statuses.iter_mut().zip(&self.statuses) {
@@ -315,8 +320,13 @@ impl ListenerCounters {
         self.workers.of(worker)
     }
 
+    /// Over all workers of this process.
+    pub(crate) fn sum(&self, of: impl Fn(&WorkerListenerCounters) -> u64) -> u64 {
+        self.workers.iter().map(of).sum()
+    }
+
     pub(crate) fn totals(&self) -> ListenerTotals {
-        let sum = |of: fn(&WorkerListenerCounters) -> u64| self.workers.iter().map(of).sum::<u64>();
+        let sum = |of: fn(&WorkerListenerCounters) -> u64| self.sum(of);
         let fault = |index: usize| self.workers.iter().map(|counters| counters.faults[index].get()).sum();
         let handshake =
             |index: usize| self.workers.iter().map(|counters| counters.handshakes[index].get()).sum();

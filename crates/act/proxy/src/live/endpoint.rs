@@ -113,6 +113,11 @@ impl LiveEndpoint {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    /// Responses that this process had of it and that were no failure (1xx to 4xx).
+    pub fn answered(&self) -> u64 {
+        self.counters.iter().map(EndpointCounters::good).sum()
+    }
+
     /// Sums over all workers, and over processes that were before this one.
     pub fn totals(&self) -> EndpointTotals {
         let before = self.inherited.get().cloned().unwrap_or_default();

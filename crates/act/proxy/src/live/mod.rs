@@ -149,6 +149,16 @@ impl LiveListener {
         self.shown.load_full()
     }
 
+    /// Connections that this process accepted, or flows that began here.
+    pub fn accepted(&self) -> u64 {
+        self.counters.sum(|counters| counters.accepted.get())
+    }
+
+    /// Requests that came to this process.
+    pub fn requests(&self) -> u64 {
+        self.counters.sum(|counters| counters.requests.get())
+    }
+
     /// Sums over all workers, and over processes that were before this one.
     pub fn totals(&self) -> ListenerTotals {
         self.counters.totals()

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use socket2::SockFilter;
 
 use crate::mac::Mac;
-use crate::packet::{IPV4, IPV6};
+use crate::packet::{IPV4, IPV6, checksum};
 
 pub(super) const SYN: u8 = 0x02;
 pub(super) const RST: u8 = 0x04;
@@ -46,8 +46,8 @@ pub(super) fn segment(ends: &Ends, flags: u8, number: u32) -> Vec<u8> {
     tcp.extend(number.to_be_bytes());
     // Nothing acknowledged; five words of header; the largest window without scaling.
     tcp.extend([0, 0, 0, 0, 5 << 4, flags, 0xff, 0xff, 0, 0, 0, 0]);
-    let sum = sum(&pseudo_header(ends.source.ip(), ends.target.ip())).wrapping_add(sum(&tcp));
-    tcp[16..18].copy_from_slice(&checksum(sum).to_be_bytes());
+    let sum = checksum(&[&pseudo_header(ends.source.ip(), ends.target.ip()), &tcp]);
+    tcp[16..18].copy_from_slice(&sum.to_be_bytes());
 
     let mut frame = Vec::with_capacity(ETHERNET + IPV6_HEADER + tcp.len());
     frame.extend(ends.other.octets());
@@ -59,7 +59,7 @@ pub(super) fn segment(ends: &Ends, flags: u8, number: u32) -> Vec<u8> {
             let mut header = [0x45, 0, 0, 40, 0, 0, 0x40, 0, HOPS, TCP, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
             header[12..16].copy_from_slice(&source.octets());
             header[16..].copy_from_slice(&target.octets());
-            let sum = checksum(self::sum(&header));
+            let sum = checksum(&[&header]);
             header[10..12].copy_from_slice(&sum.to_be_bytes());
             frame.extend(header);
         }
@@ -87,19 +87,6 @@ fn octets(address: IpAddr) -> Vec<u8> {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     }
-}
-
-/// Of bytes whose number is even.
-fn sum(bytes: &[u8]) -> u32 {
-    bytes.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum()
-}
-
-/// RFC 1071: what makes all words sum up to nothing.
-fn checksum(mut sum: u32) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(u16::MAX)
 }
 
 /// What a frame says, if it comes from `target` and goes to `source`. Checksums are not looked at: within a host they
@@ -172,10 +159,10 @@ mod tests {
             let frame = segment(&there, SYN, 7);
             let header = if there.source.is_ipv4() { IPV4_HEADER } else { IPV6_HEADER };
             if there.source.is_ipv4() {
-                assert_eq!(checksum(sum(&frame[ETHERNET..][..IPV4_HEADER])), 0);
+                assert_eq!(checksum(&[&frame[ETHERNET..][..IPV4_HEADER]]), 0);
             }
             let pseudo = pseudo_header(there.source.ip(), there.target.ip());
-            assert_eq!(checksum(sum(&pseudo) + sum(&frame[ETHERNET + header..])), 0, "{target}");
+            assert_eq!(checksum(&[&pseudo, &frame[ETHERNET + header..]]), 0, "{target}");
             // The other side's answer has the same form.
             let back = Ends { own: OTHER, other: OWN, source: there.target, target: there.source };
             let answer = segment(&back, SYN | ACK, 9);

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::mac::Mac;
-use crate::packet::{ARP, IPV6};
+use crate::packet::{self, ARP, IPV6};
 
 /// Bytes of an Ethernet header.
 const ETHERNET: usize = 14;
@@ -111,13 +111,7 @@ const _: () = assert!(ND_MESSAGE_BYTE as usize == ND_MESSAGE);
 fn checksum(source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> u16 {
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes();
     let parts = [&source.octets()[..], &destination.octets(), &length, &[0, 0, 0, ICMPV6], message];
-    let words = parts.iter().flat_map(|part| part.chunks(2));
-    let word = |pair: &[u8]| u64::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
-    let mut sum: u64 = words.map(word).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(u16::MAX)
+    packet::checksum(&parts)
 }
 
 /// A frame of a known size that is written from its beginning.

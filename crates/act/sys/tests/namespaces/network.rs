@@ -203,7 +203,7 @@ fn a_mark_leads_past_the_own_address() {
     let [one, two] = &hosts;
     let _switch = switch(&[one, two]);
     // Here the client is this host, so the other node's answers come from an address that is local here too.
-    one.run(|| Setting::AcceptLocal("eth0".into()).set(1).unwrap()).keep();
+    one.set("ipv4/conf/eth0/accept_local", "1");
     for (family, ours, theirs, shared, prefix) in [
         (Family::V4, "10.77.0.1", "10.77.0.2", "10.77.0.100", 24),
         (Family::V6, "2001:db8:77::1", "2001:db8:77::2", "2001:db8:77::100", 64),
@@ -266,7 +266,6 @@ fn settings_are_put_back_where_they_were() {
         Setting::ArpAnnounce("eth0".into()),
         Setting::ArpFilter("eth0".into()),
         Setting::RpFilter("all".into()),
-        Setting::AcceptLocal("eth0".into()),
         Setting::SendRedirects("all".into()),
         Setting::PromoteSecondaries("eth0".into()),
         Setting::Ipv4Forwarding,

@@ -54,7 +54,9 @@ fn takes(words: &[&str]) -> Takes {
     let state = after(words, "--ctstate").or_else(|| after(words, "--state"));
     let answer =
         state.is_some_and(|state| !state.split(',').any(|it| matches!(it, "NEW" | "UNTRACKED" | "INVALID")));
-    if answer || after(words, "-i") == Some("lo") {
+    // What is all but answers, or comes from anywhere but the loopback, may well be an advertisement.
+    let negated = words.contains(&"!");
+    if !negated && (answer || after(words, "-i") == Some("lo")) {
         return Takes::No;
     }
     let harmless = |word: &str| matches!(word, "-j" | "-g" | "--reject-with");

@@ -20,7 +20,6 @@ const OTHERS: [&str; 15] = [
     "gre",
     "th",
     "arp",
-    "6",
 ];
 
 /// Every table of it.
@@ -51,9 +50,6 @@ pub(crate) fn read(ruleset: &str) -> Vec<Table> {
             let known: &mut BTreeSet<String> = sets.entry(name.clone()).or_default();
             known
                 .extend(line.trim_start_matches("elements =").split([' ', ',', '{', '}']).map(str::to_owned));
-            if line.starts_with("elements") && !line.ends_with('}') {
-                continue;
-            }
         } else if let Place::Chain(name) = &place
             && let Some(chain) = table.get_mut(name)
         {
@@ -163,8 +159,9 @@ fn takes(plain: &str, words: &[&str], sets: &BTreeMap<String, BTreeSet<String>>)
     }
     // Of the loopback nothing comes from others, and an advertisement answers nothing.
     let loopback = ["iifname \"lo\"", "iif \"lo\""].iter().any(|it| plain.contains(it));
-    let answer =
-        plain.contains("ct state") && !words.iter().any(|it| matches!(*it, "new" | "untracked" | "invalid"));
+    let negated = ["ct state != ", "ct state ! "].iter().any(|it| plain.contains(it));
+    let may_begin = words.iter().any(|it| matches!(*it, "new" | "untracked" | "invalid"));
+    let answer = plain.contains("ct state") && !negated && !may_begin;
     if loopback || answer {
         return Takes::No;
     }

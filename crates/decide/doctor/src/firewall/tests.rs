@@ -44,6 +44,12 @@ fn plain_rules_of_nftables() {
             "meta l4proto vmap { tcp : accept, vrrp : drop }",
             drops(&["chain in: meta l4proto vmap { tcp : accept, vrrp : drop }"]),
         ),
+        (
+            "accept",
+            "ct state != { established, related } drop",
+            unsure(&["chain in: ct state != { established, related } drop"]),
+        ),
+        ("accept", "meta mark 6 drop", unsure(&["chain in: meta mark 6 drop"])),
         ("accept", "", drops(&[])),
     ];
     for (policy, input, wanted) in rows {
@@ -121,6 +127,12 @@ fn rules_of_iptables_legacy() {
             "ACCEPT",
             "-A INPUT -j guard\n-A guard -p vrrp -j REJECT --reject-with icmp-port-unreachable",
             drops(&["chain guard: -p vrrp -j REJECT --reject-with icmp-port-unreachable"]),
+        ),
+        ("ACCEPT", "-A INPUT ! -i lo -j DROP", unsure(&["chain INPUT: ! -i lo -j DROP"])),
+        (
+            "ACCEPT",
+            "-A INPUT -m conntrack ! --ctstate RELATED,ESTABLISHED -j DROP",
+            unsure(&["chain INPUT: -m conntrack ! --ctstate RELATED,ESTABLISHED -j DROP"]),
         ),
         ("ACCEPT", "-A INPUT -j LOG", drops(&[])),
         ("ACCEPT", "-A INPUT -g guard\n-A guard -j RETURN\n-A guard -j DROP", drops(&[])),
