@@ -7,7 +7,7 @@
 mod batch;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 
 use rustix::net::sockopt;
 use socket2::{Domain, Protocol, Socket, Type};
