@@ -27,12 +27,12 @@ mod response;
 mod scan;
 mod target;
 
-pub use answer::{Persistence, explain, write_fault};
+pub use answer::{Persistence, explain, write_answer, write_fault};
 pub use body::{Advance, Body, Chunks, Pieces};
 pub use compose::{LAST_CHUNK, Parts, write_chunk};
 pub use edit::Span;
 pub use error::HeadError;
 pub use framing::Framing;
-pub use request::{Method, Parsed, RequestHead, Version};
+pub use request::{Method, Onward, Parsed, RequestHead, Version};
 pub use response::{Downstream, ResponseHead};
 pub use scan::head_end;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use haechi_filter::Edits;
 use haechi_http1::ResponseHead;
 use haechi_model::{Fault, Moment};
 
@@ -43,6 +44,8 @@ pub(crate) enum Part<'a> {
         body: &'a [Range<usize>],
         /// Whether that is all.
         last: bool,
+        /// What else changes in the head's fields. What it takes out is taken out already.
+        edits: Option<&'a Edits>,
     },
     /// More of the body.
     Body {

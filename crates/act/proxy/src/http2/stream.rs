@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use haechi_filter::Edits;
 use haechi_http1::{Body, Framing, LAST_CHUNK, ResponseHead, explain, write_chunk};
 use haechi_http2::{Code, Connection, StreamId};
 use haechi_model::{Fault, Moment};
 
 use super::shared::{Shared, Stream};
-use crate::admit::Request;
+use crate::admit::{Answer, Request};
 use crate::client::After;
 use crate::exchange::{Caller, Gone, Outbox, Part};
 use crate::live::LiveEndpoint;
@@ -81,10 +82,19 @@ impl Exchange {
         self.shared.flush_soon();
     }
 
-    fn send_head(&self, head: &ResponseHead, bytes: &[u8], end: bool) -> Result<(), Gone> {
+    fn send_head(
+        &self,
+        head: &ResponseHead,
+        bytes: &[u8],
+        edits: Option<&Edits>,
+        end: bool,
+    ) -> Result<(), Gone> {
         let mut core = self.shared.core.borrow_mut();
         let mut writer = core.respond(self.stream.id, head.status).ok_or(Gone)?;
         for (name, value) in head.fields(bytes) {
+            writer.field(name, value);
+        }
+        for (name, value) in edits.into_iter().flat_map(Edits::added) {
             writer.field(name, value);
         }
         writer.finish(end);
@@ -180,10 +190,10 @@ impl Caller for Exchange {
             return Err(Gone);
         }
         match part {
-            Part::Interim { head, bytes } => self.send_head(head, bytes, false)?,
-            Part::Head { head, bytes, len, body, last } => {
+            Part::Interim { head, bytes } => self.send_head(head, bytes, None, false)?,
+            Part::Head { head, bytes, len, body, last, edits } => {
                 let whole = last && body.is_empty();
-                self.send_head(head, bytes, whole)?;
+                self.send_head(head, bytes, edits, whole)?;
                 self.ended = whole;
                 if !whole {
                     self.send_ranges(worker, outbox, &bytes[len..], body, last);
@@ -259,6 +269,18 @@ impl Exchange {
             }
         }
     }
+}
+
+/// Answers at once, because a filter says so.
+pub(super) fn say(core: &mut Connection, stream: StreamId, answer: &Answer) {
+    let Some(mut head) = core.respond(stream, answer.status) else { return };
+    for (name, value) in &answer.fields {
+        head.field(name.to_ascii_lowercase().as_bytes(), value);
+    }
+    if answer.status != 204 {
+        head.field(b"content-length", b"0");
+    }
+    head.finish(true);
 }
 
 /// Answers in an endpoint's place. It is small; what the windows do not allow at once is not sent at all.
