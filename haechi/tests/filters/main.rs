@@ -24,7 +24,7 @@ fn mirror() -> Scripted {
     })
 }
 
-/// A node in front of this endpoint with these routes; `{ POOL }` stands for nothing of them.
+/// A node in front of this endpoint, the only one of the pool `web`, with these routes.
 fn front(endpoint: SocketAddr, routes: &str) -> (SocketAddr, Node) {
     let ip = address();
     let config = format!(
@@ -145,7 +145,7 @@ fn filters_change_with_a_reload_and_the_plan_says_so() {
     let (listen, node) = front(mirror.address, EDITS);
     let config = std::fs::read_to_string(node.config()).unwrap();
     let out = node.change(&config.replace("X-Env: prod", "X-Env: test"));
-    assert!(out.text.contains("filters.requestHeaderModifier.set.x-env prod -> test"), "{}", out.text);
+    assert!(out.out.contains("filters.requestHeaderModifier.set.x-env prod -> test"), "{}", out.out);
     let mut connection = Connection::open(listen).unwrap();
     assert!(connection.get("/api").unwrap().text().contains("x-env: test\r\n"));
 }

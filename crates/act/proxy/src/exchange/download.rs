@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use haechi_filter::Filter;
-use haechi_http1::{Body, Downstream, Framing, Parsed, Pieces, head_end};
+use haechi_http1::{Body, Downstream, Framing, Parsed, Pieces, Trailers, Version, head_end};
 use haechi_model::{Algorithm, Fault, HttpLimits, Moment};
 
 use super::caller::{Caller, Gone, Outbox, Part};
@@ -184,7 +184,7 @@ impl<C: Caller> Flow<'_, C> {
                 return Err(self.failure(Fault::BadResponse));
             }
             // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
-            if to.version == haechi_http1::Version::Http11 {
+            if to.version == Version::Http11 {
                 self.put(&mut scratch.out, Part::Interim { head, bytes })?;
                 self.download.told = Told::Interim;
             }
@@ -240,6 +240,8 @@ impl<C: Caller> Flow<'_, C> {
             self.after_body(behind.len() - used);
         }
         let last = self.download.phase == Phase::Done;
+        let trailers = self.take_trailers();
+        let trailers = trailers.as_ref().map_or(&b""[..], |trailers| trailers.lines());
         // Only a route with filters pays for holding its scene.
         let scene = self.request.filter().map(|_| Rc::clone(&self.request.scene));
         let filter = scene.as_ref().and_then(|scene| scene.listener().filter(self.request.route));
@@ -248,7 +250,7 @@ impl<C: Caller> Flow<'_, C> {
             scratch.response.cut(bytes, |name| edits.removes(name));
         }
         let (head, body) = (&scratch.response, scratch.pieces.ranges());
-        self.put(&mut scratch.out, Part::Head { head, bytes, len, body, last, edits })
+        self.put(&mut scratch.out, Part::Head { head, bytes, len, body, trailers, last, edits })
     }
 
     /// Whether this status is thrown away for another try, which is paid for here: without means it goes
@@ -269,7 +271,16 @@ impl<C: Caller> Flow<'_, C> {
         let used = advance(body, bytes, &mut scratch.pieces).map_err(|fault| self.failure(fault))?;
         self.after_body(bytes.len() - used);
         let last = self.download.phase == Phase::Done;
-        self.put(&mut scratch.out, Part::Body { bytes, pieces: scratch.pieces.ranges(), last })
+        let trailers = self.take_trailers();
+        let trailers = trailers.as_ref().map_or(&b""[..], |trailers| trailers.lines());
+        let pieces = scratch.pieces.ranges();
+        self.put(&mut scratch.out, Part::Body { bytes, pieces, trailers, last })
+    }
+
+    /// What stood behind the body, for a client whose protocol has a place for it.
+    fn take_trailers(&mut self) -> Option<Box<Trailers>> {
+        let knows = self.request.facts.version != Version::Http10 || self.client.frames_itself();
+        self.download.body.as_mut().and_then(Body::take_trailers).filter(|_| knows)
     }
 
     /// Notes the end of the body. Bytes behind it belong to nothing: the connection is not trusted again.
