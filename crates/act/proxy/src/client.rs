@@ -1,6 +1,5 @@
 //! A client's connection: one exchange after the other, until one of the sides has had enough.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::away::Leaving;
 use crate::buffers::HOT;
 use crate::engine;
 use crate::exchange;
+use crate::preface::Origin;
 use crate::scene::Local;
 use crate::stream::Stream;
 use crate::timer::Timer;
@@ -68,10 +68,10 @@ enum Head {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, peer: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, origin: Origin) {
     let mut client = Client {
         stream,
-        who: Who::new(peer),
+        who: Who::new(origin),
         timer: worker.timers.timer(),
         unread: Unread::default(),
         leaving: Leaving::new(&worker.away),

@@ -16,6 +16,7 @@ mod client;
 mod engine;
 mod exchange;
 mod live;
+mod preface;
 mod scene;
 mod select;
 mod sockets;

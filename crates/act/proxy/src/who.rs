@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 
+use crate::preface::Origin;
+
 /// A client, as endpoints are told of it.
 pub(crate) struct Who {
     pub(crate) peer: SocketAddr,
+    pub(crate) origin: Origin,
     lines: [u8; LINES],
     len: u8,
 }
@@ -14,7 +17,8 @@ const LINES: usize = 96;
 
 impl Who {
     /// Writes the lines once for all requests of the connection.
-    pub(crate) fn new(peer: SocketAddr) -> Self {
+    pub(crate) fn new(origin: Origin) -> Self {
+        let peer = origin.client;
         let mut lines = [0; LINES];
         let mut rest = &mut lines[..];
         // It fits by the constant's doc; if it did not, the lines would be cut at the array's end.
@@ -23,7 +27,7 @@ impl Who {
             format_args!("X-Forwarded-For: {}\r\nX-Forwarded-Proto: http\r\n", peer.ip().to_canonical()),
         );
         let len = u8::try_from(LINES - rest.len()).unwrap_or(0);
-        Self { peer, lines, len }
+        Self { peer, origin, lines, len }
     }
 
     /// Whole header lines that go on with every request.
@@ -36,15 +40,19 @@ impl Who {
 mod tests {
     use super::*;
 
+    fn new(peer: &str) -> Who {
+        Who::new(Origin::of(peer.parse().unwrap()))
+    }
+
     #[test]
     fn the_longest_address_fits_and_a_mapped_one_is_plain() {
-        let who = Who::new("[2001:db8:1234:5678:9abc:def0:1234:5678]:65535".parse().unwrap());
+        let who = new("[2001:db8:1234:5678:9abc:def0:1234:5678]:65535");
         let text = std::str::from_utf8(who.forwarding()).unwrap();
         assert_eq!(
             text,
             "X-Forwarded-For: 2001:db8:1234:5678:9abc:def0:1234:5678\r\nX-Forwarded-Proto: http\r\n"
         );
-        let mapped = Who::new("[::ffff:192.0.2.1]:1".parse().unwrap());
+        let mapped = new("[::ffff:192.0.2.1]:1");
         assert!(mapped.forwarding().starts_with(b"X-Forwarded-For: 192.0.2.1\r\n"));
     }
 }

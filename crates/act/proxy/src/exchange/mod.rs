@@ -103,10 +103,11 @@ async fn attempt<C: Caller>(
     counters.retries.add(u64::from(how.again));
     client.timer().works_with(endpoint.serial);
     let strict = !request.facts.method.is_idempotent();
-    let take = || worker.idle.take(endpoint, &pool.config, worker.timers.now(), strict);
+    let told = pool.config.proxy_protocol.map(|_| client.ends());
+    let take = || worker.idle.take(endpoint, &pool.config, worker.timers.now(), strict, told);
     let mut upstream = match (!how.fresh).then(take).flatten() {
         Some(upstream) => upstream,
-        None => Upstream::connect(worker, client.timer(), endpoint, &pool.config)
+        None => Upstream::connect(worker, client.timer(), endpoint, &pool.config, told)
             .await
             .map_err(Failure::connect)?,
     };

@@ -5,7 +5,8 @@ mod idle;
 use std::io;
 use std::task::Poll;
 
-use haechi_model::{Fault, Moment, Pool};
+use haechi_model::{Fault, Moment, Pool, ProxyVersion};
+use haechi_preface::Ends;
 
 pub(crate) use idle::IdleConnections;
 
@@ -20,6 +21,8 @@ pub(crate) struct Upstream {
     pub(crate) stream: Stream,
     /// Came out of the idle pool: the endpoint may have closed it while nobody looked.
     pub(crate) reused: bool,
+    /// Whose connection it was told to be: only this one's requests go on it.
+    told: Option<Ends>,
     born: Moment,
     requests: u32,
 }
@@ -34,6 +37,7 @@ impl Upstream {
         timer: &Timer,
         endpoint: &LiveEndpoint,
         pool: &Pool,
+        told: Option<Ends>,
     ) -> Result<Self, Fault> {
         timer.set(pool.timeouts.connect);
         endpoint.counters(worker.number).connects.add(1);
@@ -47,14 +51,32 @@ impl Upstream {
             }
             if timer.has_passed(cx) { Poll::Ready(Err(Fault::ConnectTimeout)) } else { Poll::Pending }
         });
-        let stream = connected.await?;
-        Ok(Self { stream, reused: false, born: worker.timers.now(), requests: 0 })
+        let mut stream = connected.await?;
+        if let Some(version) = pool.proxy_protocol {
+            announce(worker, &mut stream, version, told)?;
+        }
+        Ok(Self { stream, reused: false, told, born: worker.timers.now(), requests: 0 })
     }
 
     /// Whether it may take another request by age and count.
     fn may_go_on(&self, pool: &Pool, now: Moment) -> bool {
         self.requests < pool.keep_alive.max_requests && now.since(self.born) < pool.keep_alive.max_age
     }
+}
+
+/// Says whose connection it is. A new socket takes that at once, or the connection is broken.
+fn announce(
+    worker: &Worker,
+    stream: &mut Stream,
+    version: ProxyVersion,
+    told: Option<Ends>,
+) -> Result<(), Fault> {
+    let mut bytes = worker.buffers.take_vector();
+    haechi_preface::write(version, told, &mut bytes);
+    let written = stream.write_now(&bytes);
+    let whole = written.is_ok_and(|count| count == bytes.len());
+    worker.buffers.give_vector(bytes);
+    if whole { Ok(()) } else { Err(Fault::ConnectFailed) }
 }
 
 fn connect_fault(error: &io::Error) -> Fault {
