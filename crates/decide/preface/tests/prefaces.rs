@@ -46,7 +46,7 @@ fn what_is_well_formed() {
             ends("255.255.255.255:65535", "255.255.255.255:0"),
         ),
         (b"PROXY TCP6 ::1 2001:db8::2 1 2\r\n".into(), ends("[::1]:1", "[2001:db8::2]:2")),
-        (longest.clone().into_bytes(), ends(&format!("[{six}]:65535"), &format!("[{six}]:65535"))),
+        (longest.into_bytes(), ends(&format!("[{six}]:65535"), &format!("[{six}]:65535"))),
         (b"PROXY UNKNOWN\r\n".into(), Told::Nothing),
         (b"PROXY UNKNOWN whatever it is\r\n".into(), Told::Nothing),
         (unknown.into_bytes(), Told::Nothing),
