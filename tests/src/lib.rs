@@ -8,6 +8,7 @@ mod capture;
 mod client;
 mod ear;
 mod flows;
+mod http2;
 mod load;
 mod namespaces;
 mod nginx;
@@ -15,6 +16,7 @@ mod node;
 mod observer;
 mod scripted;
 mod stall;
+mod tls;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -25,6 +27,7 @@ pub use capture::{Capture, Frame};
 pub use client::{Connection, Reply, get, raw};
 pub use ear::Ear;
 pub use flows::{download, serve_flows, speak, stream, upgraded};
+pub use http2::{Answer, Http2};
 pub use load::{Load, Tally};
 pub use namespaces::{Namespace, Network, can_make_namespaces};
 pub use nginx::Nginx;
@@ -32,6 +35,7 @@ pub use node::{Node, Output, TempDir};
 pub use observer::{Heard, Observer};
 pub use scripted::{Peer, Scripted};
 pub use stall::Stall;
+pub use tls::{Authority, Leaf, Secure};
 
 /// A loopback address that no other test uses: 127.x.y.z by process and call.
 pub fn address() -> IpAddr {

@@ -80,8 +80,14 @@ pub(super) async fn follow_verdicts(control: Arc<Control>, mut verdicts: Unbound
 
 /// Hands on what the workers notice.
 pub(super) async fn follow_signals(control: Arc<Control>, mut signals: UnboundedReceiver<Signal>) {
-    while let Some(Signal::FailuresInARow(id)) = signals.recv().await {
-        control.prober.passive_failure(id);
+    while let Some(signal) = signals.recv().await {
+        match signal {
+            Signal::FailuresInARow(id) => control.prober.passive_failure(id),
+            Signal::Distrust(id, reason) => {
+                let text = if reason.is_empty() { "TLS works again" } else { &*reason };
+                control.events.add(event::DISTRUST_CHANGED, format!("endpoint {id}"), text);
+            }
+        }
     }
 }
 

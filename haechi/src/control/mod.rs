@@ -6,7 +6,9 @@
 
 mod admin;
 mod aftermath;
+mod certificates;
 mod events;
+mod files;
 mod ha;
 mod health;
 mod keys;
@@ -29,16 +31,19 @@ use std::time::Duration;
 
 use haechi_admin::{Doors, Problem};
 use haechi_health::Start;
-use haechi_model::{AdminState, EndpointId, Snapshot};
+use haechi_model::{AdminState, EndpointId};
 use haechi_prober::{Limits, Options, Prober};
 use haechi_proxy::Proxy;
 use haechi_sys::program::Program;
 use haechi_telemetry::event;
+use haechi_trust::Trust;
 use tokio::sync::watch::Sender as Flag;
 use tokio::task::AbortHandle;
 
 pub(crate) use self::admin::Handle;
+pub(crate) use self::certificates::{Severely, look};
 use self::events::Log;
+pub(crate) use self::files::watch_files;
 use self::ha::VirtualRouters;
 pub(crate) use self::keys::{Found, KeysFile, keys_files};
 use self::rehearsals::Rehearsals;
@@ -60,6 +65,7 @@ pub(crate) struct Control {
     proxy: Proxy,
     prober: Prober,
     source: Source,
+    trust: Arc<Trust>,
     /// What takes this one's place in an upgrade, and the doors of the API that it gets.
     starter: Starter,
     doors: Doors,
@@ -95,6 +101,7 @@ fn wall_ms() -> u64 {
 /// What a process begins with, besides its config.
 pub(crate) struct Beginning<'a> {
     pub(crate) source: Source,
+    pub(crate) trust: Arc<Trust>,
     pub(crate) program: Program,
     pub(crate) doors: Doors,
     /// It takes over from another one.
@@ -111,7 +118,7 @@ impl Control {
         first: Compiled,
         rights: Rights,
     ) -> Result<Arc<Self>, StartError> {
-        let Beginning { source, program, doors, heir } = beginning;
+        let Beginning { source, trust, program, doors, heir } = beginning;
         let workers = first.snapshot.workers.map_or_else(haechi_sys::limits::cores, std::num::NonZero::get);
         let (proxy, signals) = Proxy::start(workers, CLUSTER_SEED).map_err(StartError::System)?;
         let options = Options {
@@ -125,6 +132,7 @@ impl Control {
             proxy,
             prober,
             source,
+            trust,
             starter: Starter::new(program, rights.heirs),
             doors,
             passed_on: Flag::new(None),
@@ -140,8 +148,8 @@ impl Control {
             started_at_ms: wall_ms(),
         });
         match heir {
-            None => control.begin(first.snapshot).await?,
-            Some(heir) => control.take_over(heir, first.snapshot).await?,
+            None => control.begin(first).await?,
+            Some(heir) => control.take_over(heir, first).await?,
         }
         tokio::spawn(health::follow_verdicts(Arc::clone(&control), verdicts));
         tokio::spawn(health::follow_signals(Arc::clone(&control), signals));
@@ -153,15 +161,17 @@ impl Control {
         Ok(control)
     }
 
-    async fn begin(self: &Arc<Self>, snapshot: Arc<Snapshot>) -> Result<(), StartError> {
-        let prepared = self.prepare(&snapshot).map_err(StartError::Refused)?;
+    async fn begin(self: &Arc<Self>, first: Compiled) -> Result<(), StartError> {
+        let snapshot = first.snapshot;
+        let prepared = self.prepare(&snapshot, first.credentials).map_err(StartError::Refused)?;
         let put = self.put_in_force(snapshot, prepared, &Known::default(), &Start::Assumed).await;
         put.map(drop).map_err(StartError::Refused)
     }
 
-    async fn take_over(self: &Arc<Self>, heir: &Heir, snapshot: Arc<Snapshot>) -> Result<(), StartError> {
+    async fn take_over(self: &Arc<Self>, heir: &Heir, first: Compiled) -> Result<(), StartError> {
+        let snapshot = first.snapshot;
         self.proxy.inherit(heir.sockets(), heir.claimed());
-        let prepared = self.prepare(&snapshot).map_err(StartError::Refused)?;
+        let prepared = self.prepare(&snapshot, first.credentials).map_err(StartError::Refused)?;
         let estate = heir.ready().await.map_err(StartError::Hangs)?;
         let text = match &estate {
             Some(_) => format!("took over from {}", heir.whose()),

@@ -2,18 +2,21 @@
 //! and stays visible.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use haechi_admin::Problem;
 use haechi_admin::api::{Applied, RefusedConfig};
 use haechi_config::{Plan, diff};
 use haechi_health::Start;
-use haechi_model::{EndpointId, EndpointState, Pool, Snapshot};
+use haechi_model::{ClientFiles, EndpointId, EndpointState, HealthCheck, Pool, Probe, ProbeTls, Snapshot};
 use haechi_prober::Target;
 use haechi_proxy::{Bound, Live};
 use haechi_telemetry::event;
+use haechi_trust::Credentials;
 use haechi_vrrp::envelope::Keys;
 
+use super::certificates::Severely;
 use super::keys::sealing_keys;
 use super::source::{Compiled, Source, refused};
 use super::upgrade::Known;
@@ -34,7 +37,7 @@ impl Control {
     }
 
     async fn try_change(self: &Arc<Self>, dry_run: bool) -> Result<Applied, Problem> {
-        let Compiled { snapshot, mut warnings } = self.load().await?;
+        let Compiled { snapshot, mut warnings, credentials } = self.load().await?;
         let live = self.proxy.live();
         let plan = diff(&live.snapshot, &snapshot);
         if live.snapshot.workers != snapshot.workers || live.snapshot.admin != snapshot.admin {
@@ -42,13 +45,14 @@ impl Control {
         }
         if dry_run || plan.steps.is_empty() {
             if !dry_run {
-                // Keys stand in files of their own, and may be others than before.
+                // Keys and certificates stand in files of their own, and may be others than before.
                 self.configure_virtual_routers(&snapshot, self.keys_of(&snapshot)?)?;
-                lock(&self.config).refused = None;
+                self.proxy.renew(&credentials).await;
+                lock(&self.config).fine(credentials.seen);
             }
             return Ok(applied(live.generation, false, &plan, warnings));
         }
-        let prepared = self.prepare(&snapshot)?;
+        let prepared = self.prepare(&snapshot, credentials)?;
         let known = Known::default();
         let generation = self.put_in_force(snapshot, prepared, &known, &Start::Unproven).await?;
         let text = format!("generation {generation}: {}", summary(&plan));
@@ -58,8 +62,8 @@ impl Control {
 
     /// Compiling ten thousand endpoints takes a while; probes must not wait for it.
     async fn load(&self) -> Result<Compiled, Problem> {
-        let source = self.source.clone();
-        tokio::task::spawn_blocking(move || source.load(false))
+        let (source, trust) = (self.source.clone(), Arc::clone(&self.trust));
+        tokio::task::spawn_blocking(move || source.load_whole(false, &trust, Severely::All))
             .await
             .unwrap_or_else(|error| Err(refused(format!("reading the config failed: {error}"))))
     }
@@ -68,13 +72,13 @@ impl Control {
     ///
     /// # Errors
     /// Addresses that can't be had, keys that can't be read.
-    pub(super) fn prepare(&self, snapshot: &Snapshot) -> Result<Prepared, Problem> {
+    pub(super) fn prepare(&self, snapshot: &Snapshot, credentials: Credentials) -> Result<Prepared, Problem> {
         let keys = self.keys_of(snapshot)?;
         let bound = self.proxy.bind(snapshot).map_err(|errors| {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             refused(lines.join("\n"))
         })?;
-        Ok(Prepared { keys, bound })
+        Ok(Prepared { keys, bound, credentials })
     }
 
     /// First tells the prober, so that a new endpoint's state is known; then swaps. An endpoint that nobody knows
@@ -85,22 +89,22 @@ impl Control {
     pub(super) async fn put_in_force(
         self: &Arc<Self>,
         snapshot: Arc<Snapshot>,
-        Prepared { keys, bound }: Prepared,
+        Prepared { keys, bound, credentials }: Prepared,
         known: &Known,
         unknown: &Start,
     ) -> Result<u64, Problem> {
-        self.prober.set_targets(targets(&snapshot, known, unknown));
+        self.prober.set_targets(targets(&snapshot, known, unknown, &self.source.folder()));
         self.forget_overrides(&snapshot);
         let live = {
             let initial = |id: &EndpointId| self.state_in(&snapshot, id);
-            self.proxy.apply(Arc::clone(&snapshot), bound, &initial).await
+            self.proxy.apply(Arc::clone(&snapshot), bound, &credentials, &initial).await
         };
         self.refresh_states(&live);
         self.tell_lacks(&snapshot);
         self.configure_virtual_routers(&snapshot, keys)?;
         let mut config = lock(&self.config);
         config.applied_at_ms = wall_ms();
-        config.refused = None;
+        config.fine(credentials.seen);
         Ok(live.generation)
     }
 
@@ -120,7 +124,7 @@ impl Control {
         configured.map_err(|error| refused(format!("the system refuses to run virtual routers: {error}")))
     }
 
-    fn note_refusal(&self, problem: &Problem) {
+    pub(super) fn note_refusal(&self, problem: &Problem) {
         let (message, rendered) = match problem {
             Problem::NotFound(message) | Problem::Conflict(message) => (message.clone(), String::new()),
             Problem::Refused { message, rendered, .. } => (message.clone(), rendered.clone()),
@@ -178,26 +182,45 @@ impl Control {
 pub(super) struct Prepared {
     keys: BTreeMap<Box<str>, Keys>,
     bound: Bound,
+    credentials: Credentials,
 }
 
 /// What the prober is to watch. An endpoint that stands in the first config serves on probation; one that
 /// comes later proves itself first.
-fn targets(snapshot: &Snapshot, known: &Known, unknown: &Start) -> Vec<Target> {
-    snapshot.pools.iter().flat_map(|pool| pool_targets(pool, known, unknown)).collect()
+fn targets(snapshot: &Snapshot, known: &Known, unknown: &Start, folder: &Path) -> Vec<Target> {
+    snapshot.pools.iter().flat_map(|pool| pool_targets(pool, known, unknown, folder)).collect()
 }
 
 fn pool_targets<'a>(
     pool: &'a Pool,
     known: &'a Known,
     unknown: &'a Start,
-) -> impl Iterator<Item = Target> + 'a {
-    let check = pool.health_check.clone().map(Arc::new);
+    folder: &Path,
+) -> impl Iterator<Item = Target> + use<'a> {
+    let check = pool.health_check.clone().map(|check| Arc::new(as_the_pool_does(pool, check, folder)));
     pool.endpoints.iter().map(move |endpoint| {
         let id = EndpointId { pool: pool.name.clone(), endpoint: endpoint.name.clone() };
         let (start, ejection) = known.start(&id, endpoint.address, unknown);
         let (check, passive) = (check.clone(), pool.passive);
         Target { id, address: endpoint.address, check, passive, start, ejection }
     })
+}
+
+/// A probe over TLS that does not say how it verifies does it as the pool.
+fn as_the_pool_does(pool: &Pool, mut check: HealthCheck, folder: &Path) -> HealthCheck {
+    if let (Some(pool), Probe::Http { tls: Some(tls), .. }) = (&pool.tls, &mut check.probe)
+        && *tls == ProbeTls::default()
+    {
+        let file = |name: &str| folder.join(name).to_string_lossy().into();
+        let client = pool.client.as_ref();
+        *tls = ProbeTls {
+            server_name: pool.server_name.clone(),
+            ca_file: pool.ca.as_deref().map(file),
+            insecure: !pool.verify,
+            client: client.map(|it| ClientFiles { certificate: file(&it.certificate), key: file(&it.key) }),
+        };
+    }
+    check
 }
 
 fn applied(generation: u64, applied: bool, plan: &Plan, warnings: String) -> Applied {

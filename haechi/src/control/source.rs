@@ -8,6 +8,9 @@ use std::sync::Arc;
 use haechi_admin::Problem;
 use haechi_config::{Diagnostic, MAX_BYTES, Severity, compile, render};
 use haechi_model::Snapshot;
+use haechi_trust::{Credentials, Trust};
+
+use super::certificates::{Severely, look};
 
 /// Where the config comes from.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub(crate) struct Compiled {
     pub(crate) snapshot: Arc<Snapshot>,
     /// Warnings as people read them; may be empty.
     pub(crate) warnings: String,
+    /// What the files that it names hold; nothing where they were not looked at.
+    pub(crate) credentials: Credentials,
 }
 
 impl Source {
@@ -33,28 +38,60 @@ impl Source {
         }
     }
 
-    /// Reads and compiles.
+    /// Where relative names of files start.
+    pub(crate) fn folder(&self) -> PathBuf {
+        match self {
+            Self::File(path) => path.parent().map(Path::to_owned).unwrap_or_default(),
+            Self::Flags(_) => PathBuf::new(),
+        }
+    }
+
+    /// Reads and compiles. Files that it names are not looked at.
     ///
     /// # Errors
     /// It can't be read, or it has errors: all of them.
     pub(crate) fn load(&self, colour: bool) -> Result<Compiled, Problem> {
+        self.load_with(colour, None)
+    }
+
+    /// The same with all certificates and the like.
+    ///
+    /// # Errors
+    /// The same, and what is wrong with those files.
+    pub(crate) fn load_whole(
+        &self,
+        colour: bool,
+        trust: &Trust,
+        severely: Severely,
+    ) -> Result<Compiled, Problem> {
+        self.load_with(colour, Some((trust, severely)))
+    }
+
+    fn load_with(&self, colour: bool, whole: Option<(&Trust, Severely)>) -> Result<Compiled, Problem> {
         let path = match self {
             Self::Flags(snapshot) => {
-                return Ok(Compiled { snapshot: Arc::clone(snapshot), warnings: String::new() });
+                let (warnings, credentials) = (String::new(), Credentials::default());
+                return Ok(Compiled { snapshot: Arc::clone(snapshot), warnings, credentials });
             }
             Self::File(path) => path,
         };
         let text =
             read(path).map_err(|reason| refused(format!("can't read {}: {reason}", path.display())))?;
-        let outcome = compile(&text);
+        let mut outcome = compile(&text);
+        let credentials = match whole {
+            Some((trust, severely)) => look(path, &mut outcome, trust, severely),
+            None => Credentials::default(),
+        };
         let name = path.display().to_string();
         let mut rendered = render(&outcome.diagnostics, &name, &text, colour);
         if outcome.omitted > 0 {
             rendered.push_str(&format!("… and {} more\n", outcome.omitted));
         }
         match outcome.snapshot {
-            Some(snapshot) => Ok(Compiled { snapshot: Arc::new(snapshot), warnings: rendered }),
-            None => Err(Problem::Refused {
+            Some(snapshot) if !has_errors(&outcome.diagnostics) => {
+                Ok(Compiled { snapshot: Arc::new(snapshot), warnings: rendered, credentials })
+            }
+            _ => Err(Problem::Refused {
                 message: summary(&name, &outcome.diagnostics, outcome.omitted),
                 rendered,
                 diagnostics: as_json(&outcome.diagnostics),
@@ -124,6 +161,10 @@ fn summary(name: &str, diagnostics: &[Diagnostic], omitted: usize) -> String {
     let errors =
         diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count() + omitted;
     format!("{name} has {errors} error{}", if errors == 1 { "" } else { "s" })
+}
+
+fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
 }
 
 fn as_json(diagnostics: &[Diagnostic]) -> Vec<serde_json::Value> {

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use haechi_admin::api::{
-    ConfigStatus, DatagramStatus, EndpointStatus, ListenerStatus, PoolStatus, RefusedConfig, Status,
+    CertificateStatus, ConfigStatus, DatagramStatus, EndpointStatus, HandshakeCount, ListenerStatus,
+    PoolStatus, RefusedConfig, Status,
 };
-use haechi_model::{AdminOrigin, Algorithm, Endpoint, Health, ListenerKind, Moment};
+use haechi_model::{AdminOrigin, Algorithm, Endpoint, Handshake, Health, ListenerKind, Moment};
 use haechi_prober::EndpointReport;
 use haechi_proxy::{LatencyBuckets, ListenerTotals, LiveEndpoint, LiveListener, LivePool};
+use haechi_trust::{Certificate, Sight};
 
 use super::{Control, lock, wall_ms};
 
@@ -24,6 +26,19 @@ const BOUNDS_MICROS: [u64; 19] = [
 pub(crate) struct ConfigState {
     pub(crate) applied_at_ms: u64,
     pub(crate) refused: Option<RefusedConfig>,
+    /// The same for files that the config names, and that were looked at because they changed.
+    pub(crate) refused_files: Option<RefusedConfig>,
+    /// What those files were when they were read.
+    pub(crate) files: Sight,
+}
+
+impl ConfigState {
+    /// A config came into force, with all that it names.
+    pub(crate) fn fine(&mut self, files: Sight) {
+        self.files = files;
+        self.refused = None;
+        self.refused_files = None;
+    }
 }
 
 impl Control {
@@ -43,7 +58,7 @@ impl Control {
             config: ConfigStatus {
                 source: self.source.name(),
                 applied_at_ms: config.applied_at_ms,
-                refused: config.refused.clone(),
+                refused: config.refused.clone().or_else(|| config.refused_files.clone()),
             },
             listeners: live.listeners.iter().map(|listener| listener_status(listener)).collect(),
             pools: live.pools.iter().map(|pool| self.pool_status(pool, clock)).collect(),
@@ -85,6 +100,7 @@ impl Control {
             last_probe: report
                 .and_then(|report| report.health.last_probe)
                 .map(|probe| probe.outcome.text.to_string()),
+            distrust: live.distrust().into(),
             in_flight: live.in_flight(),
             requests: totals.requests,
             statuses: totals.statuses,
@@ -139,6 +155,7 @@ fn histogram(latency: &LatencyBuckets) -> Vec<(f64, u64)> {
 fn listener_status(listener: &LiveListener) -> ListenerStatus {
     let totals = listener.totals();
     let (protocol, routes) = match &listener.config.kind {
+        ListenerKind::Http(http) if http.tls.is_some() => ("https", http.routes.len()),
         ListenerKind::Http(http) => ("http", http.routes.len()),
         ListenerKind::Tcp(_) => ("tcp", 0),
         ListenerKind::Udp(_) => ("udp", 0),
@@ -156,6 +173,8 @@ fn listener_status(listener: &LiveListener) -> ListenerStatus {
         accepted: totals.accepted,
         requests: totals.requests,
         faults,
+        certificates: certificates(listener),
+        handshakes: handshakes(&totals),
         datagrams: matches!(listener.config.kind, ListenerKind::Udp(_)).then(|| datagrams(&totals)),
     }
 }
@@ -167,6 +186,25 @@ fn datagrams(totals: &ListenerTotals) -> DatagramStatus {
         sent: totals.datagrams_out,
         dropped: dropped.map(|(why, count)| (why.name().to_owned(), *count)).collect(),
     }
+}
+
+fn certificates(listener: &LiveListener) -> Vec<CertificateStatus> {
+    let shown = listener.shown();
+    let status = |certificate: &Certificate| CertificateStatus {
+        file: certificate.file.to_string(),
+        names: certificate.names.iter().map(ToString::to_string).collect(),
+        expires_at_ms: certificate.not_after.saturating_mul(1000),
+    };
+    shown.iter().flat_map(|shown| &shown.certificates).map(status).collect()
+}
+
+/// Those that happened.
+fn handshakes(totals: &ListenerTotals) -> Vec<HandshakeCount> {
+    let count = |(how, count): &(Handshake, u64)| {
+        let (version, result, resumed) = how.labels();
+        HandshakeCount { version: version.to_owned(), result: result.to_owned(), resumed, count: *count }
+    };
+    totals.handshakes.iter().filter(|(_, count)| *count > 0).map(count).collect()
 }
 
 /// As it is written in the config.

@@ -4,18 +4,21 @@ use std::process::ExitCode;
 
 use haechi_config::{Outcome as Compiled, Severity, compile, render};
 use haechi_model::{ListenerKind, Snapshot, VirtualRouter};
+use haechi_trust::Trust;
 use serde_json::{Value, json};
 
 use super::Outcome;
 use crate::cli::CheckArgs;
-use crate::control::{Found, KeysFile, keys_files, read};
+use crate::control::{Found, KeysFile, Severely, keys_files, look, read};
 use crate::failure::Failure;
 use crate::output::{self, Format, Tone};
 
 pub(super) fn check(args: &CheckArgs, format: Format) -> Outcome {
     let name = args.config.display().to_string();
     let text = read(&args.config).map_err(|reason| Failure::new(format!("can't read {name}: {reason}")))?;
-    let compiled = compile(&text);
+    let mut compiled = compile(&text);
+    look(&args.config, &mut compiled, &Trust::default(), Severely::All);
+    let compiled = compiled;
     let colour = output::colour_on_stdout();
     let keys = compiled.snapshot.as_ref().map(|snapshot| keys_files(&args.config, snapshot, colour));
     let keys = keys.unwrap_or_default();

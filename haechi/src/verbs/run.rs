@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use haechi_admin::server::{self, Server, UPGRADE_TIME};
 use haechi_sys::program::Program;
+use haechi_trust::Trust;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Outcome;
-use crate::control::{Beginning, Compiled, Control, Handle, Heir, Rights, Service, Source, StartError};
+use crate::control::{
+    Beginning, Compiled, Control, Handle, Heir, Rights, Service, Severely, Source, StartError,
+};
 use crate::failure::Failure;
 
 /// What `run` was asked to do.
@@ -39,7 +42,9 @@ fn start(options: Options, heir: Option<&Heir>) -> Outcome {
     let program = Program::of_this_process();
     let program =
         program.map_err(|error| Failure::new(format!("can't tell where this program is: {error}")))?;
-    let compiled = options.source.load(crate::output::colour_on_stderr())?;
+    let trust = Arc::new(Trust::default());
+    let colour = crate::output::colour_on_stderr();
+    let compiled = options.source.load_whole(colour, &trust, Severely::Broken)?;
     if !compiled.warnings.is_empty() {
         crate::output::error_text(&compiled.warnings);
     }
@@ -57,11 +62,12 @@ fn start(options: Options, heir: Option<&Heir>) -> Outcome {
         .build();
     runtime
         .map_err(|error| Failure::new(format!("the system refuses an event loop: {error}")))?
-        .block_on(serve(options, compiled, program, rights, heir))
+        .block_on(serve(options, trust, compiled, program, rights, heir))
 }
 
 async fn serve(
     options: Options,
+    trust: Arc<Trust>,
     compiled: Compiled,
     program: Program,
     rights: Rights,
@@ -77,7 +83,7 @@ async fn serve(
     };
     let server = server.map_err(|error| Failure::new(error.to_string()))?;
     let doors = server.lend().map_err(|error| Failure::new(format!("out of descriptors: {error}")))?;
-    let beginning = Beginning { source: options.source.clone(), program, doors, heir };
+    let beginning = Beginning { source: options.source.clone(), trust, program, doors, heir };
     let control = Control::start(beginning, compiled, rights).await.map_err(|error| match error {
         StartError::Refused(problem) => problem.into(),
         StartError::Hangs(text) => Failure::new(text),
@@ -94,6 +100,10 @@ async fn serve(
         (Source::File(path), true) => Some(crate::control::watch(Arc::clone(&control), path)),
         _ => None,
     };
+    let files = match &options.source {
+        Source::File(path) => Some(crate::control::watch_files(Arc::clone(&control), path)),
+        Source::Flags(_) => None,
+    };
     // Before it says that it serves: systemd refuses a service that does not handle SIGHUP by then.
     let signals = Signals::listen();
     let service = Service::serves(&control, heir.is_some());
@@ -104,7 +114,7 @@ async fn serve(
             Ended::Told
         }
     };
-    drop(watching);
+    drop((watching, files));
     let left = match ended {
         Ended::Told => {
             service.stops();

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use haechi_tests::{Nginx, Node, TempDir, address, eventually, get};
+use haechi_tests::{Authority, Nginx, Node, TempDir, address, eventually, get};
 
 use crate::{BINARY, SOON};
 
@@ -143,4 +143,72 @@ fn a_reload_that_turns_it_on_or_off_mixes_no_clients() {
     // nginx waits for a preface that does not come, so whatever is answered came on the old connection.
     let answer = get(listen, "/");
     assert!(answer.map_or(true, |reply| reply.status != 200), "another client's connection was used");
+}
+
+/// The preface is clear on both sides, TLS begins behind it, and each stream of HTTP/2 is its connection's.
+#[test]
+fn tls_and_http2_come_behind_the_preface() {
+    let authority = Authority::new("the test's");
+    let leaf = authority.leaf(&["shop.example.com"]);
+    let (files, ip) = (TempDir::new("certificates"), address());
+    leaf.write(files.path(), "own");
+    let (at, secure) = (files.path().display(), SocketAddr::new(ip, 8443));
+    let server = format!(
+        "server {{ listen {secure} ssl proxy_protocol; ssl_certificate {at}/own.pem; ssl_certificate_key {at}/own.key;\n\
+         location / {{ return 200 '$proxy_protocol_addr $proxy_protocol_port $http_x_forwarded_for $connection ' ; }} }}"
+    );
+    let _nginx = Nginx::start("secure", ip, "return 200;", &server);
+    let listen = SocketAddr::new(address(), 8443);
+    let plain = SocketAddr::new(listen.ip(), 8080);
+    let preface = "proxyProtocol: { from: 127.0.0.0/8 }, routes: [{ pool: web }]";
+    let mut node = Node::prepared(
+        BINARY,
+        &format!(
+            "listeners:\n  web: {{ bind: \"{listen}\", protocol: https, {preface}, tls: {{ certificates: {{ certificate: own.pem, key: own.key }} }} }}\n  \
+             clear: {{ bind: \"{plain}\", protocol: http, {preface} }}\n\
+             pools:\n  web: {{ endpoints: {{ e: \"{secure}\" }}, proxyProtocol: v2, tls: {{ ca: ca.pem, serverName: shop.example.com }},\n    \
+             healthCheck: {{ protocol: https, path: /, interval: 200ms, timeout: 190ms }} }}\n",
+        ),
+    );
+    leaf.write(node.folder(), "own");
+    std::fs::write(node.folder().join("ca.pem"), authority.pem()).unwrap();
+    node.resume();
+    node.wait_health("web", "e", "healthy", SOON);
+    let over_tls = HaProxy::start(listen, "send-proxy-v2");
+    let in_clear = HaProxy::start(plain, "send-proxy");
+    let ca = node.folder().join("ca.pem");
+    // Debian's curl (7.88) can't use a connection of HTTP/2 by prior knowledge twice.
+    for (front, how, scheme, count) in [
+        (&over_tls, "--http1.1", "https", 3),
+        (&over_tls, "--http2", "https", 3),
+        (&in_clear, "--http1.1", "http", 3),
+        (&in_clear, "--http2-prior-knowledge", "http", 1),
+    ] {
+        let url = format!("{scheme}://shop.example.com:8080/[1-{count}]");
+        let mut curl = Command::new("curl");
+        curl.args([
+            "-sS",
+            "--max-time",
+            "20",
+            "--interface",
+            "127.0.0.77",
+            how,
+            "-w",
+            "%{local_port}\\n",
+            "--cacert",
+        ]);
+        curl.arg(&ca).arg("--resolve").arg(format!("shop.example.com:8080:{}", front.at.ip())).arg(url);
+        let output = curl.stdin(Stdio::null()).output().expect("scripts/setup test installs curl");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
+        assert_eq!(lines.len(), count, "{how}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        for line in &lines {
+            let [client, port, forwarded, connection, own_port] = line[..] else { panic!("{how}: {text}") };
+            assert_eq!((client, port, forwarded), ("127.0.0.77", own_port, "127.0.0.77"), "{how}: {text}");
+            assert_eq!(
+                connection, lines[0][3],
+                "{how}: one client's connection to its endpoint is kept: {text}"
+            );
+        }
+    }
 }

@@ -23,6 +23,7 @@ fn known(number: u16) -> EndpointStatus {
         reason: "2 probes in a row succeeded: status 200".into(),
         since_ms: 88_000,
         last_probe: None,
+        distrust: String::new(),
         in_flight: 0,
         requests: 1234,
         statuses: [0; 5],

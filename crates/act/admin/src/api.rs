@@ -222,7 +222,7 @@ pub struct RefusedConfig {
 pub struct ListenerStatus {
     /// Its name.
     pub name: String,
-    /// `http`, `tcp` or `udp`.
+    /// `http`, `https`, `tcp` or `udp`.
     pub protocol: String,
     /// Where it stands.
     pub bind: Vec<SocketAddr>,
@@ -236,9 +236,41 @@ pub struct ListenerStatus {
     pub requests: u64,
     /// Answers in an endpoint's place by fault; only those that happened.
     pub faults: BTreeMap<String, u64>,
+    /// What it shows to clients, in the order of the config; empty where it speaks no TLS.
+    #[serde(default)]
+    pub certificates: Vec<CertificateStatus>,
+    /// TLS handshakes by how they came out; only those that happened.
+    #[serde(default)]
+    pub handshakes: Vec<HandshakeCount>,
     /// Of a `udp` listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datagrams: Option<DatagramStatus>,
+}
+
+/// A certificate in use.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateStatus {
+    /// Its file, as the config names it.
+    pub file: String,
+    /// Names that it is shown for.
+    pub names: Vec<String>,
+    /// When its time is over, in milliseconds since 1970.
+    pub expires_at_ms: i64,
+}
+
+/// TLS handshakes of one kind.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HandshakeCount {
+    /// `1.2` or `1.3`; empty for one that did not come to its end.
+    pub version: String,
+    /// `complete`, or why not: `refused`, `notTls`, `left`, `timedOut`, `crowded`.
+    pub result: String,
+    /// By a ticket of an earlier connection.
+    pub resumed: bool,
+    /// How many.
+    pub count: u64,
 }
 
 /// Datagrams of a listener since it came.
@@ -303,6 +335,9 @@ pub struct EndpointStatus {
     pub since_ms: u64,
     /// What the newest probe said, whether or not it changed anything.
     pub last_probe: Option<String>,
+    /// Why the last TLS handshake of a request with it failed; empty if it did not.
+    #[serde(default)]
+    pub distrust: String,
     /// Requests or connections running.
     pub in_flight: u32,
     /// Requests or connections since it came.

@@ -12,6 +12,8 @@ use crate::away::Leaving;
 use crate::buffers::HOT;
 use crate::engine;
 use crate::exchange;
+use crate::handshake;
+use crate::http2;
 use crate::preface::Origin;
 use crate::scene::Local;
 use crate::stream::Stream;
@@ -61,6 +63,8 @@ pub(crate) enum After {
 
 enum Head {
     Request(Request),
+    /// The client speaks HTTP/2.
+    Http2,
     Refused(Refused),
     /// Nothing came for so long that we leave.
     Left,
@@ -69,9 +73,10 @@ enum Head {
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, origin: Origin) {
+    let over_tls = local.scene().http().is_some_and(|http| http.tls.is_some());
     let mut client = Client {
         stream,
-        who: Who::new(origin),
+        who: Who::new(origin, over_tls),
         timer: worker.timers.timer(),
         unread: Unread::default(),
         leaving: Leaving::new(&worker.away),
@@ -79,10 +84,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
         idle_since: None,
         served: 0,
     };
+    if over_tls && !handshake::shake_hands(&worker, &local, &mut client.stream, &client.timer).await {
+        return;
+    }
     let after = loop {
         let head = std::future::poll_fn(|cx| client.poll_head(cx, &worker, &local)).await;
         let after = match head {
             Head::Request(request) => exchange::run(&worker, &mut client, &local, request).await,
+            Head::Http2 => http2::serve(&worker, &local, &mut client).await,
             Head::Refused(refused) => client.refuse(&worker, &local, &refused),
             Head::Left => After::Linger,
             Head::Gone => After::Close,
@@ -100,7 +109,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
     match after {
         After::Linger => client.linger(&worker).await,
         After::Reset => client.stream.reset_on_close(),
-        After::Next | After::Close => {}
+        After::Next | After::Close => client.stream.say_farewell(),
     }
 }
 
@@ -196,6 +205,10 @@ impl Client {
         local: &Local,
         limits: &HttpLimits,
     ) -> Option<Head> {
+        if self.served == 0 && self.may_speak_http2(bytes) {
+            self.unread.push(bytes);
+            return (self.unread.len() >= http2::PREFACE.len()).then(|| self.begun(Head::Http2));
+        }
         if !self.unread.is_empty() {
             self.unread.push(bytes);
             return self.take_unread(worker, local, limits);
@@ -211,6 +224,14 @@ impl Client {
         };
         self.unread.push(&bytes[used..]);
         Some(self.begun(head))
+    }
+
+    /// Whether all that came so far is the beginning of HTTP/2.
+    fn may_speak_http2(&self, bytes: &[u8]) -> bool {
+        match self.unread.rest() {
+            [] => http2::may_begin(bytes),
+            before => before.len() < http2::PREFACE.len() && http2::may_begin(&[before, bytes].concat()),
+        }
     }
 
     /// Bytes that were kept: looked through once for the end of a head, then parsed once.

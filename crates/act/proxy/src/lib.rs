@@ -15,6 +15,8 @@ mod buffers;
 mod client;
 mod engine;
 mod exchange;
+mod handshake;
+mod http2;
 mod live;
 mod preface;
 mod scene;
@@ -36,6 +38,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use haechi_model::{EndpointId, EndpointState, Moment, Snapshot};
+use haechi_trust::Credentials;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
@@ -162,17 +165,20 @@ impl Proxy {
 
     /// Puts `snapshot` in force; returns when every worker works by it. `initial` says what an endpoint
     /// starts with that was not there before. Endpoints that are gone finish what they have, up to their
-    /// pool's drain timeout. One apply at a time: the caller sees to that.
+    /// pool's drain timeout. One apply at a time: the caller sees to that. Listeners that speak TLS show what
+    /// stands in `credentials`.
     pub async fn apply(
         &self,
         snapshot: Arc<Snapshot>,
         bound: Bound,
+        credentials: &Credentials,
         initial: &(dyn Fn(&EndpointId) -> EndpointState + Sync),
     ) -> Arc<Live> {
         let _turn = self.applying.lock().await;
         let old = self.live.load_full();
         let make = Make { workers: self.workers.len(), seed: self.seed, initial };
         let next = Arc::new(old.next(snapshot, &make));
+        next.show(credentials);
         self.live.store(Arc::clone(&next));
         self.stand(&next, bound).await;
         // What was claimed since `bound` was made.
@@ -185,6 +191,12 @@ impl Proxy {
         // What another process lent and nobody wants closes here.
         self.sockets().inherit(Lent::default());
         next
+    }
+
+    /// Shows other certificates from the next handshake on.
+    pub async fn renew(&self, credentials: &Credentials) {
+        let _turn = self.applying.lock().await;
+        self.live.load().show(credentials);
     }
 
     /// Says whether addresses of virtual routers with `mover: bind` are this node's, and returns when listeners

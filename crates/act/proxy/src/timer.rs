@@ -96,7 +96,22 @@ impl Timers {
     }
 }
 
+/// Cuts one connection off, from outside of its task.
+pub(crate) struct Cutter(Rc<Entry>);
+
+impl Cutter {
+    pub(crate) fn cut(&self) {
+        self.0.cut.set(true);
+        self.0.wake();
+    }
+}
+
 impl Timer {
+    /// A handle for whoever may have to cut this connection off.
+    pub(crate) fn cutter(&self) -> Cutter {
+        Cutter(Rc::clone(&self.entry))
+    }
+
     pub(crate) fn set(&self, after: Duration) {
         self.entry.deadline.set(self.now() + after);
     }

@@ -80,7 +80,7 @@ async fn connect(
     counters.requests.add(1);
     timer.works_with(endpoint.serial);
     let told = pool.config.proxy_protocol.map(|_| origin.ends(client));
-    let connected = Upstream::connect(worker, timer, endpoint, &pool.config, told).await;
+    let connected = Upstream::connect(worker, timer, endpoint, pool, told).await;
     let failed = connected.as_ref().is_err_and(|fault| fault.side() == Side::Endpoint);
     counters.failures.add(u64::from(failed));
     note_outcome(worker, pool, endpoint, failed);
@@ -195,7 +195,12 @@ impl Direction {
             if self.ended && empty {
                 to.end_writing();
                 self.closed = true;
-            } else if self.pipe.is_none() && empty && self.stretch >= SPLICE_FROM {
+            } else if self.pipe.is_none()
+                && empty
+                && self.stretch >= SPLICE_FROM
+                && from.is_clear()
+                && to.is_clear()
+            {
                 self.pipe = worker.buffers.take_pipe();
             }
         }

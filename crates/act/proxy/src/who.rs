@@ -12,19 +12,23 @@ pub(crate) struct Who {
     len: u8,
 }
 
-/// `X-Forwarded-For` with the longest address (45 bytes as text) and `X-Forwarded-Proto` are 89 bytes.
+/// `X-Forwarded-For` with the longest address (45 bytes as text) and `X-Forwarded-Proto` are 90 bytes.
 const LINES: usize = 96;
 
 impl Who {
     /// Writes the lines once for all requests of the connection.
-    pub(crate) fn new(origin: Origin) -> Self {
+    pub(crate) fn new(origin: Origin, over_tls: bool) -> Self {
         let peer = origin.client;
         let mut lines = [0; LINES];
         let mut rest = &mut lines[..];
         // It fits by the constant's doc; if it did not, the lines would be cut at the array's end.
         let _ = std::io::Write::write_fmt(
             &mut rest,
-            format_args!("X-Forwarded-For: {}\r\nX-Forwarded-Proto: http\r\n", peer.ip().to_canonical()),
+            format_args!(
+                "X-Forwarded-For: {}\r\nX-Forwarded-Proto: http{}\r\n",
+                peer.ip().to_canonical(),
+                if over_tls { "s" } else { "" }
+            ),
         );
         let len = u8::try_from(LINES - rest.len()).unwrap_or(0);
         Self { peer, origin, lines, len }
@@ -40,19 +44,19 @@ impl Who {
 mod tests {
     use super::*;
 
-    fn new(peer: &str) -> Who {
-        Who::new(Origin::of(peer.parse().unwrap()))
+    fn new(peer: &str, over_tls: bool) -> Who {
+        Who::new(Origin::of(peer.parse().unwrap()), over_tls)
     }
 
     #[test]
     fn the_longest_address_fits_and_a_mapped_one_is_plain() {
-        let who = new("[2001:db8:1234:5678:9abc:def0:1234:5678]:65535");
+        let who = new("[2001:db8:1234:5678:9abc:def0:1234:5678]:65535", true);
         let text = std::str::from_utf8(who.forwarding()).unwrap();
         assert_eq!(
             text,
-            "X-Forwarded-For: 2001:db8:1234:5678:9abc:def0:1234:5678\r\nX-Forwarded-Proto: http\r\n"
+            "X-Forwarded-For: 2001:db8:1234:5678:9abc:def0:1234:5678\r\nX-Forwarded-Proto: https\r\n"
         );
-        let mapped = new("[::ffff:192.0.2.1]:1");
-        assert!(mapped.forwarding().starts_with(b"X-Forwarded-For: 192.0.2.1\r\n"));
+        let mapped = new("[::ffff:192.0.2.1]:1", false);
+        assert_eq!(mapped.forwarding(), b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n");
     }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use haechi_http1::{Pieces, RequestHead, ResponseHead};
+use haechi_http2::Head;
 use haechi_model::{EndpointId, ListenerKind, ListenerName, Moment};
 use haechi_sys::datagrams::Batch;
 use haechi_sys::net;
@@ -20,11 +21,12 @@ use tokio::sync::{Notify, oneshot};
 use crate::away::Away;
 use crate::buffers::Buffers;
 use crate::engine::{self, Watched, Way};
+use crate::handshake::Handshakes;
 use crate::live::{ListenerCounters, Live};
 use crate::preface::Origin;
 use crate::scene::{Local, Scene};
 use crate::sockets::{Opening, Socket, Stand};
-use crate::stream::Stream;
+use crate::stream::{Room, Stream, room};
 use crate::timer::{TICK, Timers};
 use crate::udp::{Inlet, LentFlow};
 use crate::upstream::{IdleConnections, out_of_descriptors};
@@ -104,6 +106,8 @@ impl Pulse {
 pub enum Signal {
     /// An endpoint failed as many requests in a row as its pool's passive check allows.
     FailuresInARow(EndpointId),
+    /// TLS with an endpoint fails for this reason, or for none any more.
+    Distrust(EndpointId, Box<str>),
 }
 
 /// Parsers and vectors that are used anew for each head.
@@ -123,6 +127,11 @@ pub(crate) struct Worker {
     pub(crate) idle: IdleConnections,
     pub(crate) away: Away,
     pub(crate) scratch: RefCell<Scratch>,
+    /// Buffers of connections that are encrypted.
+    pub(crate) room: Rc<Room>,
+    pub(crate) handshakes: Handshakes,
+    /// What a head of HTTP/2 is decoded into.
+    pub(crate) http2_head: Cell<Head>,
     random: Cell<u64>,
     stopping: Cell<bool>,
     signals: UnboundedSender<Signal>,
@@ -143,6 +152,9 @@ impl Worker {
             idle: IdleConnections::default(),
             away: Away::default(),
             scratch: RefCell::default(),
+            room: room(),
+            handshakes: Handshakes::default(),
+            http2_head: Cell::default(),
             // xorshift must not start at 0.
             random: Cell::new(seed.wrapping_add(number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
             stopping: Cell::new(false),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use haechi_model::EndpointState;
 use haechi_proxy::Proxy;
+use haechi_trust::Credentials;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -74,7 +75,9 @@ fn a_kept_connection_allocates_nothing_per_request() {
     let proxy = runtime.block_on(async {
         let (proxy, _signals) = Proxy::start(1, 7).unwrap();
         let bound = proxy.bind(&snapshot).unwrap();
-        proxy.apply(Arc::clone(&snapshot), bound, &|_| EndpointState::default()).await;
+        proxy
+            .apply(Arc::clone(&snapshot), bound, &Credentials::default(), &|_| EndpointState::default())
+            .await;
         proxy
     });
     std::thread::spawn(move || endpoint(&upstream));

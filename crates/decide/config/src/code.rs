@@ -1,5 +1,6 @@
 //! The one registry of diagnostic codes. A number is given once and never again, so that scripts, bookmarks
-//! and search engines can rely on it. 01 text, 02 shape, 03 values, 04 the file as a whole, 05 warnings.
+//! and search engines can rely on it. 01 text, 02 shape, 03 values, 04 the file as a whole, 05 warnings,
+//! 06 files that it names.
 
 use std::fmt;
 
@@ -110,7 +111,7 @@ codes! {
         "The value has another shape than the key takes, for example a list where one text is needed. A key without a value \
          is also refused: remove it, or write `{}` for a section with all defaults.";
     NotHere, Error, "HCH0205", "a key that does not apply here",
-        "The key exists, but not together with what else is set: `routes` belong to `http` listeners, `pool` and \
+        "The key exists, but not together with what else is set: `routes` belong to `http` and `https` listeners, `pool` and \
          `idleTimeout` to `tcp` and `udp` ones, `maxFlows` to `udp` ones, `command` to `exec` checks, `keys` to `transport: udp`, and so on. It is refused because it would have no effect.";
 
     Name, Error, "HCH0301", "not a usable name",
@@ -235,6 +236,29 @@ codes! {
     LoneGroup, Warning, "HCH0511", "a group of one",
         "Virtual routers of one group move together; a group with one member changes nothing. Probably the other member's \
          group is spelled in another way.";
+    ExpiresSoon, Warning, "HCH0512", "a certificate expires soon",
+        "Less than two weeks are left of the certificate's time. Programs that renew certificates begin when a month is left, \
+         so this one was probably forgotten. Files are read again when they change; no reload is needed.";
+
+    Unreadable, Error, "HCH0601", "a file can't be read",
+        "The config names a file that is not there, or that haechi may not read. A relative name starts at the folder of the \
+         config. Keys are often readable by root only: give the user that haechi runs as the right to read them.";
+    NotPem, Error, "HCH0602", "not what a file should hold",
+        "Certificates, keys and the like are read as PEM: text between lines such as `-----BEGIN CERTIFICATE-----`. DER files \
+         are made PEM with `openssl x509 -inform der -in FILE`, keys with `openssl pkey`. A key with a passphrase can't be \
+         used, because nobody is there to type it.";
+    KeyMismatch, Error, "HCH0603", "a key that is not the certificate's",
+        "The key does not belong to the first certificate of the file, so no client could be shown that it does. Often only \
+         one of two files was renewed, or the certificates stand in the wrong order: the server's own comes first.";
+    Expired, Error, "HCH0604", "a certificate that has expired",
+        "No client would trust it. A change of config is refused for it, and the certificate in use stays. A start is not: a \
+         node that serves many names should not stay down for one of them, so it warns and serves it.";
+    NotYetValid, Error, "HCH0605", "a certificate that is not valid yet",
+        "Its time begins later, so no client would trust it now. Often the clock of the machine that made it, or of this one, \
+         is wrong. As with one that has expired, a change is refused for it and a start is not.";
+    WeakKey, Error, "HCH0606", "a certificate that is too weak",
+        "RSA keys under 2048 bits can be broken, and certificates that are signed with SHA-1 or MD5 can be forged; browsers \
+         refuse both. `openssl ecparam -name prime256v1 -genkey -noout` makes a key that is strong and fast.";
 }
 
 #[cfg(test)]

@@ -53,6 +53,10 @@ pub const FAILED_SHARE: u8 = 50;
 /// … if there were so many: a few prove nothing.
 pub const REQUESTS_MINIMUM: u32 = 20;
 
+/// Handshakes in progress at a time on a worker: a thousand clients that connect at once within a round trip of a
+/// quarter of a second are 4,000 new connections per second, more than a core can sign for; each takes some 20 KiB.
+pub const MAX_HANDSHAKES: u32 = 1024;
+
 /// A node with the default name.
 pub fn node() -> Node {
     Node { name: NODE_NAME.into(), zone: None }
@@ -76,6 +80,7 @@ pub fn pool(name: &str) -> Pool {
         drain_timeout: DRAIN,
         source_mask: SourceMask::default(),
         proxy_protocol: None,
+        tls: None,
     }
 }
 
@@ -93,7 +98,12 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
 
 /// An `http` listener with these routes.
 pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> Listener {
-    let http = HttpListener { routes, limits: HttpLimits::default(), timeouts: ClientTimeouts::default() };
+    let http = HttpListener {
+        routes,
+        limits: HttpLimits::default(),
+        timeouts: ClientTimeouts::default(),
+        tls: None,
+    };
     Listener {
         name: name.into(),
         bind,

@@ -45,17 +45,20 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(crate) fn new(code: Code, span: Span, message: String) -> Self {
+    /// One without label, help and suggestion.
+    pub fn new(code: Code, span: Span, message: String) -> Self {
         let severity = code.severity();
         Self { code, severity, message, span, label: String::new(), help: None, suggestion: None }
     }
 
-    pub(crate) fn label(&mut self, label: impl Into<String>) -> &mut Self {
+    /// Says something at the place.
+    pub fn label(&mut self, label: impl Into<String>) -> &mut Self {
         self.label = label.into();
         self
     }
 
-    pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut Self {
+    /// Says what to do.
+    pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());
         self
     }

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+mod tls;
 mod virtual_router;
 
+pub(crate) use tls::{CERTIFICATE, LISTENER_TLS, POOL_TLS};
 pub(crate) use virtual_router::{
     ANNOUNCE, KEYS_FILE, MOVER, SPREAD, TRACK, TRACK_INTERFACE, TRACK_POOL, TRACK_PROGRAM, TRACK_PROXY,
     TRACK_REQUESTS, VIRTUAL_ROUTER,
@@ -93,7 +95,7 @@ pub(crate) static LISTENER: Shape = Shape {
             "Addresses to stand on. `:80` means 0.0.0.0:80 and [::]:80.",
         )
         .required(),
-        Key::new("protocol", Kind::Word(&["http", "tcp", "udp"], &["https", "tls"]), "What is spoken on it.")
+        Key::new("protocol", Kind::Word(&["http", "https", "tcp", "udp"], &["tls"]), "What is spoken on it.")
             .required(),
         Key::new(
             "maxConnections",
@@ -103,10 +105,11 @@ pub(crate) static LISTENER: Shape = Shape {
         Key::new(
             "routes",
             Kind::List(&Kind::Section(&ROUTE)),
-            "Which requests go to which pool (http). The most specific match wins, not the first.",
+            "Which requests go to which pool (http, https). The most specific match wins, not the first.",
         ),
-        Key::new("limits", Kind::Section(&LIMITS), "What a request head may measure (http)."),
-        Key::new("timeouts", Kind::Section(&CLIENT_TIMEOUTS), "How long a client may take (http)."),
+        Key::new("limits", Kind::Section(&LIMITS), "What a request head may measure (http, https)."),
+        Key::new("timeouts", Kind::Section(&CLIENT_TIMEOUTS), "How long a client may take (http, https)."),
+        Key::new("tls", Kind::Section(&LISTENER_TLS), "Certificates, versions and ciphers (https)."),
         Key::new("pool", NAME, "Where connections or flows go (tcp, udp)."),
         Key::new(
             "idleTimeout",
@@ -116,13 +119,13 @@ pub(crate) static LISTENER: Shape = Shape {
         Key::new(
             "proxyProtocol",
             Kind::Section(&PROXY_PROTOCOL),
-            "Who tells in front of a connection whose it is (http, tcp).",
+            "Who tells in front of a connection whose it is (http, https, tcp).",
         ),
         Key::new("maxFlows", Kind::Int(1, 1 << 20), "Most flows at a time over all workers (udp).")
             .default("16384")
             .because("each takes a descriptor, and Linux' default for these (`fs.nr_open`) ends there"),
     ],
-    later: &["tls"],
+    later: &[],
     extensible: false,
 };
 
@@ -265,8 +268,9 @@ pub(crate) static POOL: Shape = Shape {
             Kind::Word(&["v1", "v2"], &[]),
             "Tells endpoints in front of each connection whose it is, in this version of the PROXY protocol.",
         ),
+        Key::new("tls", Kind::Section(&POOL_TLS), "Its endpoints speak TLS."),
     ],
-    later: &["affinity", "tls"],
+    later: &["affinity"],
     extensible: false,
 };
 
@@ -299,7 +303,7 @@ pub(crate) static HEALTH_CHECK: Shape = Shape::new(
         Key::new(
             "protocol",
             Kind::Word(&["http", "https", "tcp", "udp", "exec"], &[]),
-            "What one probe does.",
+            "What one probe does; https where the pool has `tls`.",
         )
         .default("http"),
         Key::new("path", ANY, "Path and query to ask for (http, https).").default("/"),
@@ -312,7 +316,11 @@ pub(crate) static HEALTH_CHECK: Shape = Shape::new(
         )
         .default("200-399"),
         Key::new("body", Kind::Section(&BODY), "What the first 64 KiB of the body must hold (http, https)."),
-        Key::new("tls", Kind::Section(&PROBE_TLS), "How to check who answers (https)."),
+        Key::new(
+            "tls",
+            Kind::Section(&PROBE_TLS),
+            "How to check who answers (https); as the pool does if left out.",
+        ),
         Key::new(
             "command",
             Kind::List(&ANY),

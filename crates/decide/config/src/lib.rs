@@ -42,6 +42,7 @@ pub use diff::{Disruption, Plan, Step, diff};
 pub use keys_file::{Keys, KeysOutcome, Secret, compile_keys, conceal};
 pub use reference::{diagnostics_reference, reference};
 pub use render::render;
+pub use report::NamedFile;
 pub use schema::schema;
 pub use tree::{MAX_BYTES, MAX_NODES};
 pub use write::{to_yaml, to_yaml_with_defaults};
@@ -57,6 +58,8 @@ pub struct Outcome {
     pub diagnostics: Vec<Diagnostic>,
     /// How many more there were after the first [`MAX_DIAGNOSTICS`].
     pub omitted: usize,
+    /// Certificates and the like that it names: the shell looks at them.
+    pub files: Vec<NamedFile>,
 }
 
 /// Most diagnostics that an [`Outcome`] carries. Nobody reads more than a thousand, and a hostile file of
@@ -70,6 +73,7 @@ pub const MAX_DIAGNOSTICS: usize = 1000;
 pub fn compile(text: &str) -> Outcome {
     let mut report = report::Report::default();
     let snapshot = tree::parse(text, &mut report).and_then(|root| read::snapshot(&root, &mut report));
+    let files = report.take_files();
     let (diagnostics, omitted, sound) = report.finish();
-    Outcome { snapshot: snapshot.filter(|_| sound), diagnostics, omitted }
+    Outcome { snapshot: snapshot.filter(|_| sound), diagnostics, omitted, files }
 }

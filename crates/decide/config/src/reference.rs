@@ -60,7 +60,8 @@ fn group_of(group: &str) -> &'static str {
         "HCH02" => "keys and shapes",
         "HCH03" => "single values",
         "HCH04" => "the file as a whole",
-        _ => "warnings",
+        "HCH05" => "warnings",
+        _ => "files that it names",
     }
 }
 

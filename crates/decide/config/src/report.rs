@@ -1,6 +1,8 @@
 //! Collects diagnostics while readers go on, and guesses what a mistyped word was meant to be.
 //! Bounded: a hostile file must not turn its errors into memory or time.
 
+use std::collections::HashSet;
+
 use crate::{Code, Diagnostic, MAX_DIAGNOSTICS, Severity, Span};
 
 /// Longest text quoted in a message; the source line is shown anyway.
@@ -21,6 +23,17 @@ pub(crate) struct Report {
     spare: Option<Diagnostic>,
     guesses: u32,
     errors: usize,
+    files: Vec<NamedFile>,
+    named: HashSet<Box<str>>,
+}
+
+/// A file that the config names, and where: what is wrong with the file is said at that place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NamedFile {
+    /// As it stands in the config.
+    pub name: Box<str>,
+    /// Where it stands first.
+    pub span: Span,
 }
 
 impl Report {
@@ -40,6 +53,13 @@ impl Report {
     /// How many errors there are by now: lets a check skip what depends on something broken.
     pub(crate) fn errors(&self) -> usize {
         self.errors
+    }
+
+    /// Notes a file that the shell is to look at.
+    pub(crate) fn names_file(&mut self, name: &str, span: Span) {
+        if self.named.insert(name.into()) {
+            self.files.push(NamedFile { name: name.into(), span });
+        }
     }
 
     /// The candidate that `word` most probably means.
@@ -68,6 +88,11 @@ impl Report {
             }
         }
         best.map(|(_, candidate)| candidate)
+    }
+
+    /// Files that the config names.
+    pub(crate) fn take_files(&mut self) -> Vec<NamedFile> {
+        std::mem::take(&mut self.files)
     }
 
     /// All diagnostics in the order of the text, how many were left out, and whether none was an error.

@@ -86,7 +86,9 @@ fn each_code_has_its_case() {
         seen.extend(compile_keys(&text).diagnostics.iter().map(|one| one.code));
     }
     seen.extend(compile(&"#".repeat(MAX_BYTES + 1)).diagnostics.iter().map(|one| one.code));
-    let never: Vec<_> = Code::ALL.iter().filter(|code| !seen.contains(code)).collect();
+    // What is wrong with a file that the config names is seen by who reads it: haechi/tests/tls.
+    let here = |code: &&Code| !code.number().starts_with("HCH06") && **code != Code::ExpiresSoon;
+    let never: Vec<_> = Code::ALL.iter().filter(here).filter(|code| !seen.contains(code)).collect();
     assert!(never.is_empty(), "no case gives {never:?}");
 }
 

@@ -88,6 +88,10 @@ faults! {
     Exhausted: Us, 503, "exhausted", "the load balancer is out of resources";
     /// Connection refused or unreachable.
     ConnectFailed: Endpoint, 502, "connectFailed", "the endpoint can't be reached";
+    /// The endpoint can't prove that it is who it should be.
+    Untrusted: Endpoint, 502, "untrusted", "the endpoint's certificate is not trusted";
+    /// The endpoint does not speak TLS, or refuses ours.
+    TlsFailed: Endpoint, 502, "tlsFailed", "no secure connection to the endpoint";
     /// No connection in time.
     ConnectTimeout: Endpoint, 504, "connectTimeout", "the endpoint did not accept in time";
     /// The connection broke before a response head.

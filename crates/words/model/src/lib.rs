@@ -12,6 +12,7 @@ mod names;
 mod network;
 mod pool;
 mod snapshot;
+mod tls;
 mod virtual_router;
 
 pub use dropped::Dropped;
@@ -32,6 +33,7 @@ pub use pool::{
     SourceMask, StatusRange, UpstreamKeepAlive, UpstreamTimeouts,
 };
 pub use snapshot::{Admin, Node, PoolIndex, Snapshot};
+pub use tls::{CertificateFiles, ClientFiles, Handshake, ListenerTls, PoolTls, TlsPolicy, TlsVersion};
 pub use virtual_router::{
     Announcing, Checksum, Mover, Peer, Track, TrackEffect, TrackedInterface, TrackedPool, TrackedProgram,
     TrackedRequests, Transport, VirtualAddress, VirtualRouter,

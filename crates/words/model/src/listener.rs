@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{ListenerName, PoolIndex, ProxyProtocol};
+use crate::{ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
 
 /// One entry of `listeners`.
 #[derive(Clone, PartialEq, Debug)]
@@ -17,14 +17,14 @@ pub struct Listener {
     pub kind: ListenerKind,
     /// Most connections open at a time over all workers; further ones wait in the kernel's queue.
     pub max_connections: Option<NonZeroU32>,
-    /// Who says in front of a connection whose it is (http, tcp).
+    /// Who says in front of a connection whose it is (connections only).
     pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// What is spoken on a listener.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ListenerKind {
-    /// HTTP/1.0 and HTTP/1.1 in clear text.
+    /// HTTP/1.0 and HTTP/1.1, in clear text or over TLS.
     Http(HttpListener),
     /// Bytes.
     Tcp(TcpListener),
@@ -32,7 +32,7 @@ pub enum ListenerKind {
     Udp(UdpListener),
 }
 
-/// An `http` listener.
+/// An `http` or `https` listener.
 #[derive(Clone, PartialEq, Debug)]
 pub struct HttpListener {
     /// In the order of the config. The most specific match wins, not the first (see `haechi-route`).
@@ -41,6 +41,8 @@ pub struct HttpListener {
     pub limits: HttpLimits,
     /// How long a client may take.
     pub timeouts: ClientTimeouts,
+    /// Over TLS if set: `https`.
+    pub tls: Option<ListenerTls>,
 }
 
 /// A `tcp` listener.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
-use crate::{AdminState, EndpointName, PoolName, ProxyVersion, Zone};
+use crate::{AdminState, ClientFiles, EndpointName, PoolName, PoolTls, ProxyVersion, Zone};
 
 /// One entry of `pools`.
 #[derive(Clone, PartialEq, Debug)]
@@ -40,6 +40,8 @@ pub struct Pool {
     pub source_mask: SourceMask,
     /// Whether and how endpoints are told in front of a connection whose it is.
     pub proxy_protocol: Option<ProxyVersion>,
+    /// Its endpoints speak TLS.
+    pub tls: Option<PoolTls>,
 }
 
 /// One entry of a pool's `endpoints`.
@@ -146,6 +148,8 @@ pub struct ProbeTls {
     pub ca_file: Option<Box<str>>,
     /// Accept any certificate.
     pub insecure: bool,
+    /// What the endpoint is shown if it asks; a pool's, because checks have no key for it.
+    pub client: Option<ClientFiles>,
 }
 
 /// Status codes from `first` to `last`, both included.

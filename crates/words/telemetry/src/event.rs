@@ -10,10 +10,16 @@ pub const UPGRADE: &str = "upgrade";
 pub const CONFIG_APPLIED: &str = "configApplied";
 /// A config was refused; the generation in force stays.
 pub const CONFIG_REFUSED: &str = "configRefused";
+/// Certificates or the like were read again after their files changed.
+pub const FILES_RENEWED: &str = "filesRenewed";
+/// A certificate in use expires soon, or has expired.
+pub const CERTIFICATE_EXPIRES: &str = "certificateExpires";
 /// An endpoint's health changed.
 pub const HEALTH_CHANGED: &str = "healthChanged";
 /// Failed requests took an endpoint out, or its time is over.
 pub const EJECTION_CHANGED: &str = "ejectionChanged";
+/// TLS with an endpoint fails, with the reason, or works again.
+pub const DISTRUST_CHANGED: &str = "distrustChanged";
 /// An operator enabled, drained or disabled an endpoint.
 pub const ADMIN_CHANGED: &str = "adminChanged";
 /// A pool has no endpoint that can serve, or has one again.
@@ -39,8 +45,11 @@ pub const ALL: &[&str] = &[
     UPGRADE,
     CONFIG_APPLIED,
     CONFIG_REFUSED,
+    FILES_RENEWED,
+    CERTIFICATE_EXPIRES,
     HEALTH_CHANGED,
     EJECTION_CHANGED,
+    DISTRUST_CHANGED,
     ADMIN_CHANGED,
     POOL_CHANGED,
     VIRTUAL_ROUTER_CHANGED,

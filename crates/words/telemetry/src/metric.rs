@@ -65,6 +65,10 @@ families! {
         "Requests with a complete, well-formed head.";
     LISTENER_FAULTS: Counter "haechi_listener_faults_total" ["listener", "fault", "side"]
         "Answers that haechi gave in an endpoint's place, by reason and by whose fault it was.";
+    LISTENER_HANDSHAKES: Counter "haechi_listener_handshakes_total" ["listener", "version", "result", "resumed"]
+        "TLS handshakes with clients by how they came out; those that did not come to their end have no version.";
+    LISTENER_CERTIFICATE_EXPIRY: Gauge "haechi_listener_certificate_expiry_timestamp_seconds" ["listener", "file"]
+        "When a certificate in use expires, in seconds since 1970.";
 
     LISTENER_DATAGRAMS: Counter "haechi_listener_datagrams_total" ["listener", "direction"]
         "Datagrams from clients (in) and to them (out), of udp listeners.";
@@ -152,7 +156,8 @@ mod tests {
         for family in ALL {
             let total = family.name.ends_with("_total");
             assert_eq!(total, family.kind == Kind::Counter, "{}", family.name);
-            let seconds = family.name.ends_with("_seconds");
+            // A point in time is no duration.
+            let seconds = family.name.ends_with("_seconds") && !family.name.contains("_timestamp_");
             assert_eq!(
                 seconds,
                 family.kind == Kind::Histogram,

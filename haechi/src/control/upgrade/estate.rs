@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use haechi_admin::api::Event;
 use haechi_ha::Legacy;
 use haechi_health::{Ejection, Inherited, Start};
-use haechi_model::{AdminState, Dropped, EndpointId, Fault, Health};
+use haechi_model::{AdminState, Dropped, EndpointId, Fault, Handshake, Health};
 use haechi_prober::EndpointReport;
 use haechi_proxy::{EndpointTotals, FlowState, LentFlow, ListenerTotals, Live, LiveEndpoint, LiveListener};
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,9 @@ struct OfListener {
     accepted: u64,
     requests: u64,
     faults: BTreeMap<String, u64>,
+    /// In the order of `Handshake::ALL`, which only grows at its end.
+    #[serde(default)]
+    handshakes: Vec<u64>,
     #[serde(default)]
     datagrams: [u64; 2],
     #[serde(default)]
@@ -173,6 +176,7 @@ impl OfListener {
             faults: Fault::ALL.iter().filter_map(fault).collect(),
             datagrams_in,
             datagrams_out,
+            handshakes: Handshake::ALL.into_iter().zip(self.handshakes).collect(),
             dropped: Dropped::ALL.iter().filter_map(why).collect(),
         }
     }
@@ -209,6 +213,7 @@ fn of_listener(live: &LiveListener) -> OfListener {
         accepted: totals.accepted,
         requests: totals.requests,
         faults: faults.map(|(kind, count)| (kind.name().to_owned(), *count)).collect(),
+        handshakes: totals.handshakes.iter().map(|(_, count)| *count).collect(),
         datagrams: [totals.datagrams_in, totals.datagrams_out],
         dropped: dropped.map(|(why, count)| (why.name().to_owned(), *count)).collect(),
     }

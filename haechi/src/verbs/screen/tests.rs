@@ -25,6 +25,7 @@ pub(in crate::verbs) fn endpoint(name: &str) -> EndpointStatus {
         reason: "2 probes succeeded".into(),
         since_ms: START_MS,
         last_probe: None,
+        distrust: String::new(),
         in_flight: 2,
         requests: 123_456,
         statuses: [0; 5],
@@ -68,6 +69,8 @@ pub(in crate::verbs) fn status() -> Status {
             accepted: 40,
             requests: 1234,
             faults: BTreeMap::from([("noRoute".into(), 3)]),
+            certificates: Vec::new(),
+            handshakes: Vec::new(),
             datagrams: None,
         }],
         pools: vec![PoolStatus {

@@ -8,10 +8,10 @@ mod endpoint;
 mod text;
 mod virtual_router;
 
-use haechi_model::{Dropped, Fault};
+use haechi_model::{Dropped, Fault, Handshake};
 use haechi_telemetry::metric::{self as names, Family};
 
-use crate::api::{HaStatus, ListenerStatus, PoolStatus, Status};
+use crate::api::{HaStatus, HandshakeCount, ListenerStatus, PoolStatus, Status};
 use text::Exposition;
 
 /// `Content-Type` of [`render`]'s text.
@@ -46,6 +46,24 @@ fn listeners(listeners: &[ListenerStatus], out: &mut Exposition) {
         for fault in Fault::ALL {
             let count = listener.faults.get(fault.name()).copied().unwrap_or(0);
             samples.sample(&[&listener.name, fault.name(), side(*fault)], count);
+        }
+    }
+    let encrypted = || listeners.iter().filter(|listener| !listener.certificates.is_empty());
+    let mut samples = out.family(&names::LISTENER_HANDSHAKES);
+    for listener in encrypted() {
+        for (version, result, resumed) in Handshake::ALL.map(Handshake::labels) {
+            let alike = |one: &&HandshakeCount| {
+                (one.version.as_str(), one.result.as_str(), one.resumed) == (version, result, resumed)
+            };
+            let count = listener.handshakes.iter().find(alike).map_or(0, |one| one.count);
+            let resumed = if resumed { "true" } else { "false" };
+            samples.sample(&[&listener.name, version, result, resumed], count);
+        }
+    }
+    let mut samples = out.family(&names::LISTENER_CERTIFICATE_EXPIRY);
+    for listener in encrypted() {
+        for certificate in &listener.certificates {
+            samples.sample(&[&listener.name, &certificate.file], certificate.expires_at_ms / 1000);
         }
     }
 }

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haechi_admin::api::{
-    AlarmStatus, Applied, ConfigStatus, DatagramStatus, EndpointChanged, EndpointStatus, Event, Events,
-    FlightRecord, HaStatus, ListenerStatus, PoolStatus, RefusedConfig, Rehearsal, RightsStatus, Status,
-    TrackedStatus, Upgraded, VirtualRouterStatus,
+    AlarmStatus, Applied, CertificateStatus, ConfigStatus, DatagramStatus, EndpointChanged, EndpointStatus,
+    Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus, PoolStatus, RefusedConfig,
+    Rehearsal, RightsStatus, Status, TrackedStatus, Upgraded, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health};
@@ -222,6 +222,17 @@ fn status() -> Status {
                 accepted: 40,
                 requests: 1234,
                 faults: BTreeMap::from([("noRoute".into(), 2), ("connectFailed".into(), 1)]),
+                certificates: vec![CertificateStatus {
+                    file: "shop.pem".into(),
+                    names: vec!["shop.example.com".into()],
+                    expires_at_ms: 1_900_000_000_000,
+                }],
+                handshakes: vec![HandshakeCount {
+                    version: "1.3".into(),
+                    result: "complete".into(),
+                    resumed: true,
+                    count: 17,
+                }],
                 datagrams: None,
             },
             ListenerStatus {
@@ -233,6 +244,8 @@ fn status() -> Status {
                 accepted: 5,
                 requests: 0,
                 faults: BTreeMap::new(),
+                certificates: Vec::new(),
+                handshakes: Vec::new(),
                 datagrams: Some(DatagramStatus {
                     received: 9,
                     sent: 8,
@@ -277,6 +290,7 @@ pub(crate) fn endpoint(name: &str, port: u16, health: Health) -> EndpointStatus 
         reason: "2 probes succeeded".into(),
         since_ms: START_MS,
         last_probe: Some("200 OK in 1 ms".into()),
+        distrust: String::new(),
         in_flight: 0,
         requests: 600,
         statuses: [0, 590, 5, 3, 2],

@@ -6,24 +6,23 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use haechi_health::FailureKind;
-use haechi_model::ProbeTls;
+use haechi_model::{ClientFiles, ProbeTls};
+use haechi_trust::{Refusal, Whom, client_certificate, client_config, roots_from};
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, Error};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::Failed;
-use super::text::{LONGEST, first_line, plain};
+use super::text::plain;
 
 /// What probes trust; read once and kept, because the system's store has more than a hundred
 /// certificates.
@@ -33,12 +32,34 @@ pub(super) struct Trust {
     files_changed: AtomicBool,
 }
 
-/// Where trust comes from.
+/// Where trust comes from, and what we show.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-enum Store {
+struct Store {
+    whom: Known,
+    client: Option<ClientFiles>,
+}
+
+/// Whom to trust.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Known {
     System,
     File(Box<str>),
     Anybody,
+}
+
+impl Store {
+    fn of(tls: &ProbeTls) -> Self {
+        let whom = match &tls.ca_file {
+            _ if tls.insecure => Known::Anybody,
+            Some(file) => Known::File(file.clone()),
+            None => Known::System,
+        };
+        Self { whom, client: tls.client.clone() }
+    }
+
+    fn has_files(&self) -> bool {
+        matches!(self.whom, Known::File(_)) || self.client.is_some()
+    }
 }
 
 impl Trust {
@@ -48,14 +69,10 @@ impl Trust {
     }
 
     async fn config(&self, tls: &ProbeTls) -> Result<Arc<ClientConfig>, Failed> {
-        let store = match &tls.ca_file {
-            _ if tls.insecure => Store::Anybody,
-            Some(file) => Store::File(file.clone()),
-            None => Store::System,
-        };
+        let store = Store::of(tls);
         let mut configs = self.configs.lock().await;
         if self.files_changed.swap(false, Ordering::Relaxed) {
-            configs.retain(|store, _| !matches!(store, Store::File(_)));
+            configs.retain(|store, _| !store.has_files());
         }
         if let Some(config) = configs.get(&store) {
             return Ok(Arc::clone(config));
@@ -94,43 +111,14 @@ pub(super) async fn handshake(
 /// What went wrong, if TLS says so.
 pub(super) fn failure(error: &io::Error) -> Option<Failed> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
-    Some(match error {
-        Error::InvalidCertificate(why) => distrust(&why_not(why)),
-        Error::NoCertificatesPresented => distrust("the endpoint sent none"),
-        Error::InvalidMessage(_) => Failed::new(FailureKind::Tls, "the endpoint does not speak TLS"),
-        Error::AlertReceived(alert) => {
-            Failed::new(FailureKind::Tls, format!("the endpoint refused the TLS handshake: {alert:?}"))
-        }
-        other => Failed::new(FailureKind::Tls, format!("TLS failed: {other}")),
+    Some(match Refusal::of(error) {
+        Refusal::Untrusted(text) => Failed::new(FailureKind::Certificate, text),
+        Refusal::Failed(text) => Failed::new(FailureKind::Tls, text),
     })
 }
 
 fn distrust(why: &str) -> Failed {
     Failed::new(FailureKind::Certificate, format!("certificate not trusted: {why}"))
-}
-
-fn why_not(error: &CertificateError) -> String {
-    match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".into(),
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "it is not valid yet".into()
-        }
-        CertificateError::UnknownIssuer => "its issuer is unknown".into(),
-        CertificateError::NotValidForName => "it is for another name".into(),
-        CertificateError::NotValidForNameContext { expected, presented } => {
-            let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
-            format!("it is for {}, not for {}", names.join(", "), expected.to_str())
-        }
-        CertificateError::Revoked => "it is revoked".into(),
-        CertificateError::BadSignature => "its signature is wrong".into(),
-        CertificateError::BadEncoding => "it is malformed".into(),
-        other => other.to_string(),
-    }
-}
-
-/// rustls presents names as `DnsName("shop.example.com")`.
-fn bare(name: &str) -> String {
-    first_line(name.split('"').nth(1).unwrap_or(name).as_bytes(), LONGEST)
 }
 
 /// `shop.example.com:8443` → `shop.example.com`; an IPv6 address loses its brackets.
@@ -145,81 +133,20 @@ fn without_port(host: &str) -> &str {
 }
 
 fn build(store: &Store) -> Result<ClientConfig, Failed> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Failed::new(FailureKind::Tls, format!("TLS failed: {error}")))?;
-    let mut config = match store {
-        Store::Anybody => builder.dangerous().with_custom_certificate_verifier(Arc::new(Credulous(provider))),
-        Store::System => builder.with_root_certificates(system()?),
-        Store::File(file) => builder.with_root_certificates(from_file(file)?),
-    }
-    .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let here = Path::new("");
+    let whom = match &store.whom {
+        Known::Anybody => Whom::Anybody,
+        Known::System => Whom::System,
+        Known::File(file) => Whom::These(roots_from(here, file).map_err(|it| distrust(&it.message))?),
+    };
+    // What speaks against our own certificate is said where the pool is configured; the endpoint may take it.
+    let client = store.client.as_ref().map(|files| {
+        client_certificate(here, &files.certificate, &files.key, 0, &mut Vec::new())
+            .map_err(|finding| Failed::new(FailureKind::Local, finding.message))
+    });
+    let mut config = client_config(whom, client.transpose()?).map_err(|error| distrust(&error))?;
     config.resumption = Resumption::disabled();
     Ok(config)
-}
-
-fn system() -> Result<RootCertStore, Failed> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        return Err(distrust("this system has no CA certificates; set caFile"));
-    }
-    Ok(roots)
-}
-
-fn from_file(file: &str) -> Result<RootCertStore, Failed> {
-    let unreadable = |error: &dyn std::fmt::Display| distrust(&format!("CA file {file}: {error}"));
-    let mut roots = RootCertStore::empty();
-    let pem = std::fs::read(file).map_err(|error| unreadable(&plain(&error)))?;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| unreadable(&error))?;
-        roots.add(certificate).map_err(|error| unreadable(&error))?;
-    }
-    if roots.is_empty() {
-        return Err(unreadable(&"holds no certificate"));
-    }
-    Ok(roots)
-}
-
-/// Accepts anybody, for checks that say `insecure`.
-#[derive(Debug)]
-struct Credulous(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Credulous {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use haechi_balance::Tried;
 use haechi_model::{Algorithm, Fault, Side};
 
-pub(crate) use self::caller::Caller;
+pub(crate) use self::caller::{Caller, Gone, Outbox, Part};
 use self::flow::{End, Flow};
 use self::retry::{Failure, Stage, Told, may_retry};
 use crate::admit::Request;
@@ -104,12 +104,12 @@ async fn attempt<C: Caller>(
     client.timer().works_with(endpoint.serial);
     let strict = !request.facts.method.is_idempotent();
     let told = pool.config.proxy_protocol.map(|_| client.ends());
-    let take = || worker.idle.take(endpoint, &pool.config, worker.timers.now(), strict, told);
+    let take = || worker.idle.take(endpoint, pool, worker.timers.now(), strict, told);
     let mut upstream = match (!how.fresh).then(take).flatten() {
         Some(upstream) => upstream,
-        None => Upstream::connect(worker, client.timer(), endpoint, &pool.config, told)
-            .await
-            .map_err(Failure::connect)?,
+        None => {
+            Upstream::connect(worker, client.timer(), endpoint, pool, told).await.map_err(Failure::connect)?
+        }
     };
     let mut flow = Flow::new(worker, client, local, &mut upstream, request, pool, how.last);
     let end = std::future::poll_fn(|cx| flow.poll(cx)).await;

@@ -1,6 +1,6 @@
 //! What may be sent a second time. Pure: a failure and a request in, yes or no out.
 
-use haechi_model::{Fault, Retry};
+use haechi_model::{Fault, Retry, Side};
 
 use crate::admit::Request;
 
@@ -56,7 +56,7 @@ pub(super) fn may_retry(failure: &Failure, request: &Request, retry: &Retry) -> 
     let idempotent = request.facts.method.is_idempotent();
     match (failure.stage, failure.fault) {
         (_, Fault::ClientGone | Fault::BadRequestBody | Fault::BodyTimeout) => false,
-        (Stage::Connect, Fault::ConnectFailed | Fault::ConnectTimeout) => true,
+        (Stage::Connect, fault) if fault.side() == Side::Endpoint => true,
         (Stage::Connect, _) => false,
         (Stage::Stale | Stage::Status, _) => idempotent,
         (Stage::Sent, Fault::ResponseTimeout | Fault::SendTimeout) => idempotent && retry.on.timeout,

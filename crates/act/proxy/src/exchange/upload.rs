@@ -79,7 +79,7 @@ impl<C: Caller> Flow<'_, C> {
     fn poll_body_inside(&mut self, cx: &mut Context<'_>) -> Result<Option<Poll<()>>, Failure> {
         let upload = &mut self.upload;
         let Some(from) = self.client.plain().filter(|_| upload.forgotten) else { return Ok(None) };
-        if !upload.splice.takes(&self.request.body, self.worker) {
+        if !self.upstream.stream.is_clear() || !upload.splice.takes(&self.request.body, self.worker) {
             return Ok(None);
         }
         let mut moved = Moved::default();

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use haechi_model::{Dropped, Fault};
+use haechi_model::{Dropped, Fault, Handshake};
 use serde::{Deserialize, Serialize};
 
 /// One `T` for each worker, made when the worker first needs it: most endpoints of a large config never see
@@ -244,12 +244,19 @@ pub(crate) struct WorkerListenerCounters {
     pub(crate) accepted: Count,
     pub(crate) requests: Count,
     faults: [Count; Fault::ALL.len()],
+    pub(crate) handshakes: [Count; Handshake::ALL.len()],
     pub(crate) datagrams_in: Count,
     pub(crate) datagrams_out: Count,
     dropped: [Count; Dropped::ALL.len()],
 }
 
 impl WorkerListenerCounters {
+    pub(crate) fn handshake(&self, how: Handshake) {
+        if let Some(count) = self.handshakes.get(how as usize) {
+            count.add(1);
+        }
+    }
+
     pub(crate) fn fault(&self, fault: Fault) {
         if let Some(count) = self.faults.get(fault as usize) {
             count.add(1);
@@ -275,6 +282,8 @@ pub struct ListenerTotals {
     /// Answers that haechi gave in an endpoint's place, and responses it could not finish; in the order of
     /// [`Fault::ALL`].
     pub faults: Vec<(Fault, u64)>,
+    /// TLS handshakes by how they came out; in the order of [`Handshake::ALL`].
+    pub handshakes: Vec<(Handshake, u64)>,
     /// Datagrams that clients sent.
     pub datagrams_in: u64,
     /// Datagrams that went to clients.
@@ -309,12 +318,19 @@ impl ListenerCounters {
     pub(crate) fn totals(&self) -> ListenerTotals {
         let sum = |of: fn(&WorkerListenerCounters) -> u64| self.workers.iter().map(of).sum::<u64>();
         let fault = |index: usize| self.workers.iter().map(|counters| counters.faults[index].get()).sum();
+        let handshake =
+            |index: usize| self.workers.iter().map(|counters| counters.handshakes[index].get()).sum();
         let dropped = |index: usize| self.workers.iter().map(|counters| counters.dropped[index].get()).sum();
         let mut totals = ListenerTotals {
             accepted: sum(|counters| counters.accepted.get()),
             open: self.open.load(Ordering::Relaxed),
             requests: sum(|counters| counters.requests.get()),
             faults: Fault::ALL.iter().enumerate().map(|(index, kind)| (*kind, fault(index))).collect(),
+            handshakes: Handshake::ALL
+                .iter()
+                .enumerate()
+                .map(|(index, kind)| (*kind, handshake(index)))
+                .collect(),
             datagrams_in: sum(|counters| counters.datagrams_in.get()),
             datagrams_out: sum(|counters| counters.datagrams_out.get()),
             dropped: Dropped::ALL.iter().enumerate().map(|(index, why)| (*why, dropped(index))).collect(),
@@ -330,6 +346,10 @@ impl ListenerCounters {
             }
             for (kind, count) in &mut totals.faults {
                 let before = before.faults.iter().filter(|(other, _)| other == kind);
+                *count += before.map(|(_, count)| count).sum::<u64>();
+            }
+            for (kind, count) in &mut totals.handshakes {
+                let before = before.handshakes.iter().filter(|(other, _)| other == kind);
                 *count += before.map(|(_, count)| count).sum::<u64>();
             }
         }

@@ -29,6 +29,9 @@ pub struct LiveEndpoint {
     pub(crate) failures_in_a_row: AtomicU32,
     response_time: [AtomicU64; 2],
     state: Mutex<EndpointState>,
+    /// Why the last TLS handshake with it failed; empty if it did not.
+    distrust: Mutex<Box<str>>,
+    distrusted: AtomicBool,
     /// Whether idle connections to it are worth keeping: `state` in a form that each request may look at.
     keeps: AtomicBool,
     /// Whether health says that it can't serve, in the same form.
@@ -51,6 +54,8 @@ impl LiveEndpoint {
             keeps: AtomicBool::new(worth_keeping(state)),
             down: AtomicBool::new(!state.serving),
             state: Mutex::new(state),
+            distrust: Mutex::default(),
+            distrusted: AtomicBool::new(false),
             inherited: OnceLock::new(),
             counters: PerWorker::new(workers),
         }
@@ -74,6 +79,23 @@ impl LiveEndpoint {
     /// Whether idle connections to it are worth keeping.
     pub(crate) fn keeps_connections(&self) -> bool {
         self.keeps.load(Ordering::Relaxed)
+    }
+
+    /// Why the last TLS handshake with it failed; empty if it did not.
+    pub fn distrust(&self) -> Box<str> {
+        self.distrust.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes how a TLS handshake with it came out; an empty reason is a good end. Says whether that is news.
+    pub(crate) fn note_handshake(&self, reason: &str) -> bool {
+        if reason.is_empty() && !self.distrusted.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut held = self.distrust.lock().unwrap_or_else(PoisonError::into_inner);
+        self.distrusted.store(!reason.is_empty(), Ordering::Relaxed);
+        let news = **held != *reason;
+        *held = reason.into();
+        news
     }
 
     /// Whether the last that was heard of it was a failure.

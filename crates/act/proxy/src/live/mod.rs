@@ -12,8 +12,10 @@ mod pool;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, Node, PoolName, Snapshot};
 use haechi_route::Table;
+use haechi_trust::{Credentials, Shown};
 
 pub(crate) use counters::{EndpointCounters, ListenerCounters};
 pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
@@ -46,6 +48,8 @@ pub struct LiveListener {
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
     pub(crate) counters: Arc<ListenerCounters>,
+    /// What it shows to clients, where it speaks TLS. Files change without a new generation.
+    shown: ArcSwapOption<Shown>,
 }
 
 impl Live {
@@ -98,6 +102,16 @@ impl Live {
         Self { generation: self.generation + 1, snapshot, pools, listeners, by_name, by_id }
     }
 
+    /// Gives listeners what they show from now on, and pools whom they trust.
+    pub(crate) fn show(&self, credentials: &Credentials) {
+        for listener in &self.listeners {
+            listener.shown.store(credentials.listeners.get(&listener.config.name).cloned());
+        }
+        for pool in &self.pools {
+            pool.verified.store(credentials.pools.get(&pool.config.name).cloned());
+        }
+    }
+
     /// The pool with this name.
     pub fn pool(&self, name: &PoolName) -> Option<&Arc<LivePool>> {
         self.pools.get(*self.by_name.get(name)?)
@@ -127,7 +141,12 @@ impl LiveListener {
             Some(address) => address.to_string().into(),
             None => node.name.clone(),
         };
-        Self { config: config.clone(), routes, authority, counters }
+        Self { config: config.clone(), routes, authority, counters, shown: ArcSwapOption::empty() }
+    }
+
+    /// What it shows to clients, where it speaks TLS.
+    pub fn shown(&self) -> Option<Arc<Shown>> {
+        self.shown.load_full()
     }
 
     /// Sums over all workers, and over processes that were before this one.

@@ -6,9 +6,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use haechi_balance::{Empty, Member, Policy, View};
 use haechi_model::{EndpointId, EndpointName, EndpointState, Pool};
+use haechi_trust::Verified;
 use tokio::sync::Notify;
 
 use super::budget::RetryBudget;
@@ -23,6 +24,8 @@ pub struct LivePool {
     pub endpoints: Vec<Arc<LiveEndpoint>>,
     pub(crate) shared: Arc<Shared>,
     view: ArcSwap<View>,
+    /// How its endpoints are spoken to, where they speak TLS.
+    pub(crate) verified: ArcSwapOption<Verified>,
     seed: u64,
 }
 
@@ -102,6 +105,7 @@ impl LivePool {
             endpoints,
             shared,
             view: ArcSwap::from_pointee(View::new(&[], &policy_none())),
+            verified: ArcSwapOption::empty(),
             seed: make.seed,
         };
         pool.refresh();

@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use haechi_model::{Moment, Pool};
 use haechi_preface::Ends;
 use haechi_sys::net::Waiting;
 
 use super::Upstream;
-use crate::live::LiveEndpoint;
+use crate::live::{LiveEndpoint, LivePool};
 
 /// Hashes an endpoint's serial: a small number that we gave out ourselves, so mixing is all it needs.
 #[derive(Default)]
@@ -57,11 +58,13 @@ impl IdleConnections {
     pub(crate) fn take(
         &self,
         endpoint: &LiveEndpoint,
-        pool: &Pool,
+        pool: &LivePool,
         now: Moment,
         strict: bool,
         told: Option<Ends>,
     ) -> Option<Upstream> {
+        let verified = pool.verified.load();
+        let verified = verified.as_ref().map(Arc::as_ptr);
         let mut pools = self.by_endpoint.borrow_mut();
         let kept = pools.get_mut(&endpoint.serial)?;
         kept.in_use = true;
@@ -69,7 +72,9 @@ impl IdleConnections {
             // Where endpoints were told of clients until a moment ago, another client's is none for this one.
             let alive = until > now
                 && upstream.told == told
-                && upstream.may_go_on(pool, now)
+                && upstream.may_go_on(&pool.config, now)
+                // Who is trusted may have changed, or whether it is TLS at all.
+                && upstream.verified.as_ref().map(Arc::as_ptr) == verified
                 && upstream.stream.is_quiet()
                 && (!strict || upstream.stream.peek() == Waiting::Nothing);
             if alive {
@@ -130,6 +135,7 @@ mod tests {
 
     use super::*;
     use crate::engine::Engine;
+    use crate::live::Make;
     use crate::stream::Stream;
 
     /// A sweep while the only connection was in use gave back the endpoint's room: an allocation a second.
@@ -143,7 +149,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let config = format!("pools: {{ web: {{ endpoints: {{ a: \"{address}\" }} }} }}");
         let snapshot = haechi_config::compile(&config).snapshot.expect("the config compiles");
-        let pool = &snapshot.pools[0];
+        let make = Make { workers: 1, seed: 1, initial: &|_| EndpointState::default() };
+        let pool = LivePool::new(snapshot.pools[0].clone(), None, &make);
         let id = EndpointId { pool: "web".into(), endpoint: "a".into() };
         let endpoint = LiveEndpoint::new(id, address, EndpointState::default(), 1);
         let now = Moment::from_nanos(1);
@@ -151,14 +158,10 @@ mod tests {
         let connections = IdleConnections::default();
         let room = || connections.by_endpoint.borrow().get(&endpoint.serial).map(|kept| kept.idle.capacity());
 
-        connections.give(
-            Upstream { stream, reused: false, told: None, born: now, requests: 0 },
-            &endpoint,
-            pool,
-            now,
-        );
+        let upstream = Upstream { stream, reused: false, told: None, verified: None, born: now, requests: 0 };
+        connections.give(upstream, &endpoint, &pool.config, now);
         let had = room();
-        let used = connections.take(&endpoint, pool, now, true, None).expect("it is alive");
+        let used = connections.take(&endpoint, &pool, now, true, None).expect("it is alive");
         connections.sweep(now);
         assert_eq!(room(), had);
         drop(used);

@@ -15,7 +15,7 @@ use crate::{Code, defaults};
 pub(super) fn check(pool: &Object<'_, '_>, report: &mut Report) -> Option<HealthCheck> {
     let object = pool.section("healthCheck", report);
     let default = defaults::health_check(Probe::Tcp);
-    let probe = probe(&object, report);
+    let probe = probe(&object, pool.has("tls"), report);
     let (interval, timeout, fast_interval) = times(&object, report);
     let check = HealthCheck {
         probe,
@@ -71,10 +71,10 @@ fn times(object: &Object<'_, '_>, report: &mut Report) -> (Duration, Duration, O
     (interval, timeout, fast.ok())
 }
 
-fn probe(object: &Object<'_, '_>, report: &mut Report) -> Probe {
+fn probe(object: &Object<'_, '_>, over_tls: bool, report: &mut Report) -> Probe {
     let read = object.word("protocol", report);
     let known = !read.is_broken();
-    let protocol = read.or("http");
+    let protocol = read.or(if over_tls { "https" } else { "http" });
     let http = matches!(protocol, "http" | "https");
     if known {
         for key in ["path", "host", "method", "expect", "body"].into_iter().filter(|_| !http) {
@@ -213,6 +213,7 @@ fn tls(object: &Object<'_, '_>, report: &mut Report) -> ProbeTls {
         server_name: server_name.ok().map(Into::into),
         ca_file: ca_file.ok().map(Into::into),
         insecure: any,
+        client: None,
     }
 }
 

@@ -6,11 +6,15 @@ use haechi_model::{
 };
 
 use super::clash::Bind;
-use super::{References, named, not_here, route};
+use super::{References, named, not_here, route, tls};
 use crate::object::{Object, item, many};
 use crate::report::{Report, quote};
 use crate::tree::{Data, Entry};
 use crate::{Code, defaults, keys, value};
+
+/// How TLS begins.
+pub(super) const NOWHERE_HELP: &str =
+    "such as `tls: { certificates: [{ certificate: shop.pem, key: shop.key }] }`";
 
 /// What a reference that could not be followed becomes; the snapshot is not given out then.
 pub(super) const NOWHERE: PoolIndex = PoolIndex(0);
@@ -58,7 +62,7 @@ fn listener(
     let kind = match protocol {
         Some("tcp") => ListenerKind::Tcp(tcp(&object, references, report)),
         Some("udp") => ListenerKind::Udp(udp(&object, references, report)),
-        Some(_) => ListenerKind::Http(http(&object, references, report)),
+        Some(protocol) => ListenerKind::Http(http(&object, protocol == "https", references, report)),
         None => {
             unknown(&object, references, report);
             ListenerKind::Tcp(TcpListener { pool: NOWHERE, idle_timeout: defaults::TCP_IDLE })
@@ -92,7 +96,12 @@ fn bind(name: &str, object: &Object<'_, '_>, datagrams: bool, binds: &mut Vec<Bi
     }
 }
 
-fn http(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> HttpListener {
+fn http(
+    object: &Object<'_, '_>,
+    over_tls: bool,
+    references: &mut References,
+    report: &mut Report,
+) -> HttpListener {
     if let Some((node, _)) = object.node("pool") {
         let pool = if let Data::Text { text, .. } = &node.data { text } else { "NAME" };
         let help = if object.has("routes") {
@@ -110,11 +119,21 @@ fn http(object: &Object<'_, '_>, references: &mut References, report: &mut Repor
         "http has `timeouts: { keepAlive: … }`",
         report,
     );
+    if !over_tls {
+        not_here(
+            object,
+            "tls",
+            "only https listeners have it",
+            "set `protocol: https`, or remove it",
+            report,
+        );
+    }
     no_flows(object, report);
     HttpListener {
         routes: routes(object, true, references, report),
         limits: limits(object, report),
         timeouts: timeouts(object, report),
+        tls: over_tls.then(|| tls::listener(object, report)),
     }
 }
 
@@ -136,7 +155,7 @@ fn routes(
             .add(
                 Code::NoRoutes,
                 if object.has("routes") { object.key_span("routes") } else { object.at },
-                "an http listener needs at least one route",
+                "an http or https listener needs at least one route",
             )
             .help("`routes: [{ pool: NAME }]` sends every request to one pool");
     }
@@ -144,10 +163,13 @@ fn routes(
 }
 
 fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> TcpListener {
-    for key in ["routes", "limits", "timeouts"] {
+    for key in ["routes", "limits", "timeouts", "tls"] {
         let help = match key {
             "routes" => "a tcp listener has `pool: NAME`; requests are only seen with `protocol: http`",
             "timeouts" => "a tcp listener has `idleTimeout`",
+            "tls" => {
+                "a tcp listener passes bytes on as they come, TLS too; haechi ends TLS with `protocol: https`"
+            }
             _ => "remove it, or set `protocol: http`",
         };
         not_here(object, key, "only http listeners have it", help, report);
@@ -172,6 +194,7 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
         not_here(object, key, "only http listeners have it", help, report);
     }
     not_here(object, "proxyProtocol", "only connections have it", "remove it", report);
+    not_here(object, "tls", "datagrams are moved as they are", "remove it", report);
     let more = "datagrams have no connections";
     not_here(object, "maxConnections", more, "a udp listener has `maxFlows`", report);
     let pool =
@@ -237,6 +260,10 @@ fn unknown(object: &Object<'_, '_>, references: &mut References, report: &mut Re
     limits(object, report);
     timeouts(object, report);
     object.duration("idleTimeout", report);
+    if object.has("tls") {
+        tls::listener(object, report);
+    }
+    object.node("tls");
     object.int::<u32>("maxFlows", report);
     if object.has("pool") {
         references.follow(object, report);

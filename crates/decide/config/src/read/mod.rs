@@ -7,6 +7,7 @@ mod listener;
 mod policy;
 mod pool;
 mod route;
+mod tls;
 mod virtual_router;
 
 use std::collections::HashMap;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use haechi_model::{AdminState, Algorithm, Endpoint, HealthCheck, Pool, ProxyVersion};
 
-use super::{health, named, policy};
+use super::{health, named, policy, tls};
 use crate::object::{Object, item};
 use crate::report::Report;
 use crate::tree::{Data, Entry};
@@ -47,7 +47,7 @@ fn pool(name: &str, object: Object<'_, '_>, report: &mut Report) -> Pool {
         name: name.into(),
         algorithm,
         endpoints,
-        health_check: health::check(&object, report).map(|check| HealthCheck { proxy_protocol, ..check }),
+        health_check: health::check(&object, report).map(|check| told(check, proxy_protocol)),
         passive: policy::passive(&object, report),
         retry: policy::retry(&object, report),
         timeouts: policy::timeouts(&object, report),
@@ -59,9 +59,15 @@ fn pool(name: &str, object: Object<'_, '_>, report: &mut Report) -> Pool {
         drain_timeout: policy::drain(&object, report),
         source_mask: policy::source_mask(&object, report),
         proxy_protocol,
+        tls: tls::pool(&object, report),
     };
     object.done();
     pool
+}
+
+/// A port of its own is another server's, of whom nobody said that it wants a preface (as HAProxy has it).
+fn told(check: HealthCheck, pool: Option<ProxyVersion>) -> HealthCheck {
+    HealthCheck { proxy_protocol: pool.filter(|_| check.port.is_none()), ..check }
 }
 
 fn idle(object: &Object<'_, '_>, key: &str, why: &str, report: &mut Report) {

@@ -96,6 +96,7 @@ pub(super) fn values() -> String {
 
 pub(super) const PARTS: &[&str] = &[
     ROUTES,
+    TLS,
     HEALTH,
     EJECTION,
     WORK,
@@ -108,6 +109,33 @@ pub(super) const PARTS: &[&str] = &[
     UDP,
     PREFACES,
 ];
+
+const TLS: &str = "
+## TLS
+
+An `https` listener shows each client the first of its certificates that fits: one that has the name that the client asks
+for (SNI), an exact name before a wildcard (`*.example.com`: one label, any case), and a key of a kind that the client
+knows; so an RSA certificate may stand behind an ECDSA one of the same names. Who asks for no name, or for one that
+nobody has, gets the first of the list, or with `strictSni: true` the alert `unrecognized_name`.
+
+- **Versions and ciphers**: TLS 1.2 and 1.3 (`policy: intermediate`) or 1.3 alone (`modern`), ciphers with forward secrecy
+  and authenticated encryption only. No renegotiation, no compression, no 0-RTT data.
+- **Files** are PEM. `haechi check` reads them and says what is wrong: unreadable, no PEM, a key of another certificate,
+  expired, not valid yet, weak. They are watched; when they change, all are read again and swapped in one step. Connections
+  that are open go on. If something is wrong with one of them, those in use stay, and `status` and `events` say why.
+- **A start** (and an upgrade) takes a certificate that has expired, with a warning: one name should not keep a node down.
+- **A handshake** has the time of `timeouts.header`, as a whole; the first request then has it again. More than
+  `maxHandshakes` at a time are not kept: the oldest gives way, so that clients that begin and fall silent can't keep
+  others out.
+- **An end** is told by `close_notify`. An answer that is cut off is not, and the connection is reset.
+- Endpoints get `X-Forwarded-Proto: https`.
+
+A pool with `tls` speaks TLS to its endpoints, within `timeouts.connect`, and verifies them: the certificate must lead to a
+CA of `ca` (or of the system) and be for `serverName`, which is also what is asked for; without one, for the endpoint's
+address. `verify: false` takes anybody, and with it anybody in between. An endpoint that fails this fails its request as
+one that can't be reached does: another is tried, `untrusted` or `tlsFailed` is counted, and `status` and `events` say in
+words what is wrong. Health checks over https without `tls` of their own verify as the pool does.
+";
 
 const PREFACES: &str = "
 ## The PROXY protocol
@@ -122,7 +150,8 @@ sender's address. Who is not in `from` is reset (fault `notAProxy`), or served w
 
 A pool with `proxyProtocol: v1` or `v2` tells its endpoints in the same way, with the client's address and the one that
 it asked. A connection to such an endpoint serves one client connection only: what `keepAlive` keeps waits for
-that client's next request. Probes say that they are nobody's (`LOCAL`, `UNKNOWN`). UDP flows have no preface.
+that client's next request. Probes say that they are nobody's (`LOCAL`, `UNKNOWN`), but say nothing to a port of their
+own (`healthCheck.port`). With TLS the preface stands in front of the handshake, on both sides. UDP flows have none.
 ";
 
 const UDP: &str = "

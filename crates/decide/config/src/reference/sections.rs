@@ -52,8 +52,9 @@ pools:
         heading: "Listener",
         path: "listeners.NAME",
         shape: &keys::LISTENER,
-        intro: "An `http` listener has `routes`, `limits` and `timeouts`; a `tcp` or `udp` listener has `pool` and \
-                `idleTimeout`, and a `udp` one `maxFlows`. Each is refused where it means nothing. See [UDP](#udp).",
+        intro: "An `http` or `https` listener has `routes`, `limits` and `timeouts`, and `https` has `tls`; a `tcp` or \
+                `udp` listener has `pool` and `idleTimeout`, and a `udp` one `maxFlows`. Each is refused where it means nothing. \
+                See [TLS](#tls) and [UDP](#udp).",
         example: "\
 listeners:
   web:
@@ -129,6 +130,36 @@ listeners:
 ",
     },
     Section {
+        heading: "Listener TLS",
+        path: "listeners.NAME.tls",
+        shape: &keys::LISTENER_TLS,
+        intro: "A client gets the first certificate that has the name it asks for (SNI) and a key of a kind that it \
+                knows; an exact name wins over a wildcard. HTTP/1.1 is spoken inside. See [TLS](#tls).",
+        example: "\
+listeners:
+  web:
+    bind: \":443\"
+    protocol: https
+    routes: [{ pool: web }]
+    tls:
+      policy: modern
+      certificates:
+        - { certificate: shop.pem, key: shop.key }
+        - { certificate: wildcard.pem, key: wildcard.key, names: [\"*.example.com\", example.com] }
+",
+    },
+    Section {
+        heading: "Certificate",
+        path: "listeners.NAME.tls.certificates[]",
+        shape: &keys::CERTIFICATE,
+        intro: "`haechi check` looks into the files. They are watched: new ones are taken as soon as they are good, and \
+                nobody is disturbed.",
+        example: "\
+listeners:
+  web: { bind: \":443\", protocol: https, routes: [{ pool: web }], tls: { certificates: [{ certificate: shop.pem }] } }
+",
+    },
+    Section {
         heading: "Pool",
         path: "pools.NAME",
         shape: &keys::POOL,
@@ -144,6 +175,20 @@ pools:
     queue: { size: 500, timeout: 2s }
     slowStart: 30s
     panicThreshold: 50
+",
+    },
+    Section {
+        heading: "Pool TLS",
+        path: "pools.NAME.tls",
+        shape: &keys::POOL_TLS,
+        intro: "`tls: {}` is enough where the system's CAs know the endpoints by their addresses. An endpoint that can't \
+                prove who it is fails its requests, with the reason in `status`.",
+        example: "\
+pools:
+  web:
+    endpoints: { web-1: \"10.0.1.11:443\" }
+    tls: { ca: internal-ca.pem, serverName: web.internal.example.com }
+    healthCheck: { path: /health }
 ",
     },
     Section {

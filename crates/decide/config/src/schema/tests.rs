@@ -25,10 +25,10 @@ fn objects(schema: &Value, path: &[String], out: &mut Vec<(Vec<String>, BTreeSet
 
 /// Flow YAML with `value` at the end of `path`.
 fn document(path: &[String], value: &str) -> String {
-    path.iter().rev().fold(value.to_owned(), |inner, key| match key.as_str() {
+    path.iter().enumerate().rev().fold(value.to_owned(), |inner, (at, key)| match key.as_str() {
         "-" => format!("[{inner}]"),
-        // Only read where it applies.
-        "tls" => format!("{{ protocol: https, tls: {inner} }}"),
+        // Only read where it applies, but a pool has no protocol.
+        "tls" if path[0] != "pools" || at > 2 => format!("{{ protocol: https, tls: {inner} }}"),
         key => format!("{{ {key}: {inner} }}"),
     })
 }
@@ -38,7 +38,7 @@ fn document(path: &[String], value: &str) -> String {
 fn the_reader_knows_the_same_keys() {
     let mut all = Vec::new();
     objects(&schema(), &[], &mut all);
-    assert_eq!(all.len(), 31, "one for each shape");
+    assert_eq!(all.len(), 35, "one for each shape, and a certificate also without a list");
     for (path, keys) in all {
         for key in &keys {
             let text = document(&path, &format!("{{ {key}: 0 }}"));
@@ -72,7 +72,7 @@ fn says_what_editors_need() {
 /// Writing a default out, as the tables have it, must not change what the config means.
 #[test]
 fn defaults_are_what_they_say() {
-    let places: [(&Shape, &str); 21] = [
+    let places: [(&Shape, &str); 23] = [
         (&keys::NODE, "node: { KEY }"),
         (&keys::LISTENER, "listeners: { l: { bind: ':1', protocol: udp, pool: p, KEY } }"),
         (
@@ -88,6 +88,11 @@ fn defaults_are_what_they_say() {
             &keys::CLIENT_TIMEOUTS,
             "listeners: { l: { bind: ':1', protocol: http, routes: [{ pool: p }], timeouts: { KEY } } }",
         ),
+        (
+            &keys::LISTENER_TLS,
+            "listeners: { l: { bind: ':1', protocol: https, routes: [{ pool: p }], tls: { certificates: [{ certificate: c }], KEY } } }",
+        ),
+        (&keys::POOL_TLS, "pools: { q: { endpoints: { e: '1.1.1.1:1' }, tls: { KEY } } }"),
         (&keys::ENDPOINT, "pools: { q: { endpoints: { e: { address: '1.1.1.1:1', KEY } } } }"),
         (&keys::HEALTH_CHECK, "pools: { q: { endpoints: { e: '1.1.1.1:1' }, healthCheck: { KEY } } }"),
         (&keys::PASSIVE, "pools: { q: { endpoints: { e: '1.1.1.1:1' }, passive: { KEY } } }"),

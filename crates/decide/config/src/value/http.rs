@@ -12,6 +12,17 @@ const MAX_HOST: usize = 253;
 /// Longest label of it.
 const MAX_LABEL: usize = 63;
 
+/// A name that a TLS server may have: DNS, or an address.
+pub(crate) fn server_name(text: &str) -> Result<&str, Complaint> {
+    let address = text.parse::<std::net::IpAddr>().is_ok();
+    match host(text) {
+        _ if address => Ok(text),
+        Ok(HostMatch::Exact(_)) if !text.starts_with('[') && !text.contains('_') => Ok(text),
+        Ok(_) => Err(Complaint::new(Code::Host, "not the name of one server")),
+        Err(complaint) => Err(complaint),
+    }
+}
+
 /// A route's host, in lower case without a final dot.
 pub(crate) fn host(text: &str) -> Result<HostMatch, Complaint> {
     let complaint = |label: &str| Complaint::new(Code::Host, label);

@@ -9,6 +9,7 @@ use haechi_model::{
     Route, Snapshot, SourceMask, StatusRange, UpstreamKeepAlive, UpstreamTimeouts,
 };
 
+use super::tls;
 use super::virtual_router::virtual_router;
 use crate::defaults;
 use crate::value::{self, duration, number};
@@ -120,7 +121,8 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
     let preface = listener.proxy_protocol.as_ref().map(|it| must("proxyProtocol", proxy_protocol(it)));
     match &listener.kind {
         ListenerKind::Http(http) => {
-            fields.push(must("protocol", Out::bare("http")));
+            let over_tls = http.tls.as_ref();
+            fields.push(must("protocol", Out::bare(if over_tls.is_some() { "https" } else { "http" })));
             fields.extend(limit);
             fields.extend(preface);
             fields.push(must("routes", Out::List(http.routes.iter().map(|one| route(one, pools)).collect())));
@@ -130,6 +132,7 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
                 client_timeouts(&http.timeouts),
                 http.timeouts == ClientTimeouts::default(),
             ));
+            fields.extend(over_tls.map(|tls| must("tls", tls::listener(tls))));
         }
         ListenerKind::Tcp(tcp) => {
             fields.push(must("protocol", Out::bare("tcp")));
@@ -178,13 +181,18 @@ fn binds(addresses: &[SocketAddr]) -> Vec<Out> {
     out
 }
 
+/// Nothing if every host matches.
+pub(super) fn host(host: &HostMatch) -> Option<Out> {
+    match host {
+        HostMatch::Any => None,
+        HostMatch::Exact(host) => Some(Out::text(host)),
+        HostMatch::Wildcard(parent) => Some(Out::Text(format!("*.{parent}"))),
+    }
+}
+
 fn route(route: &Route, pools: &[Pool]) -> Out {
     let mut fields = Vec::new();
-    match &route.host {
-        HostMatch::Any => {}
-        HostMatch::Exact(host) => fields.push(must("host", Out::text(host))),
-        HostMatch::Wildcard(parent) => fields.push(must("host", Out::Text(format!("*.{parent}")))),
-    }
+    fields.extend(host(&route.host).map(|host| must("host", host)));
     fields.push(match &route.path {
         PathMatch::Exact(path) => must("path", Out::Map(vec![must("exact", Out::text(path))])),
         PathMatch::Prefix(path) => may("path", Out::text(path), **path == *"/"),
@@ -249,6 +257,7 @@ pub(crate) fn pool(pool: &Pool) -> Out {
         must("proxyProtocol", Out::bare(if version == ProxyVersion::V1 { "v1" } else { "v2" }))
     }));
     fields.push(may("sourceMask", source_mask(pool.source_mask), pool.source_mask == SourceMask::default()));
+    fields.extend(pool.tls.as_ref().map(|tls| must("tls", tls::pool(tls))));
     Out::Map(fields)
 }
 

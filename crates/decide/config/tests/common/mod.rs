@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use haechi_config::defaults;
 use haechi_model::{
-    Admin, AdminState, Algorithm, BodyMatch, ClientTimeouts, Endpoint, HeaderMatch, HealthCheck, HostMatch,
-    HttpLimits, HttpListener, Listener, ListenerKind, Network, Node, PassiveCheck, PathMatch, Pool,
-    PoolIndex, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, Retry, RetryOn, Route, Snapshot,
-    SourceMask, StatusRange, TcpListener, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
+    Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts, Endpoint,
+    HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls,
+    Network, Node, PassiveCheck, PathMatch, Pool, PoolIndex, PoolTls, Probe, ProbeTls, ProxyProtocol,
+    ProxyVersion, Queue, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener, TlsPolicy,
+    TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -71,6 +72,7 @@ fn probe() -> impl Strategy<Value = Probe> {
         server_name: name.map(Into::into),
         ca_file: ca.filter(|_| !insecure).map(Into::into),
         insecure,
+        client: None,
     });
     let range =
         (100..=599_u16, 100..=599_u16).prop_map(|(a, b)| StatusRange { first: a.min(b), last: a.max(b) });
@@ -179,16 +181,20 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
         of(timeouts),
         of(queue),
         of(keep_alive),
-        (of(mask), of(version)),
+        (of(mask), of(version), of(pool_tls())),
     );
     (algorithm(), endpoints, sections, of(small)).prop_map(move |(algorithm, endpoints, sections, small)| {
-        let (health_check, passive, retry, timeouts, queue, keep_alive, (mask, proxy_protocol)) = sections;
+        let (health_check, passive, retry, timeouts, queue, keep_alive, (mask, proxy_protocol, tls)) =
+            sections;
         let (connection_limit, slow_start, panic_threshold, drain_timeout) =
             small.unwrap_or((None, Duration::ZERO, 0, defaults::DRAIN));
         Pool {
             algorithm,
             endpoints,
-            health_check: health_check.map(|check| HealthCheck { proxy_protocol, ..check }),
+            health_check: health_check.map(|check| HealthCheck {
+                proxy_protocol: proxy_protocol.filter(|_| check.port.is_none()),
+                ..check
+            }),
             passive,
             retry: retry.unwrap_or_default(),
             timeouts: timeouts.unwrap_or_default(),
@@ -200,6 +206,7 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
             drain_timeout,
             source_mask: mask.unwrap_or_default(),
             proxy_protocol,
+            tls,
             ..defaults::pool(&name)
         }
     })
@@ -235,6 +242,39 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
     )
 }
 
+fn pool_tls() -> impl Strategy<Value = PoolTls> {
+    let client = (text(), of(text())).prop_map(|(certificate, key)| {
+        let certificate: Box<str> = certificate.into();
+        ClientFiles { key: key.map_or_else(|| certificate.clone(), Into::into), certificate }
+    });
+    let name =
+        prop_oneof!["[a-z]{1,5}\\.[a-z]{2}", Just("10.0.0.1".to_owned()), Just("2001:db8::1".to_owned())];
+    (of(text()), of(name), of(client), any::<bool>()).prop_map(|(ca, server_name, client, verify)| PoolTls {
+        ca: ca.filter(|_| verify).map(Into::into),
+        server_name: server_name.map(Into::into),
+        client,
+        verify,
+    })
+}
+
+fn listener_tls() -> impl Strategy<Value = ListenerTls> {
+    let names = vec("[a-z]{1,5}\\.[a-z]{2}".prop_map(|host| HostMatch::Wildcard(host.into())), 0..3);
+    let certificate = (text(), of(text()), names).prop_map(|(certificate, key, names)| {
+        let certificate: Box<str> = certificate.into();
+        CertificateFiles { key: key.map_or_else(|| certificate.clone(), Into::into), certificate, names }
+    });
+    let policy = prop_oneof![Just(TlsPolicy::Intermediate), Just(TlsPolicy::Modern)];
+    (vec(certificate, 1..3), policy, any::<bool>(), any::<bool>(), 16..=1_048_576_u32).prop_map(
+        |(certificates, policy, newest, strict_sni, max_handshakes)| ListenerTls {
+            certificates,
+            policy,
+            minimum_version: if newest { TlsVersion::Tls13 } else { policy.minimum_version() },
+            strict_sni,
+            max_handshakes,
+        },
+    )
+}
+
 /// `index` keeps the addresses of listeners apart.
 fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Listener> {
     let any_ip = prop_oneof![Just(IpAddr::from([0; 4])), Just(IpAddr::from([0_u16; 8])), ip()];
@@ -260,13 +300,16 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         send,
         keep_alive,
     });
-    let http = (vec(route(pools), 1..4), of(limits), of(timeouts)).prop_map(|(routes, limits, timeouts)| {
-        ListenerKind::Http(HttpListener {
-            routes,
-            limits: limits.unwrap_or_default(),
-            timeouts: timeouts.unwrap_or_default(),
-        })
-    });
+    let http = (vec(route(pools), 1..4), of(limits), of(timeouts), of(listener_tls())).prop_map(
+        |(routes, limits, timeouts, tls)| {
+            ListenerKind::Http(HttpListener {
+                routes,
+                limits: limits.unwrap_or_default(),
+                timeouts: timeouts.unwrap_or_default(),
+                tls,
+            })
+        },
+    );
     let tcp = (0..pools, of(ms(1))).prop_map(|(pool, idle)| {
         ListenerKind::Tcp(TcpListener {
             pool: PoolIndex(pool),

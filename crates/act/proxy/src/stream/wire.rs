@@ -1,5 +1,4 @@
-//! The narrow interface to a connection: read, write, splice, and what stands ready. Nothing above it names
-//! a socket, so what lies below can be changed.
+//! A connection's bytes as they are on the wire.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -15,7 +14,7 @@ use crate::engine::{Watched, Way};
 /// An accepted one is not registered with the event loop until it must wait: a connection that sends one
 /// request, gets its answer and goes never needs to be.
 #[derive(Debug)]
-pub(crate) struct Stream(State);
+pub(super) struct Wire(State);
 
 #[derive(Debug)]
 enum State {
@@ -34,14 +33,14 @@ pub(crate) enum Spliced {
     PipeFull,
 }
 
-impl Stream {
-    pub(crate) const fn accepted(socket: TcpStream) -> Self {
+impl Wire {
+    pub(super) const fn accepted(socket: TcpStream) -> Self {
         Self(State::Fresh(socket))
     }
 
     /// # Errors
     /// What the kernel says: refused, unreachable, out of ports.
-    pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
+    pub(super) async fn connect(address: SocketAddr) -> io::Result<Self> {
         let socket = Watched::new(net::begin_connect(address)?, false)?;
         std::future::poll_fn(|cx| socket.poll_note(Way::Out, cx)).await;
         net::outcome(socket.socket())?;
@@ -68,9 +67,9 @@ impl Stream {
         }
     }
 
-    /// Reads what is there; 0 is the end.
+    /// Takes what is there; 0 is the end.
     #[inline]
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if let State::Fresh(socket) = &self.0 {
             match net::receive(socket, buf) {
                 Err(error) if blocked(&error) => {}
@@ -87,7 +86,7 @@ impl Stream {
     }
 
     /// Looks at what is there without taking it, as soon as that is more than `known` bytes; 0 is the end.
-    pub(crate) fn poll_peek(
+    pub(super) fn poll_peek(
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut [u8],
@@ -111,7 +110,7 @@ impl Stream {
     ///
     /// # Errors
     /// The connection broke meanwhile.
-    pub(crate) fn take_known(&mut self, mut buf: &mut [u8]) -> io::Result<()> {
+    pub(super) fn take_known(&mut self, mut buf: &mut [u8]) -> io::Result<()> {
         let socket = self.watched()?.socket();
         while !buf.is_empty() {
             match net::receive(socket, buf)? {
@@ -124,12 +123,12 @@ impl Stream {
 
     /// Writes what the socket takes now; 0 if nothing.
     #[inline]
-    pub(crate) fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
         self.write_with(bytes.len(), |socket| net::transmit(socket, bytes))
     }
 
     /// Writes what the socket takes now of two pieces in a row; 0 if nothing.
-    pub(crate) fn write_two_now(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
+    pub(super) fn write_two_now(&self, first: &[u8], second: &[u8]) -> io::Result<usize> {
         self.write_with(first.len() + second.len(), |socket| net::transmit_two(socket, first, second))
     }
 
@@ -155,7 +154,7 @@ impl Stream {
     }
 
     /// Writes at least one byte.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let socket = self.watched()?;
         let written = socket.poll_io(Way::Out, cx, |socket| net::transmit(socket, bytes));
         if let Poll::Ready(written) = &written {
@@ -165,7 +164,7 @@ impl Stream {
     }
 
     /// Moves bytes from this socket into a pipe.
-    pub(crate) fn poll_splice_in(
+    pub(super) fn poll_splice_in(
         &mut self,
         cx: &mut Context<'_>,
         pipe: &mut Pipe,
@@ -182,7 +181,7 @@ impl Stream {
     }
 
     /// Moves bytes from a pipe into this socket.
-    pub(crate) fn poll_splice_out(
+    pub(super) fn poll_splice_out(
         &mut self,
         cx: &mut Context<'_>,
         pipe: &mut Pipe,
@@ -192,26 +191,35 @@ impl Stream {
     }
 
     /// Our end (a system call).
-    pub(crate) fn own_end(&self) -> Option<SocketAddr> {
+    pub(super) fn own_end(&self) -> Option<SocketAddr> {
         self.socket()?.local_addr().ok()
     }
 
     /// The address that the client came to (a system call).
-    pub(crate) fn own_address(&self) -> Option<IpAddr> {
+    pub(super) fn own_address(&self) -> Option<IpAddr> {
         self.socket()?.local_addr().ok().map(|own| own.ip().to_canonical())
     }
 
     /// Ends our side; the other one may go on.
-    pub(crate) fn end_writing(&self) {
+    pub(super) fn end_writing(&self) {
         if let Some(socket) = self.socket() {
             net::end_writing(socket);
+        }
+    }
+
+    /// Takes what is there, if the event loop has noted something; `WouldBlock` if not.
+    pub(super) fn read_now(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match &self.0 {
+            State::Fresh(socket) => net::receive(socket, buf),
+            State::Watched(socket) => socket.try_io(Way::In, |socket| net::receive(socket, buf)),
+            State::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
     /// Whether nothing has come, no end either. Costs no system call where the last read emptied the
     /// socket: the event loop has noted what came since, or has not seen it yet. A read of known length
     /// (splice) leaves the note standing, so then the kernel is asked once.
-    pub(crate) fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         let State::Watched(socket) = &self.0 else { return false };
         let looked = socket.try_io(Way::In, |socket| match net::peek(socket) {
             Waiting::Nothing => Err(io::ErrorKind::WouldBlock.into()),
@@ -221,19 +229,19 @@ impl Stream {
     }
 
     /// Whether the event loop has yet to hear of it.
-    pub(crate) const fn is_unwatched(&self) -> bool {
+    pub(super) const fn is_unwatched(&self) -> bool {
         matches!(self.0, State::Fresh(_))
     }
 
     /// Lets the event loop know of it, so that [`Self::poll_noise`] hears something.
-    pub(crate) fn watch(&mut self) {
+    pub(super) fn watch(&mut self) {
         // If it refuses, the next read or write fails and says so.
         let _ = self.watched();
     }
 
     /// Like [`Self::is_quiet`], and wakes the task when that changes. A connection that never had to wait is
     /// not watched for this.
-    pub(crate) fn poll_noise(&self, cx: &Context<'_>) -> Poll<()> {
+    pub(super) fn poll_noise(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.0 {
             State::Watched(socket) => socket.poll_note(Way::In, cx),
             State::Fresh(_) | State::Lost => Poll::Pending,
@@ -241,12 +249,12 @@ impl Stream {
     }
 
     /// What stands at the head of the receive queue (a system call).
-    pub(crate) fn peek(&self) -> Waiting {
+    pub(super) fn peek(&self) -> Waiting {
         self.socket().map_or(Waiting::Broken, net::peek)
     }
 
     /// Makes the coming close send RST.
-    pub(crate) fn reset_on_close(&self) {
+    pub(super) fn reset_on_close(&self) {
         if let Some(socket) = self.socket() {
             net::reset_on_close(socket);
         }
@@ -261,6 +269,6 @@ fn note_full(socket: &Watched<TcpStream>, written: &io::Result<usize>, size: usi
     }
 }
 
-fn blocked(error: &io::Error) -> bool {
+pub(super) fn blocked(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }

@@ -1,0 +1,133 @@
+//! Certificates, keys and CAs from files, as rustls takes them, and what is wrong with them in words.
+//!
+//! It is where TLS is configured, for whoever speaks it: listeners, connections to endpoints, probes. So shells stand
+//! on this one, as they do on `sys`. It reads files and nothing else of the world; the time is passed in.
+//!
+//! It refuses to speak TLS itself, to watch files and to decide what becomes of a finding.
+
+mod certificates;
+mod endpoint;
+mod file;
+mod finding;
+mod listener;
+mod sight;
+mod words;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use haechi_model::{ListenerKind, ListenerName, PoolName, Snapshot};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::server::ProducesTickets;
+
+pub use certificates::take_refused_name;
+pub use endpoint::{Client, Verified, Whom, client_certificate, client_config, roots_from};
+pub use finding::{Finding, Problem};
+pub use haechi_tls::EXPIRES_SOON;
+pub use sight::Sight;
+pub use words::Refusal;
+
+/// What a listener shows, and how it speaks.
+#[derive(Debug)]
+pub struct Shown {
+    /// For each new connection.
+    pub config: Arc<ServerConfig>,
+    /// In the order of the config.
+    pub certificates: Vec<Certificate>,
+}
+
+/// A certificate in use, for people and for metrics.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Certificate {
+    /// Its file, as the config names it.
+    pub file: Box<str>,
+    /// Names that it is shown for.
+    pub names: Vec<Box<str>>,
+    /// The last second that it is valid, since 1970.
+    pub not_after: i64,
+}
+
+/// What was made of all files that a config names.
+#[derive(Clone, Default, Debug)]
+pub struct Credentials {
+    /// By the listener's name. One that speaks TLS and is missing here can't be served.
+    pub listeners: HashMap<ListenerName, Arc<Shown>>,
+    /// By the pool's name, for pools whose endpoints speak TLS.
+    pub pools: HashMap<PoolName, Arc<Verified>>,
+    /// What the files were just before they were read.
+    pub seen: Sight,
+}
+
+/// What was found in them.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// What can be used.
+    pub credentials: Credentials,
+    /// What is wrong, in the order of the config.
+    pub findings: Vec<Finding>,
+}
+
+/// Names of all files that a config names, as it names them.
+pub(crate) fn files(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
+    let tls = snapshot.listeners.iter().filter_map(|listener| match &listener.kind {
+        ListenerKind::Http(http) => http.tls.as_ref(),
+        ListenerKind::Tcp(_) | ListenerKind::Udp(_) => None,
+    });
+    let pools = snapshot.pools.iter().filter_map(|pool| pool.tls.as_ref());
+    let ours = pools.clone().filter_map(|tls| tls.client.as_ref());
+    let certificates = tls.flat_map(|tls| &tls.certificates);
+    let certificates = certificates.flat_map(|files| [&*files.certificate, &*files.key]);
+    let ours = ours.flat_map(|files| [&*files.certificate, &*files.key]);
+    certificates.chain(ours).chain(pools.filter_map(|tls| tls.ca.as_deref()))
+}
+
+/// What outlives the files: keys that were made up for tickets.
+#[derive(Debug, Default)]
+pub struct Trust {
+    ticketers: Mutex<HashMap<ListenerName, Arc<dyn ProducesTickets>>>,
+}
+
+impl Trust {
+    /// Reads all files that `snapshot` names; `folder` is where relative names start, `now` is in seconds since 1970.
+    /// Waits for the disk.
+    pub fn load(&self, folder: &Path, snapshot: &Snapshot, now: i64) -> Loaded {
+        let mut loaded = Loaded::default();
+        loaded.credentials.seen = Sight::of(folder, snapshot);
+        for listener in &snapshot.listeners {
+            let ListenerKind::Http(http) = &listener.kind else { continue };
+            let Some(tls) = &http.tls else { continue };
+            let ticketer = self.ticketer(&listener.name);
+            let shown = listener::shown(folder, tls, ticketer, now, &mut loaded.findings);
+            if let Some(shown) = shown {
+                loaded.credentials.listeners.insert(listener.name.clone(), Arc::new(shown));
+            }
+        }
+        for pool in &snapshot.pools {
+            let Some(tls) = &pool.tls else { continue };
+            if let Some(verified) = endpoint::verified(folder, tls, now, &mut loaded.findings) {
+                loaded.credentials.pools.insert(pool.name.clone(), Arc::new(verified));
+            }
+        }
+        self.ticketers().retain(|name, _| snapshot.listeners.iter().any(|listener| listener.name == *name));
+        loaded
+    }
+
+    /// Tickets of one listener are worth nothing at another, which may ask for more (CVE-2025-23419).
+    fn ticketer(&self, name: &ListenerName) -> Option<Arc<dyn ProducesTickets>> {
+        let mut ticketers = self.ticketers();
+        if let Some(ticketer) = ticketers.get(name) {
+            return Some(Arc::clone(ticketer));
+        }
+        // Without chance there are no keys, and without keys no tickets: every handshake is a whole one.
+        let ticketer = Ticketer::new().ok()?;
+        ticketers.insert(name.clone(), Arc::clone(&ticketer));
+        Some(ticketer)
+    }
+
+    fn ticketers(&self) -> MutexGuard<'_, HashMap<ListenerName, Arc<dyn ProducesTickets>>> {
+        // Each entry is put in whole.
+        self.ticketers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,62 @@
+//! Certificates and the like: what is wrong with them is said where the config names them.
+
+use std::path::Path;
+
+use haechi_config::{Code, Diagnostic, Outcome, Severity, Span};
+use haechi_trust::{Credentials, Finding, Loaded, Problem, Trust};
+
+/// What refuses a config.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Severely {
+    /// Also a certificate that nobody trusts now: there is a better one in use.
+    All,
+    /// Only what can't be used at all: a node that serves many names does not stay down for one of them.
+    Broken,
+}
+
+/// Looks at all files that a config names, and adds what is wrong with them to its diagnostics.
+pub(crate) fn look(config: &Path, outcome: &mut Outcome, trust: &Trust, severely: Severely) -> Credentials {
+    let Some(snapshot) = &outcome.snapshot else { return Credentials::default() };
+    let Loaded { credentials, findings } = trust.load(folder(config), snapshot, now());
+    for finding in &findings {
+        let found = outcome.files.iter().find(|file| file.name == finding.file);
+        let diagnostic = diagnostic(finding, found.map_or(Span::START, |file| file.span), severely);
+        // One file may be named twice.
+        if !outcome.diagnostics.contains(&diagnostic) {
+            outcome.diagnostics.push(diagnostic);
+        }
+    }
+    outcome.diagnostics.sort_by_key(|diagnostic| (diagnostic.span.offset, diagnostic.code));
+    credentials
+}
+
+/// Where relative names start.
+pub(super) fn folder(config: &Path) -> &Path {
+    config.parent().unwrap_or(Path::new(""))
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> i64 {
+    i64::try_from(super::wall_ms() / 1000).unwrap_or(i64::MAX)
+}
+
+fn diagnostic(finding: &Finding, span: Span, severely: Severely) -> Diagnostic {
+    let mut diagnostic = Diagnostic::new(code(finding.problem), span, finding.message.clone());
+    if severely == Severely::Broken && finding.problem.is_usable() {
+        diagnostic.severity = Severity::Warning;
+    }
+    diagnostic.help.clone_from(&finding.help);
+    diagnostic
+}
+
+pub(super) const fn code(problem: Problem) -> Code {
+    match problem {
+        Problem::Unreadable => Code::Unreadable,
+        Problem::NotPem => Code::NotPem,
+        Problem::KeyMismatch => Code::KeyMismatch,
+        Problem::Expired => Code::Expired,
+        Problem::NotYetValid => Code::NotYetValid,
+        Problem::WeakKey => Code::WeakKey,
+        Problem::ExpiresSoon => Code::ExpiresSoon,
+    }
+}
