@@ -126,8 +126,7 @@ impl Strike<'_> {
         }
         let broken = flows.map(|flows| self.broken(flows));
         drop(hung);
-        let healing = now();
-        self.undo(active)?;
+        let healing = self.undo(active)?;
         // What comes back may disturb too, and then it is part of what the client saw.
         until("only one node has the address", || active.has_address() != other.has_address())?;
         pause(Duration::from_millis(300));
@@ -152,10 +151,14 @@ impl Strike<'_> {
     fn hit(&self, active: &mut Node<'_>) -> Outcome<Option<Hung>> {
         let network = self.network;
         match self.blow {
-            Blow::Kill => active.signal(Signal::KILL)?,
+            Blow::Kill => {
+                active.signal(Signal::KILL)?;
+            }
             Blow::KillPrograms => active.kill_programs()?,
             Blow::Unplug | Blow::Flap => network.unplug(active.name),
-            Blow::Freeze(_) => active.signal(Signal::STOP)?,
+            Blow::Freeze(_) => {
+                active.signal(Signal::STOP)?;
+            }
             Blow::Mute => network.mute(active.name),
             Blow::Deafen => network.deafen(active.name),
             Blow::Part => {
@@ -194,8 +197,9 @@ impl Strike<'_> {
         }
     }
 
-    /// Makes all whole again.
-    fn undo(&self, active: &mut Node<'_>) -> Outcome<()> {
+    /// Makes all whole again. Tells from when on the nodes can meet.
+    fn undo(&self, active: &mut Node<'_>) -> Outcome<Instant> {
+        let healing = now();
         match self.blow {
             Blow::Kill | Blow::KillPrograms | Blow::Stop | Blow::Storm => {
                 active.signal(Signal::KILL)?;
@@ -203,11 +207,11 @@ impl Strike<'_> {
                 active.start()?;
             }
             Blow::Unplug | Blow::Flap => self.network.plug(active.name),
-            Blow::Freeze(_) => active.signal(Signal::CONT)?,
+            Blow::Freeze(_) => return active.signal(Signal::CONT),
             Blow::Mute | Blow::Deafen | Blow::Part | Blow::CutOff => self.network.heal(),
             Blow::Hang | Blow::HandOver | Blow::Upgrade => {}
         }
-        Ok(())
+        Ok(healing)
     }
 
     /// The cable of the better node, ten times: it wants the address back each time.
