@@ -7,7 +7,7 @@ use haechi_tests::{Ear, Network, Observer, now, pause, serve_flows};
 use rustix::process::Signal;
 
 use super::blow::Blow;
-use super::client::{self, Client};
+use super::client::{self, Client, Gap};
 use super::flows::Flows;
 use super::pair::{BETTER, Hung, Make, Node, ONE, PATIENCE, Setting, TWO, WORSE};
 use super::{ENDPOINT, Seen, VIRTUAL};
@@ -233,8 +233,19 @@ impl Strike<'_> {
         let mut attempts = self.client.take();
         // The last answers before it are where the gap begins.
         attempts.retain(|attempt| attempt.ended + Duration::from_millis(100) > at);
-        let (gap, failed, reset) = client::gap(&attempts)?;
-        Ok(Seen { gap, failed, reset, ..Seen::default() })
+        let Gap { from, length, failed, reset } = client::gap(&attempts)?;
+        self.remark(at, from, length);
+        Ok(Seen { gap: length, failed, reset, ..Seen::default() })
+    }
+
+    /// Ours may not be silent for longer than the arithmetic says, and what the client's own rhythm adds at both ends:
+    /// such a round is told, with the time, so that the nodes' logs can be read beside it.
+    fn remark(&self, at: Instant, from: Instant, length: Duration) {
+        if matches!(self.make, Make::Haechi(_)) && length > self.make.down() + client::EVERY * 2 {
+            let (blow, when) = (self.blow, jiff::Timestamp::now());
+            let after = (from + length).saturating_duration_since(at);
+            crate::note(&format!("{blow}, {when}: no answer for {length:.0?}, until {after:.0?} after it"));
+        }
     }
 }
 
