@@ -168,6 +168,14 @@ codes! {
         "A keys file maps ids from 0 to 255 to secrets, and `sign` names the one that signs: `sign: 1`, `keys: { 1: … }`. A \
          secret is 16 to 64 bytes in hexadecimal digits, as `openssl rand -hex 32` prints it: below 16 bytes it could be \
          guessed, and over 64 SHA-256 would shorten it (RFC 2104 section 3). Messages never show it.";
+    Network, Error, "HCH0319", "not a network",
+        "A network is an IP address with a prefix length, whose other bits are zero: `10.0.0.0/8`, `2001:db8::/32`. An address \
+         alone is one host. Names are not resolved.";
+    FixedHeader, Error, "HCH0320", "a header that filters can't change",
+        "Fields that say where a message ends (`Content-Length`, `Transfer-Encoding`) or that are for one connection \
+         (`Connection`, `Upgrade`, …) are written by whoever sends the message; if a filter could change them, two readers \
+         could see two different requests. `Host` is changed by `urlRewrite`. `X-Forwarded-For` and `X-Forwarded-Proto` say \
+         who asked, and haechi writes them itself.";
 
     UnknownPool, Error, "HCH0401", "no such pool",
         "The route or listener names a pool that is not in `pools`.";
@@ -203,6 +211,10 @@ codes! {
          place in the sorted list of `nodes`: address i is first at node i, next at node i + 1, and so on. So this node must \
          be in the list, no node twice, the ids must end at 255, and the names (`edge-1`, `edge-2`, …) must be free. \
          Priorities go down from 200 in tens, which is enough for 20 nodes.";
+
+    RedirectLoop, Error, "HCH0412", "a redirect to itself",
+        "A client that follows the redirect asks the same again, until it gives up. The new URL must differ in its scheme, \
+         host, port or path.";
 
     NoListener, Warning, "HCH0501", "nothing is served",
         "The config has no listener, so no connection is accepted.";

@@ -44,6 +44,8 @@ pub(crate) enum Kind {
     Keyed(Text, &'static Kind),
     /// A map from header names to a text or nothing.
     Headers,
+    /// A map from header names to a text.
+    Fields,
     List(&'static Kind),
     /// One or a list.
     Many(&'static Kind),
@@ -61,12 +63,17 @@ pub(crate) enum Text {
     Host,
     Path,
     Method,
+    HeaderName,
+    /// A status that sends a client elsewhere.
+    Redirect,
     Status,
     Interface,
     /// An address with a prefix length.
     VirtualAddress,
     /// An address, with or without a port.
     Peer,
+    /// An address, or one with a prefix length.
+    Network,
     /// Bytes, as a text or in hexadecimal digits.
     Payload,
     KeyId,

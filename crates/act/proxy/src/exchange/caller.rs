@@ -6,8 +6,10 @@ use std::ops::Range;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use haechi_filter::Edits;
 use haechi_http1::ResponseHead;
 use haechi_model::{Fault, Moment};
+use haechi_preface::Ends;
 
 use crate::admit::Request;
 use crate::client::After;
@@ -45,6 +47,8 @@ pub(crate) enum Part<'a> {
         trailers: &'a [u8],
         /// Whether that is all.
         last: bool,
+        /// What else changes in the head's fields. What it takes out is taken out already.
+        edits: Option<&'a Edits>,
     },
     /// More of the body.
     Body {
@@ -108,6 +112,9 @@ impl Outbox {
 pub(crate) trait Caller: Applicant {
     /// Where it comes from.
     fn peer(&self) -> SocketAddr;
+
+    /// Both ends of its connection.
+    fn ends(&self) -> Ends;
 
     /// Whether no request more is wanted of it.
     fn is_leaving(&mut self, worker: &Worker, local: &Local) -> bool;

@@ -1,7 +1,8 @@
 //! Listeners: where they stand, and what belongs to which protocol.
 
 use haechi_model::{
-    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener, UdpListener,
+    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, Network, PoolIndex, ProxyProtocol,
+    TcpListener, UdpListener,
 };
 
 use super::clash::Bind;
@@ -57,6 +58,7 @@ fn listener(
     bind(name, &object, protocol == Some("udp"), binds, report);
     let max_connections =
         object.int::<u32>("maxConnections", report).ok().and_then(std::num::NonZeroU32::new);
+    let proxy_protocol = proxy_protocol(&object, report);
     let kind = match protocol {
         Some("tcp") => ListenerKind::Tcp(tcp(&object, references, report)),
         Some("udp") => ListenerKind::Udp(udp(&object, references, report)),
@@ -72,6 +74,7 @@ fn listener(
         bind: binds[start..].iter().map(|bind| bind.address).collect(),
         kind,
         max_connections,
+        proxy_protocol,
     }
 }
 
@@ -127,16 +130,17 @@ fn http(
     }
     no_flows(object, report);
     HttpListener {
-        routes: routes(object, true, references, report),
+        routes: routes(object, Some(over_tls), references, report),
         limits: limits(object, report),
         timeouts: timeouts(object, report),
         tls: over_tls.then(|| tls::listener(object, report)),
     }
 }
 
+/// `over_tls`: whether clients speak TLS; none if the protocol is not known.
 fn routes(
     object: &Object<'_, '_>,
-    required: bool,
+    over_tls: Option<bool>,
     references: &mut References,
     report: &mut Report,
 ) -> Vec<haechi_model::Route> {
@@ -144,9 +148,9 @@ fn routes(
         .node("routes")
         .filter(|(node, _)| !matches!(&node.data, Data::List(routes) if routes.is_empty()));
     if let Some((node, at)) = given {
-        return route::routes(node, at, references, report);
+        return route::routes(node, at, over_tls, references, report);
     }
-    if required && !object.has("pool") {
+    if over_tls.is_some() && !object.has("pool") {
         references.lose();
         report
             .add(
@@ -190,6 +194,7 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
     ] {
         not_here(object, key, "only http listeners have it", help, report);
     }
+    not_here(object, "proxyProtocol", "only connections have it", "remove it", report);
     not_here(object, "tls", "datagrams are moved as they are", "remove it", report);
     let more = "datagrams have no connections";
     not_here(object, "maxConnections", more, "a udp listener has `maxFlows`", report);
@@ -204,6 +209,30 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
             .and_then(std::num::NonZeroU32::new)
             .unwrap_or(defaults::MAX_FLOWS),
     }
+}
+
+fn proxy_protocol(object: &Object<'_, '_>, report: &mut Report) -> Option<ProxyProtocol> {
+    let section = object.section("proxyProtocol", report);
+    let read = ProxyProtocol {
+        from: networks(&section, "from", report),
+        others: section.word("others", report).or("refuse") == "serve",
+        timeout: section.duration("timeout", report).or(defaults::PREFACE),
+    };
+    section.done();
+    object.has("proxyProtocol").then_some(read)
+}
+
+/// A key that holds one network or a list of them.
+fn networks(object: &Object<'_, '_>, key: &str, report: &mut Report) -> Vec<Network> {
+    let Some((node, at)) = object.node(key) else { return Vec::new() };
+    if matches!(&node.data, Data::List(items) if items.is_empty()) {
+        report
+            .add(Code::WrongType, node.span, format!("`{key}` needs at least one network"))
+            .help("such as `10.0.0.0/8`, or the address of one host");
+    }
+    let wanted = "a network such as `10.0.0.0/8`";
+    let one = |node| item(node, at, key, wanted, report, |text, _| value::net::network(text));
+    many(node).iter().filter_map(one).collect()
 }
 
 fn no_flows(object: &Object<'_, '_>, report: &mut Report) {
@@ -228,7 +257,7 @@ fn one_pool(
 
 /// Without a protocol nobody can say which keys belong here, but their values can be checked.
 fn unknown(object: &Object<'_, '_>, references: &mut References, report: &mut Report) {
-    routes(object, false, references, report);
+    routes(object, None, references, report);
     limits(object, report);
     timeouts(object, report);
     object.duration("idleTimeout", report);

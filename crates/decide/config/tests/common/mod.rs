@@ -9,10 +9,11 @@ use std::time::Duration;
 use haechi_config::defaults;
 use haechi_model::{
     Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts, Endpoint,
-    HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Node,
-    PassiveCheck, PathMatch, Pool, PoolIndex, PoolTls, Probe, ProbeTls, Queue, Retry, RetryOn, Route,
-    Snapshot, SourceMask, StatusRange, TcpListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive,
-    UpstreamTimeouts,
+    Filters, HeaderEdits, HeaderLine, HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener,
+    Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch, PathRewrite, Pool,
+    PoolIndex, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, Redirect, Retry, RetryOn,
+    Rewrite, Route, Scheme, Snapshot, SourceMask, StatusRange, TcpListener, TlsPolicy, TlsVersion,
+    UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -124,6 +125,7 @@ fn health_check() -> impl Strategy<Value = HealthCheck> {
                 healthy_threshold,
                 unhealthy_threshold,
                 start_grace,
+                proxy_protocol: None,
             }
         })
 }
@@ -171,6 +173,7 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
             UpstreamKeepAlive { idle, idle_timeout, max_age, max_requests }
         });
     let mask = (1..=32_u8, 1..=128_u8, any::<bool>()).prop_map(|(v4, v6, port)| SourceMask { v4, v6, port });
+    let version = prop_oneof![Just(ProxyVersion::V1), Just(ProxyVersion::V2)];
     let small = (of(any::<NonZeroU32>()), ms(0), 0..=100_u8, ms(0));
     let sections = (
         of(health_check()),
@@ -179,17 +182,20 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
         of(timeouts),
         of(queue),
         of(keep_alive),
-        of(mask),
-        of(pool_tls()),
+        (of(mask), of(version), of(pool_tls())),
     );
     (algorithm(), endpoints, sections, of(small)).prop_map(move |(algorithm, endpoints, sections, small)| {
-        let (health_check, passive, retry, timeouts, queue, keep_alive, mask, tls) = sections;
+        let (health_check, passive, retry, timeouts, queue, keep_alive, (mask, proxy_protocol, tls)) =
+            sections;
         let (connection_limit, slow_start, panic_threshold, drain_timeout) =
             small.unwrap_or((None, Duration::ZERO, 0, defaults::DRAIN));
         Pool {
             algorithm,
             endpoints,
-            health_check,
+            health_check: health_check.map(|check| HealthCheck {
+                proxy_protocol: proxy_protocol.filter(|_| check.port.is_none()),
+                ..check
+            }),
             passive,
             retry: retry.unwrap_or_default(),
             timeouts: timeouts.unwrap_or_default(),
@@ -200,6 +206,7 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
             panic_threshold,
             drain_timeout,
             source_mask: mask.unwrap_or_default(),
+            proxy_protocol,
             tls,
             ..defaults::pool(&name)
         }
@@ -225,15 +232,83 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
                     .map(|(name, value)| HeaderMatch { name: name.into(), value: value.map(Into::into) })
                     .collect()
             });
-    (host, path, btree_set("GET|POST|PUT|X-Y", 0..3), headers, 0..pools).prop_map(
+    let plain = (host, path, btree_set("GET|POST|PUT|X-Y", 0..3), headers, 0..pools).prop_map(
         |(host, path, methods, headers, pool)| Route {
             host,
             path,
             methods: methods.into_iter().map(Into::into).collect(),
             headers,
-            pool: PoolIndex(pool),
+            pool: Some(PoolIndex(pool)),
+            filters: None,
         },
-    )
+    );
+    (plain, filters()).prop_map(|(mut route, mut filters)| {
+        let exact = matches!(route.path, PathMatch::Exact(_));
+        if let Some(PathRewrite::Prefix(path)) = filters.rewrite.path.clone().filter(|_| exact) {
+            filters.rewrite.path = Some(PathRewrite::Full(path));
+        }
+        if let Some(redirect) = &mut filters.redirect {
+            if let Some(PathRewrite::Prefix(path)) = redirect.path.clone().filter(|_| exact) {
+                redirect.path = Some(PathRewrite::Full(path));
+            }
+            route.pool = None;
+        }
+        route.filters = (filters != Filters::default()).then(|| Box::new(filters));
+        route
+    })
+}
+
+fn path_rewrite() -> impl Strategy<Value = PathRewrite> {
+    prop_oneof![
+        "(/[a-z0-9:@]{1,4}){1,3}".prop_map(|path| PathRewrite::Prefix(path.into())),
+        Just(PathRewrite::Prefix("/".into())),
+        "(/[a-z]{0,2}){1,3}".prop_map(|path| PathRewrite::Full(path.into())),
+    ]
+}
+
+/// Names by their first letter, so that none is edited twice.
+fn edits() -> impl Strategy<Value = HeaderEdits> {
+    let lines = |first: char| {
+        vec(("[a-z!#$%&'*+.^_`|~-]{0,4}", "[!-~]{0,6}|[!-~] [!-~]|값"), 0..3).prop_map(move |lines| {
+            let names = lines.into_iter().enumerate();
+            let line = |(at, (name, value)): (usize, (String, String))| HeaderLine {
+                name: format!("{first}{at}{name}").into(),
+                value: value.into(),
+            };
+            names.map(line).collect::<Vec<_>>()
+        })
+    };
+    (lines('s'), lines('a'), lines('r')).prop_map(|(set, add, remove)| HeaderEdits {
+        set,
+        add,
+        remove: remove.into_iter().map(|line| line.name).collect(),
+    })
+}
+
+fn filters() -> impl Strategy<Value = Filters> {
+    let host = || of("[a-z]{1,5}\\.[a-z]{2}".prop_map(Box::from));
+    let redirect = (of(any::<bool>()), host(), of(1..u16::MAX), of(path_rewrite()), 0..5_usize).prop_map(
+        |(https, host, port, path, status)| Redirect {
+            scheme: https.map(|https| if https { Scheme::Https } else { Scheme::Http }),
+            // Or it could lead back.
+            host: host.or(Some("a.example".into())),
+            port: port.and_then(NonZeroU16::new),
+            path,
+            status: [301, 302, 303, 307, 308][status],
+        },
+    );
+    let on =
+        (edits(), edits(), host(), of(path_rewrite())).prop_map(|(request, response, host, path)| Filters {
+            request_headers: request,
+            response_headers: response,
+            rewrite: Rewrite { host, path },
+            redirect: None,
+        });
+    prop_oneof![
+        3 => Just(Filters::default()),
+        1 => on,
+        1 => redirect.prop_map(|redirect| Filters { redirect: Some(redirect), ..Filters::default() }),
+    ]
 }
 
 fn pool_tls() -> impl Strategy<Value = PoolTls> {
@@ -317,9 +392,14 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
             max_flows: flows.and_then(NonZeroU32::new).unwrap_or(defaults::MAX_FLOWS),
         })
     });
-    (bind, prop_oneof![http, tcp, udp], of(any::<NonZeroU32>())).prop_map(move |(bind, kind, limit)| {
+    let network = (ip(), any::<u8>()).prop_map(|(address, prefix)| Network::of(address, prefix));
+    let preface = (vec(network, 1..3), any::<bool>(), ms(1))
+        .prop_map(|(from, others, timeout)| ProxyProtocol { from, others, timeout });
+    let kind = prop_oneof![http, tcp, udp];
+    (bind, kind, of(any::<NonZeroU32>()), of(preface)).prop_map(move |(bind, kind, limit, preface)| {
+        let proxy_protocol = preface.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
         let max_connections = limit.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
-        Listener { name: name.as_str().into(), bind, kind, max_connections }
+        Listener { name: name.as_str().into(), bind, kind, max_connections, proxy_protocol }
     })
 }
 
