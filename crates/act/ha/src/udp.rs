@@ -67,6 +67,9 @@ impl AsFd for UdpPort {
     }
 }
 
+/// Messages with their envelopes.
+type Sealed = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// Who this node is in envelopes, and whom it believes.
 pub(crate) struct Seals {
     node: String,
@@ -76,7 +79,7 @@ pub(crate) struct Seals {
     /// The number of the farewell, greater than what is said before it.
     last_word: Cell<u64>,
     /// Farewells with that number, by keys and message: the keeper is told of them with each sign of life.
-    farewells: RefCell<BTreeMap<Box<str>, BTreeMap<Vec<u8>, Vec<u8>>>>,
+    farewells: RefCell<BTreeMap<Box<str>, Sealed>>,
     /// Something was heard that [`remember`](Self::remember) did not give yet.
     news: bool,
     keys: BTreeMap<Box<str>, Keys>,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Chain, Rule, Table, Takes, Verdict};
 
 /// Words that stand for another protocol than ours, as a condition.
-const OTHERS: [&str; 15] = [
+const OTHERS: [&str; 14] = [
     "tcp",
     "udp",
     "icmp",
