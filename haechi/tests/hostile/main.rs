@@ -8,6 +8,7 @@ mod memory;
 mod patience;
 mod requests;
 mod responses;
+mod smuggling;
 mod storm;
 mod uploads;
 
