@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use haechi_tests::{Node, address, eventually};
+use haechi_tests::{Node, address, eventually, now, pause};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
 
@@ -114,4 +114,75 @@ fn a_drained_endpoint_keeps_its_connection_until_the_timeout() {
     assert_eq!(node.verb(&["endpoint", "drain", "db/e0"]).code, 0);
     assert_eq!(node.endpoint("db", "e0")["inFlight"], 1, "draining does not cut");
     assert!(stream.read(&mut [0]).is_err(), "its time is over after the drain timeout");
+}
+
+/// A connection with both of its ends in our hands: the client's, and the endpoint's.
+fn pair(more: &str) -> (Node, TcpStream, TcpStream) {
+    let (ip, listener) = (address(), TcpListener::bind(SocketAddr::new(address(), 8080)).unwrap());
+    let node = front(ip, &[listener.local_addr().unwrap()], more);
+    let client = TcpStream::connect(SocketAddr::new(ip, 5432)).unwrap();
+    // A client that stays silent is handed over after a second.
+    (&client).write_all(b"!").unwrap();
+    let (mut endpoint, _) = listener.accept().unwrap();
+    endpoint.read_exact(&mut [0]).unwrap();
+    for stream in [&client, &endpoint] {
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    }
+    (node, client, endpoint)
+}
+
+#[test]
+fn a_side_that_has_ended_still_reads_for_as_long_as_the_other_one_speaks() {
+    let (_node, mut client, mut endpoint) = pair(", halfClosedTimeout: 1s");
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(endpoint.read(&mut [0]).unwrap(), 0, "the end is passed on");
+    // Twice as long as the limit in all, with a byte now and then.
+    for n in 0..10_u8 {
+        pause(Duration::from_millis(200));
+        endpoint.write_all(&[n]).unwrap();
+        let mut byte = [0xff];
+        client.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, [n]);
+    }
+    let silent_since = now();
+    assert!(client.read(&mut [0]).is_err(), "cut off, not ended");
+    assert!((now() - silent_since) < Duration::from_secs(4), "not idleTimeout, which is an hour");
+    assert!(endpoint.read(&mut [0]).is_err() || endpoint.write_all(&[0; 9]).is_err());
+}
+
+#[test]
+fn a_side_that_takes_nothing_is_not_kept_by_what_it_sends() {
+    let (node, client, endpoint) = pair(", idleTimeout: 1s");
+    let (mut speaks, mut reads) = (client.try_clone().unwrap(), endpoint.try_clone().unwrap());
+    // The endpoint sends more than all buffers hold, and the client reads none of it, but speaks on.
+    let sending = std::thread::spawn(move || (&endpoint).write_all(&vec![0; 64 << 20]).is_err());
+    let reading = std::thread::spawn(move || {
+        let mut bytes = [0; 1024];
+        while reads.read(&mut bytes).is_ok_and(|count| count > 0) {}
+    });
+    let began = now();
+    while speaks.write_all(b"still here").is_ok() {
+        assert!(now() - began < Duration::from_secs(10), "it is kept");
+        pause(Duration::from_millis(100));
+    }
+    assert!(sending.join().unwrap(), "what waited is given up");
+    reading.join().unwrap();
+    eventually(Duration::from_secs(5), "nothing is open", || node.status()["listeners"][0]["open"] == 0);
+}
+
+#[test]
+fn the_kernel_asks_silent_sides_where_that_is_wanted() {
+    let timers = |more: &str| {
+        let (node, client, _endpoint) = pair(more);
+        let port = client.local_addr().unwrap().port();
+        let output =
+            std::process::Command::new("ss").args(["-tnoH", "state", "established"]).output().unwrap();
+        drop(node);
+        let text = String::from_utf8(output.stdout).unwrap();
+        // haechi's end of the client's connection has the client's port as its peer.
+        let ours = text.lines().filter(|line| line.contains(":5432 ") && line.contains(&format!(":{port} ")));
+        ours.filter(|line| line.contains("timer:(keepalive")).count()
+    };
+    assert_eq!(timers(", tcpKeepAlive: 600s"), 1);
+    assert_eq!(timers(""), 0);
 }

@@ -355,7 +355,12 @@ mod tests {
     }
 
     fn listener(ip: [u8; 4], port: u16) -> Listener {
-        let kind = ListenerKind::Tcp(TcpListener { pool: PoolIndex(0), idle_timeout: Duration::ZERO });
+        let kind = ListenerKind::Tcp(TcpListener {
+            pool: PoolIndex(0),
+            idle_timeout: Duration::ZERO,
+            half_closed_timeout: Duration::ZERO,
+            tcp_keep_alive: None,
+        });
         Listener {
             name: "db".into(),
             bind: vec![(ip, port).into()],

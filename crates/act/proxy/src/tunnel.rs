@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use haechi_balance::Tried;
-use haechi_model::{Fault, ListenerKind, Side};
+use haechi_model::{Fault, ListenerKind, Moment, Side};
 use haechi_sys::pipe::Pipe;
 
 use crate::buffers::HOT;
@@ -27,6 +27,15 @@ pub(crate) const UPGRADED_IDLE: Duration = Duration::from_secs(3600);
 /// A direction that moved more than this at a stretch goes through a pipe in the kernel.
 const SPLICE_FROM: u64 = HOT as u64;
 
+/// How long a tunnel may stand still.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// With both sides open; also how long a side may take nothing of what waits for it.
+    idle: Duration,
+    /// With one of them ended.
+    half_closed: Duration,
+}
+
 /// Serves one connection of a `tcp` listener.
 pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stream, origin: Origin) {
     let peer = origin.client;
@@ -42,13 +51,19 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stre
         let (fault, again) = match select(&worker, &scene, pool, source, &tried, &mut client).await {
             Ok(place) => match connect(&worker, &timer, &place, &origin, &stream).await {
                 Ok(mut upstream) => {
+                    if let Some(after) = listener.tcp_keep_alive {
+                        stream.keep_alive(after);
+                        upstream.stream.keep_alive(after);
+                    }
                     let both = Both {
                         worker: &worker,
                         client: &mut stream,
                         upstream: &mut upstream.stream,
                         timer: &timer,
                     };
-                    both.run(place.endpoint(), listener.idle_timeout).await;
+                    let patience =
+                        Patience { idle: listener.idle_timeout, half_closed: listener.half_closed_timeout };
+                    both.run(place.endpoint(), patience, Vec::new()).await;
                     return;
                 }
                 Err(fault) => {
@@ -98,7 +113,7 @@ pub(crate) async fn upgraded(
     let ahead = std::mem::take(&mut client.unread).into_rest();
     let both =
         Both { worker, client: &mut client.stream, upstream: &mut upstream.stream, timer: &client.timer };
-    both.run_with(endpoint, idle_timeout, ahead).await;
+    both.run(endpoint, Patience { idle: idle_timeout, half_closed: idle_timeout }, ahead).await;
 }
 
 struct Both<'a> {
@@ -109,15 +124,12 @@ struct Both<'a> {
 }
 
 impl Both<'_> {
-    async fn run(self, endpoint: &LiveEndpoint, idle_timeout: Duration) {
-        self.run_with(endpoint, idle_timeout, Vec::new()).await;
-    }
-
-    async fn run_with(self, endpoint: &LiveEndpoint, idle_timeout: Duration, ahead: Vec<u8>) {
+    /// `ahead`: what the client sent before.
+    async fn run(self, endpoint: &LiveEndpoint, patience: Patience, ahead: Vec<u8>) {
         let Self { worker, client, upstream, timer } = self;
         let mut there = Direction { pending: ahead, ..Direction::default() };
         let mut back = Direction::default();
-        timer.set(idle_timeout);
+        let mut moved_at = timer.now();
         let whole = std::future::poll_fn(|cx| {
             let mut moved = false;
             let outcome = (
@@ -129,9 +141,15 @@ impl Both<'_> {
                 (Poll::Ready(false), _) | (_, Poll::Ready(false)) => return Poll::Ready(false),
                 _ => {}
             }
+            let now = timer.now();
             if moved {
-                timer.set(idle_timeout);
+                moved_at = now;
             }
+            let still = if there.closed || back.closed { patience.half_closed } else { patience.idle };
+            // A direction that is stuck would be kept by the other one, with all that waits in it.
+            let stuck = there.stuck_since(now).into_iter().chain(back.stuck_since(now)).min();
+            let until = stuck.map_or(moved_at + still, |since| (since + patience.idle).min(moved_at + still));
+            timer.set_at(until);
             if timer.is_cut() || timer.has_passed(cx) { Poll::Ready(false) } else { Poll::Pending }
         })
         .await;
@@ -159,9 +177,27 @@ struct Direction {
     stretch: u64,
     ended: bool,
     closed: bool,
+    /// What had gone out when that was looked at, and since when it is so much, while more waits.
+    gone: u64,
+    stuck: Option<Moment>,
 }
 
 impl Direction {
+    /// Since when the side that it goes to takes nothing of what waits for it.
+    fn stuck_since(&mut self, now: Moment) -> Option<Moment> {
+        let in_pipe = self.pipe.as_ref().map_or(0, Pipe::held);
+        let waits = (self.pending.len() - self.flushed + in_pipe) as u64;
+        // What came ahead is not counted in `bytes`, so this may wrap; only whether it changes matters.
+        let gone = self.bytes.wrapping_sub(waits);
+        if waits == 0 {
+            self.stuck = None;
+        } else if gone != self.gone || self.stuck.is_none() {
+            self.stuck = Some(now);
+        }
+        self.gone = gone;
+        self.stuck
+    }
+
     /// Moves what can be moved. Ready with true at an orderly end, with false when a side broke.
     fn poll(
         &mut self,

@@ -121,6 +121,17 @@ pub fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
     }
 }
 
+/// Has the kernel ask the other side after so much silence whether it is still there, three times, a third of `after`
+/// apart; the connection breaks if nobody answers. Whole seconds.
+///
+/// # Errors
+/// The time is none that the kernel takes (1 s to 32,767 s).
+pub fn keep_alive(socket: &TcpStream, after: Duration) -> io::Result<()> {
+    let between = (after / 3).max(Duration::from_secs(1));
+    let asks = socket2::TcpKeepalive::new().with_time(after).with_interval(between).with_retries(3);
+    SockRef::from(socket).set_tcp_keepalive(&asks)
+}
+
 /// How a connection that was begun came out.
 ///
 /// # Errors

@@ -18,6 +18,10 @@ pub const NODE_NAME: &str = "haechi";
 /// renew after 30 to 60 minutes).
 pub const TCP_IDLE: Duration = Duration::from_secs(3600);
 
+/// A side that has asked and ended waits for its answer: a report or a dump that takes minutes to begin. An hour as for
+/// open connections would keep those whose other side forgot them.
+pub const HALF_CLOSED: Duration = Duration::from_secs(300);
+
 /// Whoever stands between us and the client sends it with the first bytes.
 pub const PREFACE: Duration = Duration::from_secs(5);
 

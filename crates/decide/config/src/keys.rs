@@ -125,6 +125,17 @@ pub(crate) static LISTENER: Shape = Shape {
             "A connection or flow on which neither side sent anything for so long ends (tcp: 1h if left out; udp: 30s).",
         ),
         Key::new(
+            "halfClosedTimeout",
+            IDLE,
+            "The same once one side has ended its direction and the other one still may send (tcp: 5m if left out).",
+        ),
+        Key::new(
+            "tcpKeepAlive",
+            Kind::Duration(Duration::from_secs(1), Duration::from_secs(32_767)),
+            "After so much silence the kernel asks each side whether it is still there, three times, a third of this apart \
+             (tcp); never if left out.",
+        ),
+        Key::new(
             "proxyProtocol",
             Kind::Section(&PROXY_PROTOCOL),
             "Who tells in front of a connection whose it is (http, https, tcp).",

@@ -261,7 +261,12 @@ fn open_files_are_counted_by_connections() {
     let listener = |most: u32| Listener {
         name: "db".into(),
         bind: Vec::new(),
-        kind: ListenerKind::Tcp(TcpListener { pool: PoolIndex(0), idle_timeout: Duration::ZERO }),
+        kind: ListenerKind::Tcp(TcpListener {
+            pool: PoolIndex(0),
+            idle_timeout: Duration::ZERO,
+            half_closed_timeout: Duration::ZERO,
+            tcp_keep_alive: None,
+        }),
         max_connections: std::num::NonZeroU32::new(most),
         proxy_protocol: None,
     };

@@ -52,8 +52,13 @@ pub struct HttpListener {
 pub struct TcpListener {
     /// Where connections go.
     pub pool: PoolIndex,
-    /// A connection on which neither side sent anything for so long is closed.
+    /// A connection on which neither side sent anything for so long is closed, and one that has bytes for a side which
+    /// takes none of them.
     pub idle_timeout: Duration,
+    /// The same once one side has said all it has to say.
+    pub half_closed_timeout: Duration,
+    /// After how much silence a side is asked whether it is still there (`SO_KEEPALIVE`); never if not set.
+    pub tcp_keep_alive: Option<Duration>,
 }
 
 /// A `udp` listener.

@@ -8,6 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use haechi_sys::net::Waiting;
 use haechi_sys::pipe::Pipe;
@@ -133,6 +134,11 @@ impl Stream {
             return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
         }
         self.wire.poll_splice_out(cx, pipe, more)
+    }
+
+    /// Asks the other side after so much silence whether it is still there.
+    pub(crate) fn keep_alive(&self, after: Duration) {
+        self.wire.keep_alive(after);
     }
 
     /// Ends our side; the other one may go on.

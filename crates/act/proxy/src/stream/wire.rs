@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use haechi_sys::net::{self, Waiting};
 use haechi_sys::pipe::Pipe;
@@ -198,6 +199,14 @@ impl Wire {
     /// The address that the client came to (a system call).
     pub(super) fn own_address(&self) -> Option<IpAddr> {
         self.socket()?.local_addr().ok().map(|own| own.ip().to_canonical())
+    }
+
+    /// Asks the other side after so much silence whether it is still there.
+    pub(super) fn keep_alive(&self, after: Duration) {
+        if let Some(socket) = self.socket() {
+            // The config bounds the time, so only a connection that is broken refuses; the next read says so.
+            let _ = net::keep_alive(socket, after);
+        }
     }
 
     /// Ends our side; the other one may go on.

@@ -64,7 +64,12 @@ fn listener(
         Some(protocol) => ListenerKind::Http(http(&object, protocol == "https", references, report)),
         None => {
             unknown(&object, references, report);
-            ListenerKind::Tcp(TcpListener { pool: NOWHERE, idle_timeout: defaults::TCP_IDLE })
+            ListenerKind::Tcp(TcpListener {
+                pool: NOWHERE,
+                idle_timeout: defaults::TCP_IDLE,
+                half_closed_timeout: defaults::HALF_CLOSED,
+                tcp_keep_alive: None,
+            })
         }
     };
     object.done();
@@ -128,6 +133,7 @@ fn http(
         );
     }
     no_flows(object, report);
+    no_tunnels(object, report);
     HttpListener {
         routes: routes(object, Some(over_tls), references, report),
         limits: limits(object, report),
@@ -183,7 +189,12 @@ fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
         references,
         report,
     );
-    TcpListener { pool, idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE) }
+    TcpListener {
+        pool,
+        idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE),
+        half_closed_timeout: object.duration("halfClosedTimeout", report).or(defaults::HALF_CLOSED),
+        tcp_keep_alive: object.duration("tcpKeepAlive", report).ok(),
+    }
 }
 
 fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> UdpListener {
@@ -197,6 +208,7 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
     }
     not_here(object, "proxyProtocol", "only connections have it", "remove it", report);
     not_here(object, "tls", "datagrams are moved as they are", "remove it", report);
+    no_tunnels(object, report);
     let more = "datagrams have no connections";
     not_here(object, "maxConnections", more, "a udp listener has `maxFlows`", report);
     let pool =
@@ -209,6 +221,13 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
             .ok()
             .and_then(std::num::NonZeroU32::new)
             .unwrap_or(defaults::MAX_FLOWS),
+    }
+}
+
+/// What only connections of which nothing is read have.
+fn no_tunnels(object: &Object<'_, '_>, report: &mut Report) {
+    for key in ["halfClosedTimeout", "tcpKeepAlive"] {
+        not_here(object, key, "only tcp listeners have it", "remove it", report);
     }
 }
 
@@ -237,8 +256,10 @@ fn unknown(object: &Object<'_, '_>, references: &mut References, report: &mut Re
     routes(object, None, references, report);
     limits(object, report);
     timeouts(object, report);
-    object.duration("idleTimeout", report);
     origin::forwarded(object, report);
+    for key in ["idleTimeout", "halfClosedTimeout", "tcpKeepAlive"] {
+        object.duration(key, report);
+    }
     if object.has("tls") {
         tls::listener(object, report);
     }

@@ -111,6 +111,7 @@ pub(super) const PARTS: &[&str] = &[
     UDP,
     PREFACES,
     ORIGIN,
+    TUNNELS,
 ];
 
 const TLS: &str = "
@@ -155,6 +156,16 @@ A pool with `proxyProtocol: v1` or `v2` tells its endpoints in the same way, wit
 it asked. A connection to such an endpoint serves one client connection only: what `keepAlive` keeps waits for
 that client's next request. Probes say that they are nobody's (`LOCAL`, `UNKNOWN`), but say nothing to a port of their
 own (`healthCheck.port`). With TLS the preface stands in front of the handshake, on both sides. UDP flows have none.
+";
+
+const TUNNELS: &str = "
+## TCP connections
+
+A `tcp` listener passes bytes and ends on as they come: a side that has ended (FIN) may still read, and its connection goes
+on until the other side has ended too. A side that broke off (RST) breaks the other one. What ends otherwise is reset, so
+that nobody takes it for a whole answer: after `idleTimeout` without a byte either way, after `halfClosedTimeout` once one
+side has ended, and when one side took nothing for `idleTimeout` of what waits for it, whatever goes the other way.
+`tcpKeepAlive` finds sides that are gone without a word, such as behind a firewall that forgot them.
 ";
 
 const ORIGIN: &str = "

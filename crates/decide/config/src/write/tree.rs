@@ -144,6 +144,8 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
             fields.extend(preface);
             fields.push(must("pool", pool_name(tcp.pool, pools)));
             fields.push(time("idleTimeout", tcp.idle_timeout, defaults::TCP_IDLE));
+            fields.push(time("halfClosedTimeout", tcp.half_closed_timeout, defaults::HALF_CLOSED));
+            fields.extend(tcp.tcp_keep_alive.map(|after| must("tcpKeepAlive", Out::time(after))));
         }
         ListenerKind::Udp(udp) => {
             fields.push(must("protocol", Out::bare("udp")));

@@ -389,10 +389,13 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
                 forwarded,
             })
         });
-    let tcp = (0..pools, of(ms(1))).prop_map(|(pool, idle)| {
+    let seconds = (1..=32_767_u64).prop_map(Duration::from_secs);
+    let tcp = (0..pools, of(ms(1)), of(ms(1)), of(seconds)).prop_map(|(pool, idle, half, tcp_keep_alive)| {
         ListenerKind::Tcp(TcpListener {
             pool: PoolIndex(pool),
             idle_timeout: idle.unwrap_or(defaults::TCP_IDLE),
+            half_closed_timeout: half.unwrap_or(defaults::HALF_CLOSED),
+            tcp_keep_alive,
         })
     });
     let udp = (0..pools, of(ms(1)), of(1..=1_u32 << 20)).prop_map(|(pool, idle, flows)| {

@@ -9,7 +9,12 @@ use crate::samples::router;
 const ALL: [Right; 4] = [Right::NetAdmin, Right::NetRaw, Right::NetBindService, Right::Realtime];
 
 fn listener(port: u16) -> Listener {
-    let kind = ListenerKind::Tcp(TcpListener { pool: PoolIndex(0), idle_timeout: std::time::Duration::ZERO });
+    let kind = ListenerKind::Tcp(TcpListener {
+        pool: PoolIndex(0),
+        idle_timeout: std::time::Duration::ZERO,
+        half_closed_timeout: std::time::Duration::ZERO,
+        tcp_keep_alive: None,
+    });
     Listener {
         name: "db".into(),
         bind: vec![([0, 0, 0, 0], port).into()],
