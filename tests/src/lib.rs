@@ -9,6 +9,7 @@ mod client;
 mod ear;
 mod flows;
 mod http2;
+mod http2_endpoint;
 mod load;
 mod namespaces;
 mod nginx;
@@ -28,6 +29,9 @@ pub use client::{Connection, Reply, get, raw};
 pub use ear::Ear;
 pub use flows::{download, serve_flows, speak, stream, upgraded};
 pub use http2::{Answer, Http2};
+pub use http2_endpoint::{Asked, Core, Http2Endpoint, Then};
+/// What an endpoint of HTTP/2 answers with, and which stream it answers.
+pub use haechi_http2::{Code, StreamId};
 pub use load::{Load, Tally};
 pub use namespaces::{Namespace, Network, can_make_namespaces};
 pub use nginx::Nginx;

@@ -22,6 +22,7 @@ use crate::away::Away;
 use crate::buffers::Buffers;
 use crate::engine::{self, Watched, Way};
 use crate::handshake::Handshakes;
+use crate::http2::Links;
 use crate::live::{ListenerCounters, Live};
 use crate::scene::{Local, Scene};
 use crate::sockets::{Opening, Socket, Stand};
@@ -124,6 +125,7 @@ pub(crate) struct Worker {
     pub(crate) buffers: Buffers,
     pub(crate) timers: Rc<Timers>,
     pub(crate) idle: IdleConnections,
+    pub(crate) links: Links,
     pub(crate) away: Away,
     pub(crate) scratch: RefCell<Scratch>,
     /// Buffers of connections that are encrypted.
@@ -149,6 +151,7 @@ impl Worker {
             buffers: Buffers::new(),
             timers: Timers::new(engine::now),
             idle: IdleConnections::default(),
+            links: Links::default(),
             away: Away::default(),
             scratch: RefCell::default(),
             room: room(),
@@ -397,7 +400,10 @@ pub(crate) async fn run(
                 let _ = done.send(inlets.iter().flat_map(|inlet| inlet.lend()).collect());
             }
             Command::KeepFlows => worker.inlets.borrow().iter().for_each(|inlet| inlet.keep()),
-            Command::Purge(serial) => worker.idle.purge(serial),
+            Command::Purge(serial) => {
+                worker.idle.purge(serial);
+                worker.links.purge(serial);
+            }
             Command::Cut(serial) => worker.timers.cut(serial),
             Command::Stop { grace, patience, has_heir, done } => {
                 let left = stop(&worker, grace, patience, has_heir).await;

@@ -243,6 +243,12 @@ pub(crate) static POOL: Shape = Shape {
             Kind::Section(&SOURCE_MASK),
             "Which part of a client's address ipHash looks at.",
         ),
+        Key::new(
+            "protocol",
+            Kind::Word(&["http1", "http2"], &[]),
+            "What is spoken with its endpoints behind an http or https listener.",
+        )
+        .default("http1"),
         Key::new("tls", Kind::Section(&POOL_TLS), "Its endpoints speak TLS."),
     ],
     later: &["affinity", "proxyProtocol"],

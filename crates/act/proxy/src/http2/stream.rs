@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use haechi_http1::{Body, Framing, ResponseHead, explain, trailer_fields, write_chunk, write_last_chunk};
+use haechi_http1::{Body, Framing, ResponseHead, explain, read_fields, write_chunk, write_last_chunk};
 use haechi_http2::{Code, Connection, StreamId};
 use haechi_model::{Fault, Moment};
 
+use super::grpc;
 use super::shared::{Shared, Stream};
 use crate::admit::Request;
 use crate::client::After;
@@ -30,6 +31,8 @@ pub(super) struct Exchange {
     stream: Rc<Stream>,
     peer: SocketAddr,
     timer: Timer,
+    /// Whether it is a call of gRPC.
+    grpc: bool,
     /// Whether the body goes on in chunks, because its length is not known.
     chunked: bool,
     /// The response is to end once the outbox is empty,
@@ -47,9 +50,10 @@ impl Exchange {
         peer: SocketAddr,
         timer: Timer,
         request: &Request,
+        grpc: bool,
     ) -> Self {
         let chunked = matches!(request.body, Body::Chunked(_));
-        Self { shared, stream, peer, timer, chunked, ends: false, trailers: Vec::new(), ended: false }
+        Self { grpc, shared, stream, peer, timer, chunked, ends: false, trailers: Vec::new(), ended: false }
     }
 
     /// The exchange is over. What the client did not get whole, it must notice; what it has not sent yet, nobody reads.
@@ -236,13 +240,8 @@ impl Caller for Exchange {
 
     fn refuse(&mut self, _: &Worker, fault: Fault, request: &Request, _goes_on: bool) -> After {
         self.ended = true;
-        answer(
-            &mut self.shared.core.borrow_mut(),
-            self.stream.id,
-            fault,
-            request.facts.is_head(),
-            self.timer.now(),
-        );
+        let how = if self.grpc { Answer::Grpc } else { Answer::of(request.facts.is_head()) };
+        answer(&mut self.shared.core.borrow_mut(), self.stream.id, fault, how, self.timer.now());
         self.shared.flush_soon();
         After::Next
     }
@@ -277,12 +276,31 @@ fn end(core: &mut Connection, stream: StreamId, trailers: &[u8], now: Moment) {
         return;
     }
     let Some(mut head) = core.trailers(stream) else { return };
-    trailer_fields(trailers).for_each(|(name, value)| head.field(name, value));
+    read_fields(trailers).for_each(|(name, value)| head.field(name, value));
     head.finish(true);
 }
 
+/// How an answer in an endpoint's place looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Answer {
+    Whole,
+    HeadOnly,
+    /// As clients of gRPC look for it.
+    Grpc,
+}
+
+impl Answer {
+    pub(super) const fn of(head_only: bool) -> Self {
+        if head_only { Self::HeadOnly } else { Self::Whole }
+    }
+}
+
 /// Answers in an endpoint's place. It is small; what the windows do not allow at once is not sent at all.
-pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, head_only: bool, now: Moment) {
+pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, how: Answer, now: Moment) {
+    if how == Answer::Grpc {
+        return grpc::answer(core, stream, fault);
+    }
+    let head_only = how == Answer::HeadOnly;
     let Some(mut head) = core.respond(stream, fault.status()) else { return };
     let body = explain(fault).concat();
     head.field(b"content-type", b"text/plain");

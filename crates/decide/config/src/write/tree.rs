@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use haechi_model::{
     AdminState, Algorithm, BodyMatch, ClientTimeouts, Endpoint, HealthCheck, HostMatch, HttpLimits, Listener,
-    ListenerKind, PathMatch, Pool, PoolIndex, Probe, Queue, Retry, RetryOn, Route, Snapshot, SourceMask,
+    ListenerKind, PathMatch, Pool, PoolIndex, PoolProtocol, Probe, Queue, Retry, RetryOn, Route, Snapshot, SourceMask,
     StatusRange, UpstreamKeepAlive, UpstreamTimeouts,
 };
 
@@ -243,6 +243,8 @@ pub(crate) fn pool(pool: &Pool) -> Out {
     let drain = Out::Map(vec![time("timeout", pool.drain_timeout, defaults::DRAIN)]);
     fields.push(may("drain", drain, pool.drain_timeout == defaults::DRAIN));
     fields.push(may("sourceMask", source_mask(pool.source_mask), pool.source_mask == SourceMask::default()));
+    let protocol = if pool.protocol == PoolProtocol::Http2 { "http2" } else { "http1" };
+    fields.push(may("protocol", Out::bare(protocol), pool.protocol == PoolProtocol::default()));
     fields.extend(pool.tls.as_ref().map(|tls| must("tls", tls::pool(tls))));
     Out::Map(fields)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use haechi_config::defaults;
 use haechi_model::{
     Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts, Endpoint,
-    HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Node,
+    HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Node, PoolProtocol,
     PassiveCheck, PathMatch, Pool, PoolIndex, PoolTls, Probe, ProbeTls, Queue, Retry, RetryOn, Route,
     Snapshot, SourceMask, StatusRange, TcpListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive,
     UpstreamTimeouts,
@@ -172,6 +172,7 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
         });
     let mask = (1..=32_u8, 1..=128_u8, any::<bool>()).prop_map(|(v4, v6, port)| SourceMask { v4, v6, port });
     let small = (of(any::<NonZeroU32>()), ms(0), 0..=100_u8, ms(0));
+    let protocol = prop_oneof![Just(PoolProtocol::Http1), Just(PoolProtocol::Http2)];
     let sections = (
         of(health_check()),
         of(passive()),
@@ -180,10 +181,10 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
         of(queue),
         of(keep_alive),
         of(mask),
-        of(pool_tls()),
+        (protocol, of(pool_tls())),
     );
     (algorithm(), endpoints, sections, of(small)).prop_map(move |(algorithm, endpoints, sections, small)| {
-        let (health_check, passive, retry, timeouts, queue, keep_alive, mask, tls) = sections;
+        let (health_check, passive, retry, timeouts, queue, keep_alive, mask, (protocol, tls)) = sections;
         let (connection_limit, slow_start, panic_threshold, drain_timeout) =
             small.unwrap_or((None, Duration::ZERO, 0, defaults::DRAIN));
         Pool {
@@ -200,6 +201,7 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
             panic_threshold,
             drain_timeout,
             source_mask: mask.unwrap_or_default(),
+            protocol,
             tls,
             ..defaults::pool(&name)
         }
