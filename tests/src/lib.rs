@@ -28,10 +28,10 @@ pub use capture::{Capture, Frame};
 pub use client::{Connection, Reply, get, raw};
 pub use ear::Ear;
 pub use flows::{download, serve_flows, speak, stream, upgraded};
-pub use http2::{Answer, Http2};
-pub use http2_endpoint::{Asked, Core, Http2Endpoint, Then};
 /// What an endpoint of HTTP/2 answers with, and which stream it answers.
 pub use haechi_http2::{Code, StreamId};
+pub use http2::{Answer, Http2};
+pub use http2_endpoint::{Asked, Core, Http2Endpoint, Then};
 pub use load::{Load, Tally};
 pub use namespaces::{Namespace, Network, can_make_namespaces};
 pub use nginx::Nginx;

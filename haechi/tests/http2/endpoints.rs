@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use haechi_model::Moment;
 use haechi_tests::{
-    Asked, Code, Connection, Core, Http2, Http2Endpoint, Nginx, Scripted, StreamId, Then, address, eventually, get,
+    Asked, Code, Connection, Core, Http2, Http2Endpoint, Nginx, Scripted, StreamId, Then, address,
+    eventually, get,
 };
 
 use crate::{front, large};
@@ -52,7 +53,11 @@ fn nginx_answers_many_requests_on_one_connection() {
     let mut http1 = Connection::open(listen).unwrap();
     let mut http2 = Http2::open(listen).unwrap();
     for _ in 0..5 {
-        assert!(http1.get("/who").unwrap().text().starts_with("HTTP/2.0 "), "{}", http1.get("/who").unwrap().text());
+        assert!(
+            http1.get("/who").unwrap().text().starts_with("HTTP/2.0 "),
+            "{}",
+            http1.get("/who").unwrap().text()
+        );
         assert!(http2.get("/who").text().starts_with("HTTP/2.0 test 127."));
         assert!(http1.get("/large").unwrap().body == large());
         assert!(http2.get("/large").body == large());
@@ -169,7 +174,10 @@ fn a_request_that_is_not_wanted_any_more_is_reset_and_no_other() {
     eventually(SOON, "it is reset", || endpoint.resets.load(Ordering::Relaxed) == 1);
     client.send(stays, b"here");
     assert_eq!(client.answer(stays).text(), "still here");
-    assert_eq!((node.endpoint("web", "a")["connects"].as_u64(), endpoint.connections.load(Ordering::Relaxed)), (Some(1), 1));
+    assert_eq!(
+        (node.endpoint("web", "a")["connects"].as_u64(), endpoint.connections.load(Ordering::Relaxed)),
+        (Some(1), 1)
+    );
 }
 
 #[test]
@@ -179,7 +187,10 @@ fn an_endpoint_that_speaks_no_http2_is_a_failed_connect() {
             peer.answer(&head);
         }
     });
-    let (listen, node) = front(endpoint.address, &format!("{HTTP2}    timeouts: {{ connect: 1s }}\n    retry: {{ tries: 1 }}\n"));
+    let (listen, node) = front(
+        endpoint.address,
+        &format!("{HTTP2}    timeouts: {{ connect: 1s }}\n    retry: {{ tries: 1 }}\n"),
+    );
     let reply = get(listen, "/").unwrap();
     assert_eq!(reply.status, 502, "{}", reply.text());
     assert_eq!(reply.fields["haechi-fault"], "connectFailed");
@@ -192,7 +203,12 @@ fn calls_of_grpc_get_a_status_of_their_own_from_us() {
     let ip = address();
     let (listen, _node) = front(std::net::SocketAddr::new(ip, 8080), HTTP2);
     let mut client = Http2::open(listen).unwrap();
-    let stream = client.begin("POST", "/a.B/C", &[("content-type", "application/grpc+proto"), ("te", "trailers")], false);
+    let stream = client.begin(
+        "POST",
+        "/a.B/C",
+        &[("content-type", "application/grpc+proto"), ("te", "trailers")],
+        false,
+    );
     let answer = client.answer(stream);
     assert_eq!((answer.status, answer.whole), (200, true));
     assert_eq!(answer.fields["grpc-status"], "14");

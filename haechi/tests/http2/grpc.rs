@@ -28,7 +28,8 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let address = SocketAddr::new(address(), 8080);
-        let mut child = python("server", address).stdout(Stdio::piped()).spawn().expect("python of scripts/setup");
+        let mut child =
+            python("server", address).stdout(Stdio::piped()).spawn().expect("python of scripts/setup");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         assert_eq!(lines.next().as_deref(), Some("ready"));
         let cancelled = Arc::new(AtomicUsize::new(0));

@@ -56,8 +56,14 @@ mod tests {
     #[test]
     fn what_was_written_is_read_back() {
         for (text, framing) in [
-            ("POST /a?b HTTP/1.1\r\nHost: h:8\r\nContent-Length: 5\r\nA:  b \r\n\r\nhello", Framing::Length(5)),
-            ("PUT /a?b HTTP/1.1\r\nHost: h:8\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n", Framing::Chunked),
+            (
+                "POST /a?b HTTP/1.1\r\nHost: h:8\r\nContent-Length: 5\r\nA:  b \r\n\r\nhello",
+                Framing::Length(5),
+            ),
+            (
+                "PUT /a?b HTTP/1.1\r\nHost: h:8\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n",
+                Framing::Chunked,
+            ),
             ("GET http://h:8/a?b HTTP/1.0\r\nA: b\r\n\r\n", Framing::None),
             ("POST /a?b HTTP/1.1\r\nHost: h:8\r\nContent-Length: 0\r\nA: b\r\n\r\n", Framing::None),
         ] {
@@ -69,7 +75,8 @@ mod tests {
             let written = Written::read(&out).unwrap();
             assert_eq!((written.method, written.target), (head.method_name(text.as_bytes()), &b"/a?b"[..]));
             assert_eq!((written.authority, written.framing, written.len), (&b"h:8"[..], framing, len));
-            let own: Vec<_> = written.fields().filter(|(name, _)| [&b"A"[..], b"X-Forwarded-For"].contains(name)).collect();
+            let own: Vec<_> =
+                written.fields().filter(|(name, _)| [&b"A"[..], b"X-Forwarded-For"].contains(name)).collect();
             assert_eq!(own, [(&b"A"[..], &b"b"[..]), (b"X-Forwarded-For", b"192.0.2.1")]);
         }
         for none in [&b""[..], b"GET / HTTP/1.1\r\nHost: h\r\n", b"GET /\r\n\r\n", b"\r\n\r\n"] {

@@ -105,13 +105,12 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
             }
             let worker = self.worker;
             let room = self.client.room(worker.timers.now()).min(HOT);
-            let step =
-                worker.buffers.with_hot(|hot| match self.upstream.poll_read(cx, &mut hot[..room]) {
-                    Poll::Pending => Step::Wait,
-                    Poll::Ready(Ok(0)) => Step::End,
-                    Poll::Ready(Ok(count)) => Step::Took(self.take(&hot[..count])),
-                    Poll::Ready(Err(_)) => Step::Broken,
-                });
+            let step = worker.buffers.with_hot(|hot| match self.upstream.poll_read(cx, &mut hot[..room]) {
+                Poll::Pending => Step::Wait,
+                Poll::Ready(Ok(0)) => Step::End,
+                Poll::Ready(Ok(count)) => Step::Took(self.take(&hot[..count])),
+                Poll::Ready(Err(_)) => Step::Broken,
+            });
             match step {
                 Step::Wait => return Ok(Poll::Pending),
                 Step::Took(result) => result?,

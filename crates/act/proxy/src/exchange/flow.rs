@@ -12,10 +12,10 @@ use super::download::Download;
 use super::retry::{Failure, Stage, Told};
 use super::upload::Upload;
 use crate::admit::Request;
+use crate::client::After;
 use crate::live::LivePool;
 use crate::scene::Local;
 use crate::select::Noise;
-use crate::client::After;
 use crate::worker::Worker;
 
 /// How long a client that was accepted with its request is not watched. Most answers come sooner and save the

@@ -111,10 +111,13 @@ async fn attempt<C: Caller>(
         return Box::pin(attempt_http2(worker, client, local, request, place, how)).await;
     }
     let strict = !request.facts.method.is_idempotent();
-    let take = || worker.idle.take(endpoint, pool, worker.timers.now(), strict);
+    let told = pool.config.proxy_protocol.map(|_| client.ends());
+    let take = || worker.idle.take(endpoint, pool, worker.timers.now(), strict, told);
     let mut upstream = match (!how.fresh).then(take).flatten() {
         Some(upstream) => upstream,
-        None => Upstream::connect(worker, client.timer(), endpoint, pool).await.map_err(Failure::connect)?,
+        None => {
+            Upstream::connect(worker, client.timer(), endpoint, pool, told).await.map_err(Failure::connect)?
+        }
     };
     let end = converse(worker, client, local, &mut upstream, request, place, how).await?;
     if end.upgraded {
@@ -139,7 +142,8 @@ async fn attempt_http2<C: Caller>(
     place: &Place,
     how: Try,
 ) -> Result<After, Failure> {
-    let call = http2::call(worker, client.timer(), place, how.fresh).await;
+    let told = place.pool().config.proxy_protocol.map(|_| client.ends());
+    let call = http2::call(worker, client.timer(), place, told, how.fresh).await;
     let mut call = call.map_err(Failure::connect)?;
     let end = converse(worker, client, local, &mut call, request, place, how).await?;
     Ok(end.after())

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use haechi_http2::{Code, Config, Connection, Event, Head, Input, Limits, Role, StreamId};
 use haechi_model::{Fault, Moment, UpstreamKeepAlive};
+use haechi_preface::Ends;
 use haechi_trust::Verified;
 
 use super::shared::{BACKLOG, Shared, Stream};
@@ -53,6 +54,8 @@ pub(crate) struct Link {
     keep: UpstreamKeepAlive,
     verified: Option<Arc<Verified>>,
     encrypted: bool,
+    /// Whose connection it was told to be: only this one's requests go on it.
+    told: Option<Ends>,
     /// It is to take no further requests.
     retired: Cell<bool>,
     /// When something came last.
@@ -63,7 +66,7 @@ pub(crate) struct Link {
 
 impl Link {
     /// One that is about to connect. Its task is [`live`].
-    pub(super) fn new(pool: &LivePool) -> Rc<Self> {
+    pub(super) fn new(pool: &LivePool, told: Option<Ends>) -> Rc<Self> {
         let core = Connection::new(Role::Client, config(pool), engine::now());
         Rc::new(Self {
             shared: Shared::new(core),
@@ -74,6 +77,7 @@ impl Link {
             keep: pool.config.keep_alive,
             verified: pool.verified.load_full(),
             encrypted: pool.config.tls.is_some(),
+            told,
             retired: Cell::new(false),
             heard: Cell::new(engine::now()),
             doubted: Cell::new(false),
@@ -97,6 +101,11 @@ impl Link {
     pub(super) fn suits(&self, pool: &LivePool) -> bool {
         self.encrypted == pool.config.tls.is_some()
             && self.verified.as_ref().map(Arc::as_ptr) == pool.verified.load().as_ref().map(Arc::as_ptr)
+    }
+
+    /// Whether requests of this client may go on it.
+    pub(super) fn is_for(&self, told: Option<Ends>) -> bool {
+        self.told == told
     }
 
     /// Whether it takes a request now.
@@ -173,7 +182,7 @@ pub(super) async fn live(worker: Rc<Worker>, scene: Rc<Scene>, pool: usize, memb
     let timer = worker.timers.timer();
     let endpoint = Arc::clone(&scene.pool(pool).endpoints[member]);
     timer.works_with(endpoint.serial);
-    let connected = Upstream::connect(&worker, &timer, &endpoint, scene.pool(pool)).await;
+    let connected = Upstream::connect(&worker, &timer, &endpoint, scene.pool(pool), link.told).await;
     let patience = scene.pool(pool).config.timeouts.send;
     let core = Connection::new(Role::Client, config(scene.pool(pool)), engine::now());
     drop(scene);
@@ -231,7 +240,8 @@ impl Running<'_> {
         }
         let until = self.take_leave(now);
         loop {
-            let sent = shared.flush(&mut self.upstream.stream, cx, &mut self.stuck_until, now + self.patience);
+            let sent =
+                shared.flush(&mut self.upstream.stream, cx, &mut self.stuck_until, now + self.patience);
             let (finished, waiting) = shared.outlook();
             if sent.is_err() || (finished && waiting == 0) {
                 return Poll::Ready(());

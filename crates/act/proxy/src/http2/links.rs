@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use haechi_model::Fault;
+use haechi_preface::Ends;
 
 use super::call::Call;
 use super::link::{Link, State, live};
@@ -23,14 +24,16 @@ pub(crate) struct Links(RefCell<HashMap<u64, Vec<Rc<Link>>, BuildHasherDefault<S
 
 impl Links {
     /// The first one that takes a request now, or that may soon. Those that speak as the pool did before end.
-    fn find(&self, serial: u64, pool: &LivePool) -> Option<Rc<Link>> {
+    fn find(&self, serial: u64, pool: &LivePool, told: Option<Ends>) -> Option<Rc<Link>> {
         let links = self.0.borrow();
         let links = links.get(&serial)?;
         links.iter().filter(|link| !link.suits(pool)).for_each(|link| link.retire());
         // As many wait for one that connects as the others allow: an endpoint may allow one at a time.
         let most = links.iter().map(|link| link.most()).min().unwrap_or(0);
-        let soon = |link: &&Rc<Link>| link.state() == State::Connecting && link.waiting() < most && link.suits(pool);
-        links.iter().find(|link| link.has_room()).or_else(|| links.iter().find(soon)).cloned()
+        let soon =
+            |link: &&Rc<Link>| link.state() == State::Connecting && link.waiting() < most && link.suits(pool);
+        let mut fit = links.iter().filter(|link| link.is_for(told));
+        fit.clone().find(|link| link.has_room()).or_else(|| fit.find(soon)).cloned()
     }
 
     fn add(&self, serial: u64, link: Rc<Link>) {
@@ -53,17 +56,23 @@ impl Links {
     }
 }
 
-/// A way to the endpoint for one request: on a connection that stands, or on a new one. `fresh`: an idle one has ended
-/// under this request, which does not happen twice.
+/// A way to the endpoint for one request: on a connection that stands, or on a new one. `told`: whose connection the
+/// endpoint is told that it is. `fresh`: an idle one has ended under this request, which does not happen twice.
 ///
 /// # Errors
 /// No connection in time, or the endpoint allows no requests on it.
-pub(crate) async fn call(worker: &Rc<Worker>, timer: &Timer, place: &Place, fresh: bool) -> Result<Call, Fault> {
+pub(crate) async fn call(
+    worker: &Rc<Worker>,
+    timer: &Timer,
+    place: &Place,
+    told: Option<Ends>,
+    fresh: bool,
+) -> Result<Call, Fault> {
     let (pool, serial) = (place.pool(), place.endpoint().serial);
     timer.set(pool.config.timeouts.connect);
     loop {
-        let link = worker.links.find(serial, pool).unwrap_or_else(|| {
-            let link = Link::new(pool);
+        let link = worker.links.find(serial, pool, told).unwrap_or_else(|| {
+            let link = Link::new(pool, told);
             worker.links.add(serial, Rc::clone(&link));
             let (scene, pool) = place.whereabouts();
             engine::spawn(live(Rc::clone(worker), scene, pool, place.member, Rc::clone(&link)));

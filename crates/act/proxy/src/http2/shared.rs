@@ -69,7 +69,9 @@ impl Inbox {
         let whole = left.len();
         // Writing to a slice fails only where it is too small, and there is room for it.
         let _ = if self.chunked {
-            write!(left, "{count:x}\r\n").and_then(|()| left.write_all(data)).and_then(|()| left.write_all(b"\r\n"))
+            write!(left, "{count:x}\r\n")
+                .and_then(|()| left.write_all(data))
+                .and_then(|()| left.write_all(b"\r\n"))
         } else {
             left.write_all(data)
         };
