@@ -272,7 +272,7 @@ mod tests {
         let (mut came, mut went, mut most) = (Vec::new(), Vec::new(), 0);
         let mut buf = [0; 1000];
         for at in 0..2000 {
-            let block = vec![b'a'; if at == 0 { 3000 } else { 900 }];
+            let block = vec![b'a'; if at == 0 { 3000 } else { 984 }];
             inbox.bytes.extend_from_slice(&block);
             came.extend_from_slice(&block);
             let (taken, written) = inbox.give_body(&mut buf[..], 16);
