@@ -13,7 +13,7 @@ use crate::front;
 
 fn python(what: &str, to: SocketAddr) -> Command {
     let mut command = Command::new(newest().join("python/bin/python"));
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http2/grpc.py")).arg(what).arg(to.to_string());
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http2/calls.py")).arg(what).arg(to.to_string());
     command.stdin(Stdio::null());
     command
 }

@@ -1,4 +1,4 @@
-"""gRPC's own server and client, without generated code: `grpc.py server ADDRESS`, `grpc.py client ADDRESS`.
+"""gRPC's own server and client, without generated code: `calls.py server ADDRESS`, `grpc.py client ADDRESS`.
 
 The server prints `ready`, and `cancelled` for each call that was given up. The client prints `ok`, or fails.
 """
