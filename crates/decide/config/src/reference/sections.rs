@@ -165,7 +165,7 @@ listeners:
         shape: &keys::POOL,
         intro: "`weightedRoundRobin`, `leastConnections`, `ipHash`, `leastResponseTime` and `random` follow weights; \
                 `roundRobin` only leaves out weight 0. Round robin is exact over all workers. With `protocol: http2` \
-                many requests share a connection; see [HTTP/2](#http2).",
+                many requests share a connection (HTTP/2, below).",
         example: "\
 pools:
   web:
