@@ -11,8 +11,8 @@ use haechi_preface::Ends;
 
 use super::grpc;
 use super::shared::{BACKLOG, Shared};
-use super::stream::{Answer, Exchange, answer};
-use crate::admit::{Admitted, Refused, Request, admit};
+use super::stream::{Exchange, Form, answer, say};
+use crate::admit::{Admitted, Answer, Refused, Request, admit};
 use crate::client::{After, Client};
 use crate::engine;
 use crate::exchange;
@@ -188,6 +188,7 @@ impl Serving<'_> {
         match admitted {
             Admitted::Request(request, used) if used == len => self.spawn(stream, end, request, grpc),
             Admitted::Refused(refused, _) => self.refuse(stream, &refused, grpc, now),
+            Admitted::Answered(said, _) => self.say(stream, &said),
             Admitted::Request(..) | Admitted::Partial => {
                 self.refuse(stream, &Refused::new(Fault::BadRequest, "a head that ends early"), grpc, now);
             }
@@ -206,13 +207,20 @@ impl Serving<'_> {
         });
     }
 
+    fn say(&self, stream: StreamId, said: &Answer) {
+        let mut core = self.shared.core.borrow_mut();
+        say(&mut core, stream, said);
+        // As with a refusal.
+        core.reset(stream, Code::NO_ERROR);
+    }
+
     fn refuse(&self, stream: StreamId, refused: &Refused, grpc: bool, now: Moment) {
         self.local.scene().listener().counters.of(self.worker.number).fault(refused.fault);
         if let Some(rule) = refused.rule {
             tracing::debug!(peer = %self.peer(), fault = refused.fault.name(), rule, "request refused");
         }
         let mut core = self.shared.core.borrow_mut();
-        let how = if grpc { Answer::Grpc } else { Answer::of(refused.head_only) };
+        let how = if grpc { Form::Grpc } else { Form::of(refused.head_only) };
         answer(&mut core, stream, refused.fault, how, now);
         // The rest of its body, if there is one, nobody reads.
         core.reset(stream, Code::NO_ERROR);

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use haechi_filter::Edits;
 use haechi_http1::{Body, Framing, ResponseHead, explain, read_fields, write_chunk, write_last_chunk};
 use haechi_http2::{Code, Connection, StreamId};
 use haechi_model::{Fault, Moment};
@@ -13,7 +14,7 @@ use haechi_preface::Ends;
 
 use super::grpc;
 use super::shared::{Shared, Stream};
-use crate::admit::Request;
+use crate::admit::{Answer, Request};
 use crate::client::After;
 use crate::exchange::{Caller, Gone, Outbox, Part};
 use crate::live::LiveEndpoint;
@@ -98,10 +99,19 @@ impl Exchange {
         self.shared.flush_soon();
     }
 
-    fn send_head(&self, head: &ResponseHead, bytes: &[u8], end: bool) -> Result<(), Gone> {
+    fn send_head(
+        &self,
+        head: &ResponseHead,
+        bytes: &[u8],
+        edits: Option<&Edits>,
+        end: bool,
+    ) -> Result<(), Gone> {
         let mut core = self.shared.core.borrow_mut();
         let mut writer = core.respond(self.stream.id, head.status).ok_or(Gone)?;
         for (name, value) in head.fields(bytes) {
+            writer.field(name, value);
+        }
+        for (name, value) in edits.into_iter().flat_map(Edits::added) {
             writer.field(name, value);
         }
         writer.finish(end);
@@ -201,10 +211,10 @@ impl Caller for Exchange {
             return Err(Gone);
         }
         match part {
-            Part::Interim { head, bytes } => self.send_head(head, bytes, false)?,
-            Part::Head { head, bytes, len, body, trailers, last } => {
+            Part::Interim { head, bytes } => self.send_head(head, bytes, None, false)?,
+            Part::Head { head, bytes, len, body, trailers, last, edits } => {
                 let whole = last && body.is_empty() && trailers.is_empty();
-                self.send_head(head, bytes, whole)?;
+                self.send_head(head, bytes, edits, whole)?;
                 self.ended = whole;
                 if !whole {
                     self.trailers.extend_from_slice(trailers);
@@ -255,7 +265,7 @@ impl Caller for Exchange {
 
     fn refuse(&mut self, _: &Worker, fault: Fault, request: &Request, _goes_on: bool) -> After {
         self.ended = true;
-        let how = if self.grpc { Answer::Grpc } else { Answer::of(request.facts.is_head()) };
+        let how = if self.grpc { Form::Grpc } else { Form::of(request.facts.is_head()) };
         answer(&mut self.shared.core.borrow_mut(), self.stream.id, fault, how, self.timer.now());
         self.shared.flush_soon();
         After::Next
@@ -284,6 +294,18 @@ impl Exchange {
     }
 }
 
+/// Answers at once, because a filter says so.
+pub(super) fn say(core: &mut Connection, stream: StreamId, answer: &Answer) {
+    let Some(mut head) = core.respond(stream, answer.status) else { return };
+    for (name, value) in &answer.fields {
+        head.field(name.as_bytes(), value);
+    }
+    if answer.status != 204 {
+        head.field(b"content-length", b"0");
+    }
+    head.finish(true);
+}
+
 /// Ends our side of a stream, with these lines of trailers.
 fn end(core: &mut Connection, stream: StreamId, trailers: &[u8], now: Moment) {
     if trailers.is_empty() {
@@ -297,25 +319,25 @@ fn end(core: &mut Connection, stream: StreamId, trailers: &[u8], now: Moment) {
 
 /// How an answer in an endpoint's place looks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Answer {
+pub(super) enum Form {
     Whole,
     HeadOnly,
     /// As clients of gRPC look for it.
     Grpc,
 }
 
-impl Answer {
+impl Form {
     pub(super) const fn of(head_only: bool) -> Self {
         if head_only { Self::HeadOnly } else { Self::Whole }
     }
 }
 
 /// Answers in an endpoint's place. It is small; what the windows do not allow at once is not sent at all.
-pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, how: Answer, now: Moment) {
-    if how == Answer::Grpc {
+pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, how: Form, now: Moment) {
+    if how == Form::Grpc {
         return grpc::answer(core, stream, fault);
     }
-    let head_only = how == Answer::HeadOnly;
+    let head_only = how == Form::HeadOnly;
     let Some(mut head) = core.respond(stream, fault.status()) else { return };
     let body = explain(fault).concat();
     head.field(b"content-type", b"text/plain");
