@@ -51,7 +51,7 @@ mod tests {
     use haechi_model::HttpLimits;
 
     use super::*;
-    use crate::RequestHead;
+    use crate::{Onward, RequestHead};
 
     #[test]
     fn what_was_written_is_read_back() {
@@ -69,7 +69,8 @@ mod tests {
         ] {
             let (mut head, mut out) = (RequestHead::default(), Vec::new());
             head.parse(text.as_bytes(), &HttpLimits::default()).unwrap();
-            head.write_upstream(text.as_bytes(), b"own", b"X-Forwarded-For: 192.0.2.1\r\n", &mut out);
+            let onward = Onward { forwarding: b"X-Forwarded-For: 192.0.2.1\r\n", ..Onward::default() };
+            head.write_upstream(text.as_bytes(), &onward, &mut out);
             let len = out.len();
             out.extend_from_slice(b"body");
             let written = Written::read(&out).unwrap();
