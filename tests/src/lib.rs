@@ -8,6 +8,7 @@ mod capture;
 mod client;
 mod ear;
 mod flows;
+mod haproxy;
 mod http2;
 mod http2_endpoint;
 mod load;
@@ -30,6 +31,7 @@ pub use ear::Ear;
 pub use flows::{download, serve_flows, speak, stream, upgraded};
 /// What an endpoint of HTTP/2 answers with, and which stream it answers.
 pub use haechi_http2::{Code, StreamId};
+pub use haproxy::HaProxy;
 pub use http2::{Answer, Http2};
 pub use http2_endpoint::{Asked, Core, Http2Endpoint, Then};
 pub use load::{Load, Tally};

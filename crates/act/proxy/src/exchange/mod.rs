@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use haechi_balance::Tried;
 use haechi_model::{Algorithm, Fault, PoolProtocol, Side};
+use haechi_preface::Ends;
 
 pub(crate) use self::callee::Callee;
 pub(crate) use self::caller::{Caller, Gone, Outbox, Part};
@@ -22,6 +23,7 @@ use self::retry::{Failure, Told, may_retry};
 use crate::admit::Request;
 use crate::client::After;
 use crate::engine;
+use crate::forwarding;
 use crate::http2;
 use crate::live::{LiveEndpoint, LivePool};
 use crate::scene::Local;
@@ -75,6 +77,7 @@ pub(crate) async fn run<C: Caller>(
     };
     client.timer().works_with(0);
     worker.buffers.give_vector(std::mem::take(&mut request.sent));
+    worker.buffers.give_vector(std::mem::take(&mut request.id));
     after
 }
 
@@ -111,7 +114,7 @@ async fn attempt<C: Caller>(
         return Box::pin(attempt_http2(worker, client, local, request, place, how)).await;
     }
     let strict = !request.facts.method.is_idempotent();
-    let told = pool.config.proxy_protocol.map(|_| client.ends());
+    let told = pool.config.proxy_protocol.map(|_| Ends { client: request.client, ..client.ends() });
     let take = || worker.idle.take(endpoint, pool, worker.timers.now(), strict, told);
     let mut upstream = match (!how.fresh).then(take).flatten() {
         Some(upstream) => upstream,
@@ -142,7 +145,7 @@ async fn attempt_http2<C: Caller>(
     place: &Place,
     how: Try,
 ) -> Result<After, Failure> {
-    let told = place.pool().config.proxy_protocol.map(|_| client.ends());
+    let told = place.pool().config.proxy_protocol.map(|_| Ends { client: request.client, ..client.ends() });
     let call = http2::call(worker, client.timer(), place, told, how.fresh).await;
     let mut call = call.map_err(Failure::connect)?;
     let end = converse(worker, client, local, &mut call, request, place, how).await?;
@@ -245,7 +248,8 @@ fn give_up(
     told: Told,
 ) -> After {
     request.scene.listener().counters.of(worker.number).fault(fault);
-    tracing::debug!(peer = %client.peer(), fault = fault.name(), ?told, "no answer from an endpoint");
+    let id = forwarding::shown(&request.id);
+    tracing::debug!(client = %request.client.ip(), fault = fault.name(), ?told, id, "no answer from an endpoint");
     if told == Told::Part || fault == Fault::ClientGone {
         return After::Reset;
     }

@@ -11,12 +11,16 @@ pub(super) fn is_call(head: &Head) -> bool {
 }
 
 /// Answers a call in an endpoint's place, with a head alone ("Trailers-Only" of gRPC's protocol over HTTP/2).
-pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault) {
+pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, id: &[u8]) {
     let Some(mut head) = core.respond(stream, 200) else { return };
     head.field(b"content-type", b"application/grpc");
     head.field(b"grpc-status", status(fault.status()).to_string().as_bytes());
-    head.field(b"grpc-message", explain(fault).concat().trim_end().as_bytes());
+    // The id has a field of its own, and a message has one line.
+    head.field(b"grpc-message", explain(fault, b"").concat().trim_ascii_end());
     head.field(b"haechi-fault", fault.name().as_bytes());
+    if !id.is_empty() {
+        head.field(b"x-request-id", id);
+    }
     head.finish(true);
 }
 
@@ -46,9 +50,10 @@ mod tests {
     #[test]
     fn every_fault_has_a_message_that_needs_no_escapes() {
         for &fault in Fault::ALL {
-            let message = explain(fault).concat();
-            let plain = message.trim_end().bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'%');
-            assert!(plain, "{message:?}");
+            let message = explain(fault, b"").concat();
+            let plain =
+                message.trim_ascii_end().iter().all(|byte| (0x20..0x7f).contains(byte) && *byte != b'%');
+            assert!(plain, "{}", message.escape_ascii());
         }
         assert_eq!((status(503), status(404), status(408)), (UNAVAILABLE, UNIMPLEMENTED, UNKNOWN));
     }

@@ -1,6 +1,5 @@
 //! The exchange over one stream: heads as HPACK writes them, bodies in frames, as much as the client's windows allow.
 
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -136,10 +135,6 @@ impl Applicant for Exchange {
 }
 
 impl Caller for Exchange {
-    fn peer(&self) -> SocketAddr {
-        self.between.client
-    }
-
     fn ends(&self) -> Ends {
         self.between
     }
@@ -266,7 +261,7 @@ impl Caller for Exchange {
     fn refuse(&mut self, _: &Worker, fault: Fault, request: &Request, _goes_on: bool) -> After {
         self.ended = true;
         let how = if self.grpc { Form::Grpc } else { Form::of(request.facts.is_head()) };
-        answer(&mut self.shared.core.borrow_mut(), self.stream.id, fault, how, self.timer.now());
+        answer(&mut self.shared.core.borrow_mut(), self.stream.id, fault, &request.id, how, self.timer.now());
         self.shared.flush_soon();
         After::Next
     }
@@ -333,22 +328,32 @@ impl Form {
 }
 
 /// Answers in an endpoint's place. It is small; what the windows do not allow at once is not sent at all.
-pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, how: Form, now: Moment) {
+pub(super) fn answer(
+    core: &mut Connection,
+    stream: StreamId,
+    fault: Fault,
+    id: &[u8],
+    how: Form,
+    now: Moment,
+) {
     if how == Form::Grpc {
-        return grpc::answer(core, stream, fault);
+        return grpc::answer(core, stream, fault, id);
     }
     let head_only = how == Form::HeadOnly;
     let Some(mut head) = core.respond(stream, fault.status()) else { return };
-    let body = explain(fault).concat();
+    let body = explain(fault, id).concat();
     head.field(b"content-type", b"text/plain");
     head.field(b"content-length", body.len().to_string().as_bytes());
     head.field(b"haechi-fault", fault.name().as_bytes());
+    if !id.is_empty() {
+        head.field(b"x-request-id", id);
+    }
     if fault.status() == 405 {
         // As in HTTP/1: what is allowed depends on the endpoint.
         head.field(b"allow", b"");
     }
     head.finish(head_only);
-    if !head_only && core.send_data(stream, body.as_bytes(), true, now) < body.len() {
+    if !head_only && core.send_data(stream, &body, true, now) < body.len() {
         core.reset(stream, Code::ENHANCE_YOUR_CALM);
     }
 }
