@@ -1,6 +1,8 @@
-//! HTTP/2 from clients in the clear, with endpoints that speak HTTP/1.
+//! HTTP/2 with clients and with endpoints.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod endpoints;
+mod grpc;
 mod peers;
 mod trailers;
 mod trouble;

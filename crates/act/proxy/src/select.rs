@@ -75,6 +75,11 @@ impl Place {
         self.scene.pool(self.pool)
     }
 
+    /// Generation and pool; with the member, all that finds the endpoint again.
+    pub(crate) fn whereabouts(&self) -> (Rc<Scene>, usize) {
+        (Rc::clone(&self.scene), self.pool)
+    }
+
     /// A place that another process had, at whatever endpoint.
     pub(crate) fn inherited(scene: &Rc<Scene>, pool: usize, member: usize) -> Self {
         scene.pool(pool).endpoints[member].in_flight.fetch_add(1, Ordering::SeqCst);

@@ -23,6 +23,7 @@ use crate::buffers::Buffers;
 use crate::engine::{self, Watched, Way};
 use crate::forwarding::Names;
 use crate::handshake::Handshakes;
+use crate::http2::Links;
 use crate::live::{ListenerCounters, Live};
 use crate::preface::Origin;
 use crate::pressed::Pressed;
@@ -130,6 +131,7 @@ pub(crate) struct Worker {
     pub(crate) buffers: Buffers,
     pub(crate) timers: Rc<Timers>,
     pub(crate) idle: IdleConnections,
+    pub(crate) links: Links,
     pub(crate) away: Away,
     pub(crate) pressed: Pressed,
     pub(crate) scratch: RefCell<Scratch>,
@@ -157,6 +159,7 @@ impl Worker {
             buffers: Buffers::new(),
             timers: Timers::new(engine::now),
             idle: IdleConnections::default(),
+            links: Links::default(),
             away: Away::default(),
             pressed: Pressed::default(),
             scratch: RefCell::default(),
@@ -445,7 +448,10 @@ pub(crate) async fn run(
             }
             Command::KeepFlows => worker.inlets.borrow().iter().for_each(|inlet| inlet.keep()),
             Command::Press(pressure) => worker.press(pressure),
-            Command::Purge(serial) => worker.idle.purge(serial),
+            Command::Purge(serial) => {
+                worker.idle.purge(serial);
+                worker.links.purge(serial);
+            }
             Command::Cut(serial) => worker.timers.cut(serial),
             Command::Stop { grace, patience, has_heir, done } => {
                 let left = stop(&worker, grace, patience, has_heir).await;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use haechi_model::PoolTls;
+use haechi_model::{PoolProtocol, PoolTls};
 use haechi_tls::{Facts, judge};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -27,6 +27,7 @@ pub struct Verified {
 pub(crate) fn verified(
     folder: &Path,
     tls: &PoolTls,
+    protocol: PoolProtocol,
     now: i64,
     findings: &mut Vec<Finding>,
 ) -> Option<Verified> {
@@ -45,12 +46,15 @@ pub(crate) fn verified(
         None => None,
         Some(read) => Some(read?),
     };
-    let config = client_config(whom?, client)
+    let mut config = client_config(whom?, client)
         .map_err(|error| {
             let file = tls.ca.as_ref().map_or("", |ca| &**ca);
             findings.push(Finding::new(file, Problem::NotPem, error));
         })
         .ok()?;
+    if protocol == PoolProtocol::Http2 {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+    }
     // The config core lets only names through that can be one.
     let name = tls.server_name.as_ref().and_then(|name| ServerName::try_from(name.to_string()).ok());
     Some(Verified { config: Arc::new(config), name })

@@ -106,7 +106,8 @@ impl Trust {
         }
         for pool in &snapshot.pools {
             let Some(tls) = &pool.tls else { continue };
-            if let Some(verified) = endpoint::verified(folder, tls, now, &mut loaded.findings) {
+            if let Some(verified) = endpoint::verified(folder, tls, pool.protocol, now, &mut loaded.findings)
+            {
                 loaded.credentials.pools.insert(pool.name.clone(), Arc::new(verified));
             }
         }

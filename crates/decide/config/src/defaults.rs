@@ -83,6 +83,7 @@ pub fn pool(name: &str) -> Pool {
         panic_threshold: 0,
         drain_timeout: DRAIN,
         source_mask: SourceMask::default(),
+        protocol: haechi_model::PoolProtocol::default(),
         proxy_protocol: None,
         tls: None,
     }

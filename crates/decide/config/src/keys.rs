@@ -313,6 +313,12 @@ pub(crate) static POOL: Shape = Shape {
             "Which part of a client's address ipHash looks at.",
         ),
         Key::new(
+            "protocol",
+            Kind::Word(&["http1", "http2"], &[]),
+            "What is spoken with its endpoints behind an http or https listener.",
+        )
+        .default("http1"),
+        Key::new(
             "proxyProtocol",
             Kind::Word(&["v1", "v2"], &[]),
             "Tells endpoints in front of each connection whose it is, in this version of the PROXY protocol.",

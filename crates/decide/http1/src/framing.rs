@@ -60,7 +60,7 @@ impl Lengths {
 }
 
 /// Digits only: no sign, no blank, no list. 19 digits always fit 64 bits.
-fn decimal(value: &[u8]) -> Option<u64> {
+pub(crate) fn decimal(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > 19 {
         return None;
     }

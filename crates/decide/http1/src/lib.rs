@@ -27,6 +27,7 @@ mod response;
 mod scan;
 mod target;
 mod trailers;
+mod written;
 
 pub use answer::{Persistence, explain, write_answer, write_fault};
 pub use body::{Advance, Body, Chunks, Pieces};
@@ -37,4 +38,5 @@ pub use framing::Framing;
 pub use request::{Method, Onward, Parsed, RequestHead, Version};
 pub use response::{Downstream, ResponseHead};
 pub use scan::head_end;
-pub use trailers::{Trailers, trailer_fields, write_last_chunk};
+pub use trailers::{Trailers, read_fields, write_last_chunk};
+pub use written::Written;

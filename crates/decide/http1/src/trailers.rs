@@ -81,8 +81,8 @@ impl Trailers {
     }
 }
 
-/// Names and values in lines of trailers, without white space around them.
-pub fn trailer_fields(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+/// Names and values in whole lines, without white space around them.
+pub fn read_fields(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     lines.split(|&byte| byte == b'\n').filter_map(|line| {
         let colon = memchr::memchr(b':', line)?;
         let (name, value) = line.split_at_checked(colon)?;
@@ -197,9 +197,9 @@ mod tests {
         trailers.add(b"cookie", b"a=1").unwrap();
         trailers.add(b"empty", b"").unwrap();
         assert_eq!(trailers.lines(), b"grpc-status: 0\r\nempty: \r\n");
-        let fields: Vec<_> = trailer_fields(trailers.lines()).collect();
+        let fields: Vec<_> = read_fields(trailers.lines()).collect();
         assert_eq!(fields, [(&b"grpc-status"[..], &b"0"[..]), (b"empty", b"")]);
-        assert_eq!(trailer_fields(b"a:\t b:c \r\n").next(), Some((&b"a"[..], &b"b:c"[..])));
+        assert_eq!(read_fields(b"a:\t b:c \r\n").next(), Some((&b"a"[..], &b"b:c"[..])));
         assert!(trailers.add(b"content-length", b"1").is_err());
     }
 

@@ -34,8 +34,8 @@ pub use names::{
 };
 pub use network::{Network, ProxyProtocol, ProxyVersion};
 pub use pool::{
-    Algorithm, BodyMatch, Endpoint, HealthCheck, PassiveCheck, Pool, Probe, ProbeTls, Queue, Retry, RetryOn,
-    SourceMask, StatusRange, UpstreamKeepAlive, UpstreamTimeouts,
+    Algorithm, BodyMatch, Endpoint, HealthCheck, PassiveCheck, Pool, PoolProtocol, Probe, ProbeTls, Queue,
+    Retry, RetryOn, SourceMask, StatusRange, UpstreamKeepAlive, UpstreamTimeouts,
 };
 pub use pressure::Pressure;
 pub use snapshot::{Admin, Node, PoolIndex, Snapshot};

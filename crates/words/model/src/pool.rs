@@ -38,10 +38,22 @@ pub struct Pool {
     pub drain_timeout: Duration,
     /// Which part of a client's address `ipHash` looks at.
     pub source_mask: SourceMask,
+    /// What is spoken with its endpoints.
+    pub protocol: PoolProtocol,
     /// Whether and how endpoints are told in front of a connection whose it is.
     pub proxy_protocol: Option<ProxyVersion>,
     /// Its endpoints speak TLS.
     pub tls: Option<PoolTls>,
+}
+
+/// What is spoken with the endpoints of a pool, where a listener speaks HTTP.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum PoolProtocol {
+    /// HTTP/1.1, a connection for each request at a time.
+    #[default]
+    Http1,
+    /// HTTP/2, many requests on one connection: by ALPN over TLS, by prior knowledge in the clear.
+    Http2,
 }
 
 /// One entry of a pool's `endpoints`.

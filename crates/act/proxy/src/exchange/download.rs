@@ -7,6 +7,7 @@ use haechi_filter::Filter;
 use haechi_http1::{Body, Downstream, Framing, Parsed, Pieces, Trailers, Version, head_end};
 use haechi_model::{Algorithm, Fault, HttpLimits, Moment};
 
+use super::callee::Callee;
 use super::caller::{Caller, Gone, Outbox, Part};
 use super::flow::{Flow, Wait};
 use super::retry::{Failure, Stage, Told};
@@ -83,7 +84,7 @@ impl Download {
     }
 }
 
-impl<C: Caller> Flow<'_, C> {
+impl<C: Caller, E: Callee> Flow<'_, C, E> {
     /// Moves what can be moved towards the client; ready when it has the whole response.
     ///
     /// # Errors
@@ -106,13 +107,12 @@ impl<C: Caller> Flow<'_, C> {
             }
             let worker = self.worker;
             let room = self.client.room(worker.timers.now()).min(HOT);
-            let step =
-                worker.buffers.with_hot(|hot| match self.upstream.stream.poll_read(cx, &mut hot[..room]) {
-                    Poll::Pending => Step::Wait,
-                    Poll::Ready(Ok(0)) => Step::End,
-                    Poll::Ready(Ok(count)) => Step::Took(self.take(&hot[..count])),
-                    Poll::Ready(Err(_)) => Step::Broken,
-                });
+            let step = worker.buffers.with_hot(|hot| match self.upstream.poll_read(cx, &mut hot[..room]) {
+                Poll::Pending => Step::Wait,
+                Poll::Ready(Ok(0)) => Step::End,
+                Poll::Ready(Ok(count)) => Step::Took(self.take(&hot[..count])),
+                Poll::Ready(Err(_)) => Step::Broken,
+            });
             match step {
                 Step::Wait => return Ok(Poll::Pending),
                 Step::Took(result) => result?,
@@ -307,11 +307,11 @@ impl<C: Caller> Flow<'_, C> {
         let download = &mut self.download;
         let body = download.body.as_mut().filter(|_| download.phase == Phase::Body)?;
         let to = self.client.plain()?;
-        if !self.upstream.stream.is_clear() || !download.splice.takes(body, self.worker) {
+        let from = self.upstream.plain()?;
+        if !download.splice.takes(body, self.worker) {
             return None;
         }
         let mut moved = Moved::default();
-        let from = &mut self.upstream.stream;
         let done = download.splice.poll(cx, from, to, body, &mut moved);
         download.bytes += moved.taken;
         self.moved |= moved.any();

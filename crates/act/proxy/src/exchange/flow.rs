@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use haechi_model::{Fault, Moment};
 
+use super::callee::Callee;
 use super::caller::Caller;
 use super::download::Download;
 use super::retry::{Failure, Stage, Told};
 use super::upload::Upload;
 use crate::admit::Request;
+use crate::client::After;
 use crate::live::LivePool;
 use crate::scene::Local;
 use crate::select::Noise;
-use crate::upstream::Upstream;
 use crate::worker::Worker;
 
 /// How long a client that was accepted with its request is not watched. Most answers come sooner and save the
@@ -26,10 +27,10 @@ const UNWATCHED: Duration = Duration::from_secs(1);
 const AFTER_ANSWER: Duration = Duration::from_secs(5);
 
 /// A request on its way to an endpoint and a response on its way back.
-pub(super) struct Flow<'a, C> {
+pub(super) struct Flow<'a, C, E> {
     pub(super) worker: &'a Worker,
     pub(super) client: &'a mut C,
-    pub(super) upstream: &'a mut Upstream,
+    pub(super) upstream: &'a mut E,
     pub(super) request: &'a mut Request,
     pub(super) pool: &'a LivePool,
     local: &'a Local,
@@ -61,6 +62,18 @@ pub(super) struct End {
     pub(super) upgraded: bool,
 }
 
+impl End {
+    /// What follows for the client's connection.
+    pub(super) const fn after(&self) -> After {
+        match self.keep_alive {
+            // Also on a listener that is left: a client that was not told so may be sending its next request.
+            true => After::Next,
+            false if self.client_may_send => After::Linger,
+            false => After::Close,
+        }
+    }
+}
+
 /// Who is being waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Wait {
@@ -70,12 +83,12 @@ pub(super) enum Wait {
     EndpointToSend,
 }
 
-impl<'a, C: Caller> Flow<'a, C> {
+impl<'a, C: Caller, E: Callee> Flow<'a, C, E> {
     pub(super) fn new(
         worker: &'a Worker,
         client: &'a mut C,
         local: &'a Local,
-        upstream: &'a mut Upstream,
+        upstream: &'a mut E,
         request: &'a mut Request,
         pool: &'a LivePool,
         last_try: bool,
@@ -189,12 +202,8 @@ impl<'a, C: Caller> Flow<'a, C> {
 
     /// A failure at this point of the exchange.
     pub(super) fn failure(&self, fault: Fault) -> Failure {
-        let untouched = self.upstream.reused && !self.download.heard;
-        let stage = if untouched && fault == Fault::Reset && !self.client.timer().is_cut() {
-            Stage::Stale
-        } else {
-            Stage::Sent
-        };
+        let unheard = !self.download.heard && fault == Fault::Reset && !self.client.timer().is_cut();
+        let stage = if unheard { self.upstream.stage_unheard() } else { Stage::Sent };
         Failure { fault, stage, told: self.download.told_whole(), replayable: !self.upload.forgotten }
     }
 

@@ -1,5 +1,6 @@
 //! One request and its response: the tries, what may be tried again, and what is said when all failed.
 
+mod callee;
 mod caller;
 mod download;
 mod flow;
@@ -11,16 +12,19 @@ mod upload;
 use std::rc::Rc;
 
 use haechi_balance::Tried;
-use haechi_model::{Algorithm, Fault, Side};
+use haechi_model::{Algorithm, Fault, PoolProtocol, Side};
 use haechi_preface::Ends;
 
+pub(crate) use self::callee::Callee;
 pub(crate) use self::caller::{Caller, Gone, Outbox, Part};
 use self::flow::{End, Flow};
-use self::retry::{Failure, Stage, Told, may_retry};
+pub(crate) use self::retry::Stage;
+use self::retry::{Failure, Told, may_retry};
 use crate::admit::Request;
 use crate::client::After;
 use crate::engine;
 use crate::forwarding;
+use crate::http2;
 use crate::live::{LiveEndpoint, LivePool};
 use crate::scene::Local;
 use crate::select::{Place, select};
@@ -51,15 +55,15 @@ pub(crate) async fn run<C: Caller>(
             Ok(after) => break after,
             Err(failure) => {
                 record_failure(worker, &place, &failure);
-                let stale = failure.stage == Stage::Stale;
+                let stale = failure.is_no_try() && !fresh;
                 if (last && !stale)
                     || !may_retry(&failure, &request, &pool.config.retry)
-                    || !afford(worker, pool, &failure)
+                    || !(stale || afford(worker, pool, &failure))
                 {
                     break give_up(worker, client, local, &request, failure.fault, failure.told);
                 }
                 if stale {
-                    // It says nothing of the endpoint, so it is no try; and it can't happen twice.
+                    // It says nothing of the endpoint, so it is no try; and it does not happen twice.
                     fresh = true;
                     worker.idle.purge(place.endpoint().serial);
                 } else {
@@ -105,6 +109,10 @@ async fn attempt<C: Caller>(
     counters.requests.add(1);
     counters.retries.add(u64::from(how.again));
     client.timer().works_with(endpoint.serial);
+    if pool.config.protocol == PoolProtocol::Http2 {
+        // Boxed, because each connection of a client holds room for it.
+        return Box::pin(attempt_http2(worker, client, local, request, place, how)).await;
+    }
     let strict = !request.facts.method.is_idempotent();
     let told = pool.config.proxy_protocol.map(|_| Ends { client: request.client, ..client.ends() });
     let take = || worker.idle.take(endpoint, pool, worker.timers.now(), strict, told);
@@ -114,14 +122,7 @@ async fn attempt<C: Caller>(
             Upstream::connect(worker, client.timer(), endpoint, pool, told).await.map_err(Failure::connect)?
         }
     };
-    let mut flow = Flow::new(worker, client, local, &mut upstream, request, pool, how.last);
-    let end = std::future::poll_fn(|cx| flow.poll(cx)).await;
-    let (bytes_out, bytes_in) = flow.bytes();
-    flow.give_back();
-    counters.bytes_out.add(bytes_out);
-    counters.bytes_in.add(bytes_in);
-    let end = end?;
-    record_success(worker, request, place, &end);
+    let end = converse(worker, client, local, &mut upstream, request, place, how).await?;
     if end.upgraded {
         let idle_timeout =
             request.scene.http().map_or(pool.config.timeouts.read, |http| http.timeouts.keep_alive);
@@ -132,12 +133,45 @@ async fn attempt<C: Caller>(
     if end.reusable && keeps && is_live(local, request, endpoint) {
         worker.idle.give(upstream, endpoint, &pool.config, worker.timers.now());
     }
-    Ok(match end.keep_alive {
-        // Also on a listener that is left: a client that was not told so may be sending its next request.
-        true => After::Next,
-        false if end.client_may_send => After::Linger,
-        false => After::Close,
-    })
+    Ok(end.after())
+}
+
+/// The same on a stream of a connection that others use too.
+async fn attempt_http2<C: Caller>(
+    worker: &Rc<Worker>,
+    client: &mut C,
+    local: &Local,
+    request: &mut Request,
+    place: &Place,
+    how: Try,
+) -> Result<After, Failure> {
+    let told = place.pool().config.proxy_protocol.map(|_| Ends { client: request.client, ..client.ends() });
+    let call = http2::call(worker, client.timer(), place, told, how.fresh).await;
+    let mut call = call.map_err(Failure::connect)?;
+    let end = converse(worker, client, local, &mut call, request, place, how).await?;
+    Ok(end.after())
+}
+
+/// Moves the bytes, and counts what came of it.
+async fn converse<C: Caller, E: Callee>(
+    worker: &Worker,
+    client: &mut C,
+    local: &Local,
+    upstream: &mut E,
+    request: &mut Request,
+    place: &Place,
+    how: Try,
+) -> Result<End, Failure> {
+    let counters = place.endpoint().counters(worker.number);
+    let mut flow = Flow::new(worker, client, local, upstream, request, place.pool(), how.last);
+    let end = std::future::poll_fn(|cx| flow.poll(cx)).await;
+    let (bytes_out, bytes_in) = flow.bytes();
+    flow.give_back();
+    counters.bytes_out.add(bytes_out);
+    counters.bytes_in.add(bytes_in);
+    let end = end?;
+    record_success(worker, request, place, &end);
+    Ok(end)
 }
 
 /// Whether the endpoint was not taken away while the request ran: nobody would come for its connection.
@@ -161,7 +195,7 @@ fn record_success(worker: &Worker, request: &Request, place: &Place, end: &End) 
 
 fn record_failure(worker: &Worker, place: &Place, failure: &Failure) {
     let endpoint = place.endpoint();
-    if failure.fault.side() != Side::Endpoint || failure.stage == Stage::Stale {
+    if failure.fault.side() != Side::Endpoint || failure.is_no_try() {
         return;
     }
     tracing::debug!(endpoint = %endpoint.id, fault = failure.fault.name(), "request failed at endpoint");
@@ -192,7 +226,7 @@ pub(crate) fn note_outcome(worker: &Worker, pool: &LivePool, endpoint: &LiveEndp
 /// Whether the pool's retry budget has room. What reached no endpoint costs nothing there, so it is free.
 fn afford(worker: &Worker, pool: &LivePool, failure: &Failure) -> bool {
     match failure.stage {
-        Stage::Connect | Stage::Stale => true,
+        Stage::Connect | Stage::Stale | Stage::Unseen => true,
         // Paid before the response was thrown away.
         Stage::Status => true,
         Stage::Sent => take_from_budget(worker, pool),

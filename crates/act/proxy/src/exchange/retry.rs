@@ -9,11 +9,13 @@ pub(super) const REPLAY: usize = 64 << 10;
 
 /// How far a failed try had come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// No connection: the endpoint never saw the request.
     Connect,
     /// An idle connection turned out to be closed, before any byte of a response.
     Stale,
+    /// The endpoint says that it did not look at the request (RFC 9113 §8.7).
+    Unseen,
     /// The request was sent, at least in part.
     Sent,
     /// A response came whose status is worth another try.
@@ -46,6 +48,11 @@ impl Failure {
     pub(super) const fn connect(fault: Fault) -> Self {
         Self { fault, stage: Stage::Connect, told: Told::Nothing, replayable: true }
     }
+
+    /// Whether it says nothing of the endpoint: only of a connection that was about to end.
+    pub(super) const fn is_no_try(&self) -> bool {
+        matches!(self.stage, Stage::Stale | Stage::Unseen)
+    }
 }
 
 /// Whether another try can't do harm and is wanted.
@@ -58,6 +65,7 @@ pub(super) fn may_retry(failure: &Failure, request: &Request, retry: &Retry) -> 
         (_, Fault::ClientGone | Fault::BadRequestBody | Fault::BodyTimeout) => false,
         (Stage::Connect, fault) if fault.side() == Side::Endpoint => true,
         (Stage::Connect, _) => false,
+        (Stage::Unseen, _) => true,
         (Stage::Stale | Stage::Status, _) => idempotent,
         (Stage::Sent, Fault::ResponseTimeout | Fault::SendTimeout) => idempotent && retry.on.timeout,
         (Stage::Sent, _) => idempotent && retry.on.error,

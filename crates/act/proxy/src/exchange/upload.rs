@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use haechi_model::Fault;
 
+use super::callee::Callee;
 use super::caller::Caller;
 use super::flow::{Flow, Wait};
 use super::retry::{Failure, REPLAY};
@@ -23,7 +24,7 @@ pub(super) struct Upload {
     pub(super) bytes: u64,
 }
 
-impl<C: Caller> Flow<'_, C> {
+impl<C: Caller, E: Callee> Flow<'_, C, E> {
     /// Nothing more will go to the endpoint.
     pub(super) fn upload_ended(&self) -> bool {
         self.upload.refused || self.upload_complete()
@@ -44,7 +45,7 @@ impl<C: Caller> Flow<'_, C> {
     pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<Option<Wait>, Failure> {
         while !self.upload_ended() {
             if self.upload.at < self.request.sent.len() {
-                match self.upstream.stream.poll_write(cx, &self.request.sent[self.upload.at..]) {
+                match self.upstream.poll_write(cx, &self.request.sent[self.upload.at..]) {
                     Poll::Pending => return Ok(Some(Wait::EndpointToTake)),
                     Poll::Ready(Ok(count)) if count > 0 => {
                         self.upload.at += count;
@@ -79,11 +80,11 @@ impl<C: Caller> Flow<'_, C> {
     fn poll_body_inside(&mut self, cx: &mut Context<'_>) -> Result<Option<Poll<()>>, Failure> {
         let upload = &mut self.upload;
         let Some(from) = self.client.plain().filter(|_| upload.forgotten) else { return Ok(None) };
-        if !self.upstream.stream.is_clear() || !upload.splice.takes(&self.request.body, self.worker) {
+        let Some(to) = self.upstream.plain() else { return Ok(None) };
+        if !upload.splice.takes(&self.request.body, self.worker) {
             return Ok(None);
         }
         let mut moved = Moved::default();
-        let to = &mut self.upstream.stream;
         let done = upload.splice.poll(cx, from, to, &mut self.request.body, &mut moved);
         upload.bytes += moved.given;
         self.moved |= moved.any();

@@ -9,8 +9,9 @@ use haechi_http2::{Code, Config, Connection, Event, Head, Input, Name, Role, Str
 use haechi_model::{Fault, Moment};
 use haechi_preface::Ends;
 
+use super::grpc;
 use super::shared::{BACKLOG, Shared};
-use super::stream::{Exchange, answer, say};
+use super::stream::{Exchange, Form, answer, say};
 use crate::admit::{Admitted, Answer, Refused, Request, admit};
 use crate::client::{After, Client};
 use crate::engine;
@@ -62,10 +63,12 @@ impl Serving<'_> {
         }
         let idle_until = self.take_leave(now);
         loop {
-            if self.flush(cx, now).is_err() {
+            let patience = self.local.scene().http().map(|http| http.timeouts.send).unwrap_or_default();
+            let stuck = &mut self.stuck_until;
+            if self.shared.flush(&mut self.client.stream, cx, stuck, now + patience).is_err() {
                 return Poll::Ready(After::Close);
             }
-            let (finished, waiting) = self.outlook();
+            let (finished, waiting) = self.shared.outlook();
             if finished && waiting == 0 {
                 return Poll::Ready(After::Linger);
             }
@@ -85,41 +88,8 @@ impl Serving<'_> {
         self.wait(cx, idle_until)
     }
 
-    /// Whether all is said, and how much of it waits to be sent.
-    fn outlook(&self) -> (bool, usize) {
-        let core = self.shared.core.borrow();
-        (core.is_finished(), core.output().len())
-    }
-
     fn tick(&self, now: Moment) -> Option<Event<'static>> {
         self.shared.core.borrow_mut().tick(now)
-    }
-
-    /// Writes what is there; what the socket does not take goes when it does.
-    fn flush(&mut self, cx: &mut Context<'_>, now: Moment) -> Result<(), ()> {
-        let mut sent = false;
-        loop {
-            let mut core = self.shared.core.borrow_mut();
-            if core.output().is_empty() {
-                self.stuck_until = None;
-                break;
-            }
-            match self.client.stream.poll_write(cx, core.output()) {
-                Poll::Pending => {
-                    let patience =
-                        self.local.scene().http().map(|http| http.timeouts.send).unwrap_or_default();
-                    self.stuck_until = self.stuck_until.filter(|_| !sent).or(Some(now + patience));
-                    break;
-                }
-                Poll::Ready(Ok(count)) if count > 0 => {
-                    core.sent(count);
-                    sent = true;
-                }
-                Poll::Ready(_) => return Err(()),
-            }
-        }
-        self.shared.thin_out();
-        Ok(())
     }
 
     /// Reads once. Nothing: there is no more.
@@ -155,16 +125,11 @@ impl Serving<'_> {
         match event {
             Event::Head { stream, end } => self.begin(stream, head, end, now),
             Event::TooLarge { stream, .. } => {
-                self.refuse(stream, &Refused::new(Fault::HeadTooLarge, "list of fields over its limit"), now);
+                let refused = Refused::new(Fault::HeadTooLarge, "list of fields over its limit");
+                self.refuse(stream, &refused, false, now);
             }
             Event::Data { stream, bytes, end } => {
-                if let Some(open) = self.shared.find(stream) {
-                    let mut inbox = open.inbox.borrow_mut();
-                    inbox.bytes.extend_from_slice(bytes);
-                    inbox.ended |= end;
-                    drop(inbox);
-                    open.wake();
-                } else {
+                if !self.shared.take_data(stream, bytes, end) {
                     // It has its answer; the window of the others must not shrink by what nobody reads.
                     self.shared.core.borrow_mut().release(stream, bytes.len());
                 }
@@ -217,26 +182,27 @@ impl Serving<'_> {
     fn begin(&mut self, stream: StreamId, head: &Head, end: bool, now: Moment) {
         let mut bytes = self.worker.buffers.take_vector();
         write(head, end, &mut bytes);
+        let grpc = grpc::is_call(head);
         let admitted = admit(self.worker, self.local, &self.client.who, &bytes);
         let len = bytes.len();
         self.worker.buffers.give_vector(bytes);
         match admitted {
-            Admitted::Request(request, used) if used == len => self.spawn(stream, end, request),
-            Admitted::Refused(refused, _) => self.refuse(stream, &refused, now),
+            Admitted::Request(request, used) if used == len => self.spawn(stream, end, request, grpc),
+            Admitted::Refused(refused, _) => self.refuse(stream, &refused, grpc, now),
             Admitted::Answered(said, _) => self.say(stream, &said),
             Admitted::Request(..) | Admitted::Partial => {
-                self.refuse(stream, &Refused::new(Fault::BadRequest, "a head that ends early"), now);
+                self.refuse(stream, &Refused::new(Fault::BadRequest, "a head that ends early"), grpc, now);
             }
         }
     }
 
-    fn spawn(&mut self, stream: StreamId, end: bool, request: Request) {
+    fn spawn(&mut self, stream: StreamId, end: bool, request: Request, grpc: bool) {
         self.idle_since = None;
         self.client.count_request();
         let (worker, local) = (Rc::clone(self.worker), Rc::clone(self.local));
         let shared = Rc::clone(&self.shared);
         let stream = shared.add(stream, end);
-        let mut caller = Exchange::new(shared, stream, self.between, worker.timers.timer(), &request);
+        let mut caller = Exchange::new(shared, stream, self.between, worker.timers.timer(), &request, grpc);
         engine::spawn(async move {
             let after = exchange::run(&worker, &mut caller, &local, request).await;
             caller.finish(after);
@@ -250,7 +216,7 @@ impl Serving<'_> {
         core.reset(stream, Code::NO_ERROR);
     }
 
-    fn refuse(&self, stream: StreamId, refused: &Refused, now: Moment) {
+    fn refuse(&self, stream: StreamId, refused: &Refused, grpc: bool, now: Moment) {
         self.local.scene().listener().counters.of(self.worker.number).fault(refused.fault);
         let scene = self.local.scene();
         let id = forwarding::name(self.worker, scene.http().and_then(|http| http.forwarded.as_ref()));
@@ -259,7 +225,8 @@ impl Serving<'_> {
             tracing::debug!(peer = %self.peer(), fault, rule, id, "request refused");
         }
         let mut core = self.shared.core.borrow_mut();
-        answer(&mut core, stream, refused.fault, &id, refused.head_only, now);
+        let how = if grpc { Form::Grpc } else { Form::of(refused.head_only) };
+        answer(&mut core, stream, refused.fault, &id, how, now);
         // The rest of its body, if there is one, nobody reads.
         core.reset(stream, Code::NO_ERROR);
     }

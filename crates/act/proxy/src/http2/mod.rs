@@ -1,11 +1,16 @@
-//! HTTP/2 from clients: one task reads the connection and writes it once a turn, and each request is a task of its own
-//! that runs the same exchange as an HTTP/1 request.
+//! HTTP/2 with clients and with endpoints: one task reads a connection and writes it once a turn. Each request of a
+//! client is a task of its own that runs the same exchange as an HTTP/1 request; to an endpoint, many share a connection.
 
+mod call;
 mod connection;
+mod grpc;
+mod link;
+mod links;
 mod shared;
 mod stream;
 
 pub(crate) use connection::serve;
+pub(crate) use links::{Links, call};
 
 /// What a client that begins with HTTP/2 sends first (RFC 9113 §3.4). No request of HTTP/1 begins so.
 pub(crate) use haechi_http2::PREFACE;

@@ -1,11 +1,15 @@
 //! What the task of a connection and those of its requests share. All of them run on one thread.
 
 use std::cell::{Cell, RefCell};
+use std::io::Write;
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use haechi_http1::Trailers;
 use haechi_http2::{Connection, StreamId};
+use haechi_model::Moment;
+
+use crate::stream::Stream as Socket;
 
 /// Output that waits beyond this keeps requests from reading more from their endpoints: a hot buffer's worth, as in
 /// HTTP/1, for all of them together.
@@ -21,9 +25,15 @@ pub(super) struct Shared {
     crowded: Cell<bool>,
 }
 
-/// What came for a request and was not taken yet. The peer's windows bound it.
+/// What came on a stream and was not taken yet. The peer's windows bound it.
 #[derive(Default)]
 pub(super) struct Inbox {
+    /// What HTTP/1 has before them: the head of a response.
+    pub(super) head: Vec<u8>,
+    /// They go on in chunks.
+    pub(super) chunked: bool,
+    /// How many of them were taken.
+    taken: usize,
     pub(super) bytes: Vec<u8>,
     /// Behind them.
     pub(super) trailers: Trailers,
@@ -31,12 +41,66 @@ pub(super) struct Inbox {
     pub(super) ended: bool,
 }
 
+impl Inbox {
+    /// Gives what fits of the head; how much that is.
+    pub(super) fn give_head(&mut self, buf: &mut [u8]) -> usize {
+        let count = self.head.len().min(buf.len());
+        if let (Some(to), Some(from)) = (buf.get_mut(..count), self.head.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.head.drain(..count);
+        count
+    }
+
+    pub(super) fn has_no_head(&self) -> bool {
+        self.head.is_empty()
+    }
+
+    /// Gives what fits of the body, in a chunk if it is to be in chunks; how many of its bytes, and of all.
+    pub(super) fn give_body(&mut self, buf: &mut [u8], around: usize) -> (usize, usize) {
+        let rest = self.bytes.get(self.taken..).unwrap_or_default();
+        let room = if self.chunked { buf.len().saturating_sub(around) } else { buf.len() };
+        let count = rest.len().min(room);
+        if count == 0 {
+            return (0, 0);
+        }
+        let data = rest.get(..count).unwrap_or_default();
+        let mut left = &mut *buf;
+        let whole = left.len();
+        // Writing to a slice fails only where it is too small, and there is room for it.
+        let _ = if self.chunked {
+            write!(left, "{count:x}\r\n")
+                .and_then(|()| left.write_all(data))
+                .and_then(|()| left.write_all(b"\r\n"))
+        } else {
+            left.write_all(data)
+        };
+        let written = whole - left.len();
+        self.taken += count;
+        if self.taken > self.bytes.len() / 2 {
+            // Moving less than was taken costs less than taking it did.
+            self.bytes.drain(..self.taken);
+            self.taken = 0;
+        }
+        (count, written)
+    }
+
+    /// Whether only the last chunk is to follow.
+    pub(super) fn ends_chunks(&self) -> bool {
+        self.ended && self.chunked && self.bytes.is_empty() && self.head.is_empty()
+    }
+}
+
 /// One request.
 pub(super) struct Stream {
     pub(super) id: StreamId,
     pub(super) inbox: RefCell<Inbox>,
-    /// The client does not want it any more, or is gone.
+    /// The other side does not want it any more, or is gone.
     pub(super) gone: Cell<bool>,
+    /// An endpoint did not look at it.
+    pub(super) refused: Cell<bool>,
+    /// Its response has no body, whatever its head says.
+    pub(super) head_only: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -55,6 +119,8 @@ impl Shared {
             id,
             inbox: RefCell::new(Inbox { ended, ..Inbox::default() }),
             gone: Cell::new(false),
+            refused: Cell::new(false),
+            head_only: Cell::new(false),
             waker: RefCell::default(),
         });
         self.streams.borrow_mut().push(Rc::clone(&stream));
@@ -78,7 +144,59 @@ impl Shared {
         self.streams.borrow().is_empty()
     }
 
-    /// Nothing reaches the client any more.
+    /// Keeps bytes of a body for whoever takes them. `false`: nobody does.
+    pub(super) fn take_data(&self, stream: StreamId, bytes: &[u8], end: bool) -> bool {
+        let Some(open) = self.find(stream) else { return false };
+        let mut inbox = open.inbox.borrow_mut();
+        inbox.bytes.extend_from_slice(bytes);
+        inbox.ended |= end;
+        drop(inbox);
+        open.wake();
+        true
+    }
+
+    /// Whether all is said, and how much of it waits to be sent.
+    pub(super) fn outlook(&self) -> (bool, usize) {
+        let core = self.core.borrow();
+        (core.is_finished(), core.output().len())
+    }
+
+    /// Writes what is there; what the socket does not take goes when it does. `stuck_until`: by when it must have
+    /// taken some, which is `patience` from now on if it begins now.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(super) fn flush(
+        &self,
+        to: &mut Socket,
+        cx: &mut Context<'_>,
+        stuck_until: &mut Option<Moment>,
+        patience: Moment,
+    ) -> Result<(), ()> {
+        let mut sent = false;
+        loop {
+            let mut core = self.core.borrow_mut();
+            if core.output().is_empty() {
+                *stuck_until = None;
+                break;
+            }
+            match to.poll_write(cx, core.output()) {
+                Poll::Pending => {
+                    *stuck_until = stuck_until.filter(|_| !sent).or(Some(patience));
+                    break;
+                }
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    core.sent(count);
+                    sent = true;
+                }
+                Poll::Ready(_) => return Err(()),
+            }
+        }
+        self.thin_out();
+        Ok(())
+    }
+
+    /// Nothing reaches the other side any more.
     pub(super) fn end_all(&self) {
         for stream in self.streams.borrow().iter() {
             stream.end();
@@ -140,5 +258,44 @@ impl Stream {
         if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who always left a byte kept all that came before it.
+    #[test]
+    fn what_was_taken_is_given_back_although_some_is_always_left() {
+        let mut inbox = Inbox { chunked: true, ..Inbox::default() };
+        let (mut came, mut went, mut most) = (Vec::new(), Vec::new(), 0);
+        let mut buf = [0; 1000];
+        for at in 0..2000 {
+            let block = vec![b'a'; if at == 0 { 3000 } else { 984 }];
+            inbox.bytes.extend_from_slice(&block);
+            came.extend_from_slice(&block);
+            let (taken, written) = inbox.give_body(&mut buf[..], 16);
+            let start = buf.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+            assert_eq!(written - 2 - start, taken);
+            went.extend_from_slice(&buf[start..written - 2]);
+            most = most.max(inbox.bytes.len());
+        }
+        assert!(went.len() > 1_700_000 && came.starts_with(&went));
+        assert!(most < 10_000, "{most}");
+    }
+
+    #[test]
+    fn a_chunk_fits_and_the_last_one_comes_when_all_is_taken() {
+        let mut inbox = Inbox { chunked: true, ended: true, bytes: b"hello".to_vec(), ..Inbox::default() };
+        let mut buf = [0; 64];
+        assert!(!inbox.ends_chunks());
+        let (taken, written) = inbox.give_body(&mut buf, 16);
+        assert_eq!((taken, &buf[..written]), (5, &b"5\r\nhello\r\n"[..]));
+        assert!(inbox.ends_chunks());
+        assert_eq!(inbox.give_body(&mut buf, 16), (0, 0));
+        inbox.head = b"HTTP/1.1 200 ".to_vec();
+        assert_eq!((inbox.give_head(&mut buf[..5]), inbox.give_head(&mut buf[..5])), (5, 5));
+        assert!(!inbox.has_no_head());
     }
 }

@@ -6,11 +6,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use haechi_filter::Edits;
-use haechi_http1::{Body, Framing, ResponseHead, explain, trailer_fields, write_chunk, write_last_chunk};
+use haechi_http1::{Body, Framing, ResponseHead, explain, read_fields, write_chunk, write_last_chunk};
 use haechi_http2::{Code, Connection, StreamId};
 use haechi_model::{Fault, Moment};
 use haechi_preface::Ends;
 
+use super::grpc;
 use super::shared::{Shared, Stream};
 use crate::admit::{Answer, Request};
 use crate::client::After;
@@ -31,6 +32,8 @@ pub(super) struct Exchange {
     stream: Rc<Stream>,
     between: Ends,
     timer: Timer,
+    /// Whether it is a call of gRPC.
+    grpc: bool,
     /// Whether the body goes on in chunks, because its length is not known.
     chunked: bool,
     /// The response is to end once the outbox is empty,
@@ -48,9 +51,20 @@ impl Exchange {
         between: Ends,
         timer: Timer,
         request: &Request,
+        grpc: bool,
     ) -> Self {
         let chunked = matches!(request.body, Body::Chunked(_));
-        Self { shared, stream, between, timer, chunked, ends: false, trailers: Vec::new(), ended: false }
+        Self {
+            grpc,
+            shared,
+            stream,
+            between,
+            timer,
+            chunked,
+            ends: false,
+            trailers: Vec::new(),
+            ended: false,
+        }
     }
 
     /// The exchange is over. What the client did not get whole, it must notice; what it has not sent yet, nobody reads.
@@ -246,14 +260,8 @@ impl Caller for Exchange {
 
     fn refuse(&mut self, _: &Worker, fault: Fault, request: &Request, _goes_on: bool) -> After {
         self.ended = true;
-        answer(
-            &mut self.shared.core.borrow_mut(),
-            self.stream.id,
-            fault,
-            &request.id,
-            request.facts.is_head(),
-            self.timer.now(),
-        );
+        let how = if self.grpc { Form::Grpc } else { Form::of(request.facts.is_head()) };
+        answer(&mut self.shared.core.borrow_mut(), self.stream.id, fault, &request.id, how, self.timer.now());
         self.shared.flush_soon();
         After::Next
     }
@@ -300,8 +308,23 @@ fn end(core: &mut Connection, stream: StreamId, trailers: &[u8], now: Moment) {
         return;
     }
     let Some(mut head) = core.trailers(stream) else { return };
-    trailer_fields(trailers).for_each(|(name, value)| head.field(name, value));
+    read_fields(trailers).for_each(|(name, value)| head.field(name, value));
     head.finish(true);
+}
+
+/// How an answer in an endpoint's place looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Form {
+    Whole,
+    HeadOnly,
+    /// As clients of gRPC look for it.
+    Grpc,
+}
+
+impl Form {
+    pub(super) const fn of(head_only: bool) -> Self {
+        if head_only { Self::HeadOnly } else { Self::Whole }
+    }
 }
 
 /// Answers in an endpoint's place. It is small; what the windows do not allow at once is not sent at all.
@@ -310,9 +333,13 @@ pub(super) fn answer(
     stream: StreamId,
     fault: Fault,
     id: &[u8],
-    head_only: bool,
+    how: Form,
     now: Moment,
 ) {
+    if how == Form::Grpc {
+        return grpc::answer(core, stream, fault, id);
+    }
+    let head_only = how == Form::HeadOnly;
     let Some(mut head) = core.respond(stream, fault.status()) else { return };
     let body = explain(fault, id).concat();
     head.field(b"content-type", b"text/plain");

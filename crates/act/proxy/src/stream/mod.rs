@@ -50,6 +50,11 @@ impl Stream {
         }
     }
 
+    /// Whether both sides agreed on HTTP/2 in the handshake.
+    pub(crate) fn chose_http2(&self) -> bool {
+        self.tls.as_ref().is_some_and(|session| session.chose_http2())
+    }
+
     /// Reads what is there; 0 is the end. Over TLS an end that was not announced is an error: somebody may have cut
     /// the rest off (RFC 8446 section 6.1).
     #[inline]

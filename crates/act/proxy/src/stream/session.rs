@@ -170,6 +170,11 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
+    /// Whether both sides agreed on HTTP/2 (ALPN).
+    pub(super) fn chose_http2(&self) -> bool {
+        self.side.common().alpn_protocol() == Some(b"h2")
+    }
+
     /// A client has connected.
     pub(crate) fn server(config: Arc<ServerConfig>, room: &Rc<Room>) -> Result<Self, rustls::Error> {
         Ok(Self::new(Side::Server(UnbufferedServerConnection::new(config)?), room))

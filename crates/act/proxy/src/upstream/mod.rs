@@ -6,12 +6,12 @@ use std::io;
 use std::sync::Arc;
 use std::task::Poll;
 
-use haechi_model::{Fault, Moment, Pool, ProxyVersion};
+use haechi_model::{Fault, Moment, Pool, PoolProtocol, ProxyVersion};
 use haechi_preface::Ends;
 use haechi_trust::{Refusal, Verified};
 use rustls::pki_types::ServerName;
 
-pub(crate) use idle::IdleConnections;
+pub(crate) use idle::{IdleConnections, SerialHasher};
 
 use crate::live::{LiveEndpoint, LivePool};
 use crate::stream::{Broken, Session, Stream};
@@ -63,10 +63,16 @@ impl Upstream {
         let verified = pool.config.tls.is_some().then(|| pool.verified.load_full());
         if let Some(verified) = &verified {
             // Rare beside requests, and every connection's memory would hold room for it.
-            Box::pin(secure(worker, timer, endpoint, verified.as_deref(), &mut stream)).await?;
+            let wants = pool.config.protocol;
+            Box::pin(secure(worker, timer, endpoint, verified.as_deref(), wants, &mut stream)).await?;
         }
         let (verified, born) = (verified.flatten(), worker.timers.now());
         Ok(Self { stream, reused: false, told, verified, born, requests: 0 })
+    }
+
+    /// When it was opened.
+    pub(crate) const fn born(&self) -> Moment {
+        self.born
     }
 
     /// Whether it may take another request by age and count.
@@ -96,6 +102,7 @@ async fn secure(
     timer: &Timer,
     endpoint: &LiveEndpoint,
     verified: Option<&Verified>,
+    wants: PoolProtocol,
     stream: &mut Stream,
 ) -> Result<(), Fault> {
     // Without files that can be used there was no start and no reload.
@@ -113,6 +120,9 @@ async fn secure(
         Poll::Pending
     });
     let (fault, reason) = match met.await {
+        Ok(()) if wants == PoolProtocol::Http2 && !stream.chose_http2() => {
+            (Some(Fault::TlsFailed), "it does not offer HTTP/2 (ALPN h2)".to_owned())
+        }
         Ok(()) => (None, String::new()),
         Err(Broken::Left(error)) if error.kind() == io::ErrorKind::TimedOut => {
             (Some(Fault::ConnectTimeout), "no TLS handshake in time".to_owned())

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use haechi_model::{AdminState, Algorithm, Endpoint, HealthCheck, Pool, ProxyVersion};
+use haechi_model::{AdminState, Algorithm, Endpoint, HealthCheck, Pool, PoolProtocol, ProxyVersion};
 
 use super::{health, named, policy, tls};
 use crate::object::{Object, item};
@@ -58,6 +58,10 @@ fn pool(name: &str, object: Object<'_, '_>, report: &mut Report) -> Pool {
         panic_threshold: object.percent("panicThreshold", report).or(0),
         drain_timeout: policy::drain(&object, report),
         source_mask: policy::source_mask(&object, report),
+        protocol: match object.word("protocol", report).or("http1") {
+            "http2" => PoolProtocol::Http2,
+            _ => PoolProtocol::Http1,
+        },
         proxy_protocol,
         tls: tls::pool(&object, report),
     };

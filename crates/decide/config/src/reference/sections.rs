@@ -178,7 +178,8 @@ listeners:
         path: "pools.NAME",
         shape: &keys::POOL,
         intro: "`weightedRoundRobin`, `leastConnections`, `ipHash`, `leastResponseTime` and `random` follow weights; \
-                `roundRobin` only leaves out weight 0. Round robin is exact over all workers.",
+                `roundRobin` only leaves out weight 0. Round robin is exact over all workers. With `protocol: http2` \
+                many requests share a connection (HTTP/2, below).",
         example: "\
 pools:
   web:

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use haechi_model::{
     AdminState, Algorithm, BodyMatch, ClientTimeouts, Endpoint, Forwarded, ForwardedBy, HealthCheck,
-    HostMatch, HttpLimits, Listener, ListenerKind, PathMatch, Pool, PoolIndex, Probe, ProxyProtocol,
-    ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange,
+    HostMatch, HttpLimits, Listener, ListenerKind, PathMatch, Pool, PoolIndex, PoolProtocol, Probe,
+    ProxyProtocol, ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange,
     UpstreamKeepAlive, UpstreamTimeouts,
 };
 
@@ -281,6 +281,8 @@ pub(crate) fn pool(pool: &Pool) -> Out {
         must("proxyProtocol", Out::bare(if version == ProxyVersion::V1 { "v1" } else { "v2" }))
     }));
     fields.push(may("sourceMask", source_mask(pool.source_mask), pool.source_mask == SourceMask::default()));
+    let protocol = if pool.protocol == PoolProtocol::Http2 { "http2" } else { "http1" };
+    fields.push(may("protocol", Out::bare(protocol), pool.protocol == PoolProtocol::default()));
     fields.extend(pool.tls.as_ref().map(|tls| must("tls", tls::pool(tls))));
     Out::Map(fields)
 }

@@ -11,9 +11,9 @@ use haechi_model::{
     Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts, Endpoint,
     Filters, Forwarded, ForwardedBy, HeaderEdits, HeaderLine, HeaderMatch, HealthCheck, HostMatch,
     HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch,
-    PathRewrite, Pool, PoolIndex, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, Redirect,
-    RequestIds, Retry, RetryOn, Rewrite, Route, Scheme, Snapshot, SourceMask, StatusRange, TcpListener,
-    TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
+    PathRewrite, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue,
+    Redirect, RequestIds, Retry, RetryOn, Rewrite, Route, Scheme, Snapshot, SourceMask, StatusRange,
+    TcpListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -175,6 +175,7 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
     let mask = (1..=32_u8, 1..=128_u8, any::<bool>()).prop_map(|(v4, v6, port)| SourceMask { v4, v6, port });
     let version = prop_oneof![Just(ProxyVersion::V1), Just(ProxyVersion::V2)];
     let small = (of(any::<NonZeroU32>()), ms(0), 0..=100_u8, ms(0));
+    let protocol = prop_oneof![Just(PoolProtocol::Http1), Just(PoolProtocol::Http2)];
     let sections = (
         of(health_check()),
         of(passive()),
@@ -182,11 +183,18 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
         of(timeouts),
         of(queue),
         of(keep_alive),
-        (of(mask), of(version), of(pool_tls())),
+        (of(mask), of(version), protocol, of(pool_tls())),
     );
     (algorithm(), endpoints, sections, of(small)).prop_map(move |(algorithm, endpoints, sections, small)| {
-        let (health_check, passive, retry, timeouts, queue, keep_alive, (mask, proxy_protocol, tls)) =
-            sections;
+        let (
+            health_check,
+            passive,
+            retry,
+            timeouts,
+            queue,
+            keep_alive,
+            (mask, proxy_protocol, protocol, tls),
+        ) = sections;
         let (connection_limit, slow_start, panic_threshold, drain_timeout) =
             small.unwrap_or((None, Duration::ZERO, 0, defaults::DRAIN));
         Pool {
@@ -206,6 +214,7 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
             panic_threshold,
             drain_timeout,
             source_mask: mask.unwrap_or_default(),
+            protocol,
             proxy_protocol,
             tls,
             ..defaults::pool(&name)

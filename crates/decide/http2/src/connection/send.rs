@@ -118,6 +118,11 @@ impl Connection {
         if self.streams.len() >= self.peer.streams { Err(NotNow::Full) } else { Ok(()) }
     }
 
+    /// Most streams of ours that the peer allows at a time.
+    pub const fn most_streams(&self) -> u32 {
+        self.peer.streams
+    }
+
     /// Opens a stream with a request, as a client.
     ///
     /// # Errors
