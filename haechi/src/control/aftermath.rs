@@ -77,7 +77,7 @@ fn came(live: &Live) -> u64 {
 /// Requests that an endpoint answered well, and connections to listeners that know no requests.
 fn answered(live: &Live) -> u64 {
     let streams =
-        live.listeners.iter().filter(|listener| matches!(listener.config.kind, ListenerKind::Tcp(_)));
+        live.listeners.iter().filter(|listener| !matches!(listener.config.kind, ListenerKind::Http(_)));
     let streams: u64 = streams.map(|listener| listener.totals().accepted).sum();
     let good = |statuses: [u64; 5]| statuses[..4].iter().sum::<u64>();
     streams

@@ -5,6 +5,7 @@ mod endpoints;
 mod files;
 mod hostile;
 mod listener;
+mod unopened;
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};

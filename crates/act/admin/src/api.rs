@@ -222,7 +222,7 @@ pub struct RefusedConfig {
 pub struct ListenerStatus {
     /// Its name.
     pub name: String,
-    /// `http`, `https` or `tcp`.
+    /// `http`, `https`, `tcp` or `tls`.
     pub protocol: String,
     /// Where it stands.
     pub bind: Vec<SocketAddr>,

@@ -23,6 +23,7 @@ mod sockets;
 mod stream;
 mod timer;
 mod tunnel;
+mod unopened;
 mod unread;
 mod upstream;
 mod who;

@@ -187,7 +187,7 @@ impl Sockets {
             .collect();
         let all = snapshot.listeners.iter().flat_map(|listener| {
             let speaks = match listener.kind {
-                ListenerKind::Http(_) => Speaks::ClientFirst,
+                ListenerKind::Http(_) | ListenerKind::Tls(_) => Speaks::ClientFirst,
                 ListenerKind::Tcp(_) => Speaks::Anyone,
             };
             listener.bind.iter().map(move |address| ((listener.name.clone(), *address), speaks))

@@ -13,7 +13,7 @@ use crate::buffers::HOT;
 use crate::client::Client;
 use crate::exchange::note_outcome;
 use crate::live::LiveEndpoint;
-use crate::scene::Local;
+use crate::scene::{Local, Scene};
 use crate::select::{Place, select, source_of};
 use crate::stream::{Spliced, Stream};
 use crate::timer::Timer;
@@ -31,23 +31,40 @@ const SPLICE_FROM: u64 = HOT as u64;
 pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stream, peer: SocketAddr) {
     let scene = local.scene();
     let ListenerKind::Tcp(listener) = &scene.listener().config.kind else { return };
-    let pool = listener.pool.index();
     let timer = worker.timers.timer();
+    let to = To { pool: listener.pool.index(), idle_timeout: listener.idle_timeout, ahead: Vec::new() };
+    pass_on(&worker, &scene, &mut stream, &timer, peer, to).await;
+}
+
+/// Where a connection's bytes go.
+pub(crate) struct To {
+    /// Position of the pool in the scene.
+    pub(crate) pool: usize,
+    pub(crate) idle_timeout: Duration,
+    /// What the client has sent already.
+    pub(crate) ahead: Vec<u8>,
+}
+
+/// Passes a connection's bytes on to an endpoint, trying others while none has got any.
+pub(crate) async fn pass_on(
+    worker: &Worker,
+    scene: &Rc<Scene>,
+    stream: &mut Stream,
+    timer: &Timer,
+    peer: SocketAddr,
+    to: To,
+) {
+    let To { pool, idle_timeout, ahead } = to;
     let source = source_of(scene.pool(pool), peer);
     let mut tried = Tried::new();
     let mut tries = 0u8;
     loop {
-        let mut client = (&timer, &mut stream);
-        let (fault, again) = match select(&worker, &scene, pool, source, &tried, &mut client).await {
-            Ok(place) => match connect(&worker, &timer, &place).await {
+        let mut client = (timer, &mut *stream);
+        let (fault, again) = match select(worker, scene, pool, source, &tried, &mut client).await {
+            Ok(place) => match connect(worker, timer, &place).await {
                 Ok(mut upstream) => {
-                    let both = Both {
-                        worker: &worker,
-                        client: &mut stream,
-                        upstream: &mut upstream.stream,
-                        timer: &timer,
-                    };
-                    both.run(place.endpoint(), listener.idle_timeout).await;
+                    let both = Both { worker, client: stream, upstream: &mut upstream.stream, timer };
+                    both.run(place.endpoint(), idle_timeout, ahead).await;
                     return;
                 }
                 Err(fault) => {
@@ -90,7 +107,7 @@ pub(crate) async fn upgraded(
     let ahead = std::mem::take(&mut client.unread).into_rest();
     let both =
         Both { worker, client: &mut client.stream, upstream: &mut upstream.stream, timer: &client.timer };
-    both.run_with(endpoint, idle_timeout, ahead).await;
+    both.run(endpoint, idle_timeout, ahead).await;
 }
 
 struct Both<'a> {
@@ -101,11 +118,7 @@ struct Both<'a> {
 }
 
 impl Both<'_> {
-    async fn run(self, endpoint: &LiveEndpoint, idle_timeout: Duration) {
-        self.run_with(endpoint, idle_timeout, Vec::new()).await;
-    }
-
-    async fn run_with(self, endpoint: &LiveEndpoint, idle_timeout: Duration, ahead: Vec<u8>) {
+    async fn run(self, endpoint: &LiveEndpoint, idle_timeout: Duration, ahead: Vec<u8>) {
         let Self { worker, client, upstream, timer } = self;
         let mut there = Direction { pending: ahead, ..Direction::default() };
         let mut back = Direction::default();

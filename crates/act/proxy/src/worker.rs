@@ -25,7 +25,7 @@ use crate::scene::{Local, Scene};
 use crate::stream::{Room, Stream, room};
 use crate::timer::{TICK, Timers};
 use crate::upstream::{IdleConnections, out_of_descriptors};
-use crate::{client, tunnel};
+use crate::{client, tunnel, unopened};
 
 /// Connections accepted in one go before others get their turn.
 const ACCEPT_BATCH: u32 = 64;
@@ -230,6 +230,10 @@ impl Worker {
             }),
             ListenerKind::Tcp(_) => engine::spawn(async move {
                 tunnel::serve(worker, local, stream, peer).await;
+                drop(open);
+            }),
+            ListenerKind::Tls(_) => engine::spawn(async move {
+                unopened::serve(worker, local, stream, peer).await;
                 drop(open);
             }),
         }

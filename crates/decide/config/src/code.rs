@@ -111,7 +111,7 @@ codes! {
         "The value has another shape than the key takes, for example a list where one text is needed. A key without a value \
          is also refused: remove it, or write `{}` for a section with all defaults.";
     NotHere, Error, "HCH0205", "a key that does not apply here",
-        "The key exists, but not together with what else is set: `routes` belong to `http` and `https` listeners, `pool` and \
+        "The key exists, but not together with what else is set: `routes` belong to `http`, `https` and `tls` listeners, `pool` and \
          `idleTimeout` to `tcp` ones, `command` to `exec` checks, `keys` to `transport: udp`, and so on. It is refused because it would have no effect.";
 
     Name, Error, "HCH0301", "not a usable name",

@@ -95,7 +95,7 @@ pub(crate) static LISTENER: Shape = Shape {
             "Addresses to stand on. `:80` means 0.0.0.0:80 and [::]:80.",
         )
         .required(),
-        Key::new("protocol", Kind::Word(&["http", "https", "tcp"], &["tls", "udp"]), "What is spoken on it.")
+        Key::new("protocol", Kind::Word(&["http", "https", "tcp", "tls"], &["udp"]), "What is spoken on it.")
             .required(),
         Key::new(
             "maxConnections",
@@ -105,16 +105,16 @@ pub(crate) static LISTENER: Shape = Shape {
         Key::new(
             "routes",
             Kind::List(&Kind::Section(&ROUTE)),
-            "Which requests go to which pool (http, https). The most specific match wins, not the first.",
+            "Which requests go to which pool (http, https), or connections by host alone (tls). The most specific match wins, not the first.",
         ),
         Key::new("limits", Kind::Section(&LIMITS), "What a request head may measure (http, https)."),
-        Key::new("timeouts", Kind::Section(&CLIENT_TIMEOUTS), "How long a client may take (http, https)."),
+        Key::new("timeouts", Kind::Section(&CLIENT_TIMEOUTS), "How long a client may take (http, https; tls: `header` alone)."),
         Key::new("tls", Kind::Section(&LISTENER_TLS), "Certificates, versions and ciphers (https)."),
         Key::new("pool", NAME, "Where connections go (tcp)."),
         Key::new(
             "idleTimeout",
             IDLE,
-            "A connection on which neither side sent anything for so long is closed (tcp).",
+            "A connection on which neither side sent anything for so long is closed (tcp, tls).",
         )
         .default("1h"),
     ],

@@ -17,7 +17,7 @@ pub use fault::{Fault, Side};
 pub use health::{AdminOrigin, AdminState, EndpointState, Health};
 pub use listener::{
     ClientTimeouts, HeaderMatch, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, PathMatch,
-    Route, TcpListener,
+    Route, TcpListener, TlsListener,
 };
 pub use moment::Moment;
 pub use names::{

@@ -26,6 +26,8 @@ pub enum ListenerKind {
     Http(HttpListener),
     /// Bytes.
     Tcp(TcpListener),
+    /// TLS that is passed on as it comes.
+    Tls(TlsListener),
 }
 
 /// An `http` or `https` listener.
@@ -46,6 +48,17 @@ pub struct HttpListener {
 pub struct TcpListener {
     /// Where connections go.
     pub pool: PoolIndex,
+    /// A connection on which neither side sent anything for so long is closed.
+    pub idle_timeout: Duration,
+}
+
+/// A `tls` listener: it reads which name a client asks for, and nothing else.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TlsListener {
+    /// By host alone.
+    pub routes: Vec<Route>,
+    /// How long a client may take for its first message.
+    pub hello_timeout: Duration,
     /// A connection on which neither side sent anything for so long is closed.
     pub idle_timeout: Duration,
 }

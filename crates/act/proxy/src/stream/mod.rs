@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use haechi_sys::net::Waiting;
 use haechi_sys::pipe::Pipe;
 
-pub(crate) use session::{Broken, Met, Room, Session};
+pub(crate) use session::{Broken, Met, Room, Session, UNRECOGNIZED_NAME};
 pub(crate) use wire::Spliced;
 
 use wire::Wire;

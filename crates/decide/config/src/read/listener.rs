@@ -1,7 +1,7 @@
 //! Listeners: where they stand, and what belongs to which protocol.
 
 use haechi_model::{
-    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener,
+    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener, TlsListener,
 };
 
 use super::clash::Bind;
@@ -59,6 +59,7 @@ fn listener(
         object.int::<u32>("maxConnections", report).ok().and_then(std::num::NonZeroU32::new);
     let kind = match protocol {
         Some("tcp") => ListenerKind::Tcp(tcp(&object, references, report)),
+        Some("tls") => ListenerKind::Tls(unopened(&object, references, report)),
         Some(protocol) => ListenerKind::Http(http(&object, protocol == "https", references, report)),
         None => {
             unknown(&object, references, report);
@@ -111,7 +112,7 @@ fn http(
     not_here(
         object,
         "idleTimeout",
-        "only tcp listeners have it",
+        "only tcp and tls listeners have it",
         "http has `timeouts: { keepAlive: … }`",
         report,
     );
@@ -150,7 +151,7 @@ fn routes(
             .add(
                 Code::NoRoutes,
                 if object.has("routes") { object.key_span("routes") } else { object.at },
-                "an http or https listener needs at least one route",
+                "an http, https or tls listener needs at least one route",
             )
             .help("`routes: [{ pool: NAME }]` sends every request to one pool");
     }
@@ -163,7 +164,7 @@ fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
             "routes" => "a tcp listener has `pool: NAME`; requests are only seen with `protocol: http`",
             "timeouts" => "a tcp listener has `idleTimeout`",
             "tls" => {
-                "a tcp listener passes bytes on as they come, TLS too; haechi ends TLS with `protocol: https`"
+                "a tcp listener passes bytes on as they come, TLS too; `protocol: tls` routes it by name, `https` ends it"
             }
             _ => "remove it, or set `protocol: http`",
         };
@@ -178,6 +179,33 @@ fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
     }
     let pool = references.follow(object, report).unwrap_or(NOWHERE);
     TcpListener { pool, idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE) }
+}
+
+/// TLS that is passed on as it comes.
+fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> TlsListener {
+    not_here(
+        object,
+        "tls",
+        "a tls listener passes TLS on as it comes, with the endpoint's certificate",
+        "set `protocol: https` to end TLS here, or remove it",
+        report,
+    );
+    not_here(object, "limits", "only http listeners have it", "remove it", report);
+    if object.has("pool") {
+        let help = "write `routes: [{ pool: NAME }]`; routes may name hosts";
+        not_here(object, "pool", "only tcp listeners have one pool", help, report);
+        references.lose();
+    }
+    for key in ["body", "send", "keepAlive"] {
+        let timeouts = object.section("timeouts", report);
+        not_here(&timeouts, key, "nothing but the first message is read", "remove it", report);
+    }
+    let routes = routes(object, true, references, report);
+    if let Some((node, _)) = object.node("routes") {
+        route::by_host_alone(node, report);
+    }
+    let hello_timeout = timeouts(object, report).header;
+    TlsListener { routes, hello_timeout, idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE) }
 }
 
 /// Without a protocol nobody can say which keys belong here, but their values can be checked.

@@ -112,6 +112,11 @@ nobody has, gets the first of the list, or with `strictSni: true` the alert `unr
 - **An end** is told by `close_notify`. An answer that is cut off is not, and the connection is reset.
 - Endpoints get `X-Forwarded-Proto: https`.
 
+A `tls` listener ends nothing: it reads from a client's first message which name it asks for, finds the pool by the `host`
+of its routes (a route without `host` takes every client, those without a name too), and passes on all bytes as they come.
+Clients see the endpoint's certificate. The message may measure 16 KiB, in as many records as fit in 32 KiB, and has the
+time of `timeouts.header`. A name that no route has is answered with `unrecognized_name`; what is no TLS is reset.
+
 A pool with `tls` speaks TLS to its endpoints, within `timeouts.connect`, and verifies them: the certificate must lead to a
 CA of `ca` (or of the system) and be for `serverName`, which is also what is asked for; without one, for the endpoint's
 address. `verify: false` takes anybody, and with it anybody in between. An endpoint that fails this fails its request as

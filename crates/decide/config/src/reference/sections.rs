@@ -53,7 +53,8 @@ pools:
         path: "listeners.NAME",
         shape: &keys::LISTENER,
         intro: "An `http` or `https` listener has `routes`, `limits` and `timeouts`, and `https` has `tls`; a `tcp` listener \
-                has `pool` and `idleTimeout`. Each is refused on the other.",
+                has `pool` and `idleTimeout`; a `tls` listener has `routes` by host and `idleTimeout`. Each is refused on the \
+                others.",
         example: "\
 listeners:
   web:
@@ -62,6 +63,7 @@ listeners:
     maxConnections: 20000
     routes: [{ pool: web }]
   db: { bind: \"10.0.0.100:5432\", protocol: tcp, pool: pg, idleTimeout: 2h }
+  unopened: { bind: \":8443\", protocol: tls, routes: [{ host: api.example.com, pool: api }] }
 ",
     },
     Section {

@@ -132,6 +132,15 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
             ));
             fields.extend(over_tls.map(|tls| must("tls", tls::listener(tls))));
         }
+        ListenerKind::Tls(tls) => {
+            fields.push(must("protocol", Out::bare("tls")));
+            fields.extend(limit);
+            fields.push(must("routes", Out::List(tls.routes.iter().map(|one| route(one, pools)).collect())));
+            let header = ClientTimeouts::default().header;
+            let timeouts = Out::Map(vec![time("header", tls.hello_timeout, header)]);
+            fields.push(may("timeouts", timeouts, tls.hello_timeout == header));
+            fields.push(time("idleTimeout", tls.idle_timeout, defaults::TCP_IDLE));
+        }
         ListenerKind::Tcp(tcp) => {
             fields.push(must("protocol", Out::bare("tcp")));
             fields.extend(limit);

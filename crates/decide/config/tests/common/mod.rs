@@ -11,7 +11,7 @@ use haechi_model::{
     Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts, Endpoint,
     HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Node,
     PassiveCheck, PathMatch, Pool, PoolIndex, PoolTls, Probe, ProbeTls, Queue, Retry, RetryOn, Route,
-    Snapshot, SourceMask, StatusRange, TcpListener, TlsPolicy, TlsVersion, UpstreamKeepAlive,
+    Snapshot, SourceMask, StatusRange, TcpListener, TlsListener, TlsPolicy, TlsVersion, UpstreamKeepAlive,
     UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
@@ -304,7 +304,15 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
             idle_timeout: idle.unwrap_or(defaults::TCP_IDLE),
         })
     });
-    (bind, prop_oneof![http, tcp], of(any::<NonZeroU32>())).prop_map(move |(bind, kind, max_connections)| {
+    let host = prop_oneof![
+        Just(HostMatch::Any),
+        "[a-z]{1,5}\\.[a-z]{2}".prop_map(|host| HostMatch::Exact(host.into())),
+    ];
+    let by_host = (host, 0..pools).prop_map(|(host, pool)| Route { host, ..defaults::route(PoolIndex(pool)) });
+    let tls = (vec(by_host, 1..3), ms(1), ms(1)).prop_map(|(routes, hello_timeout, idle_timeout)| {
+        ListenerKind::Tls(TlsListener { routes, hello_timeout, idle_timeout })
+    });
+    (bind, prop_oneof![http, tcp, tls], of(any::<NonZeroU32>())).prop_map(move |(bind, kind, max_connections)| {
         Listener { name: name.as_str().into(), bind, kind, max_connections }
     })
 }
