@@ -255,6 +255,10 @@ codes! {
     WeakKey, Error, "HCH0606", "a certificate that is too weak",
         "RSA keys under 2048 bits can be broken, and certificates that are signed with SHA-1 or MD5 can be forged; browsers \
          refuse both. `openssl ecparam -name prime256v1 -genkey -noout` makes a key that is strong and fast.";
+    TicketKeys, Error, "HCH0607", "keys for tickets that can't be used",
+        "The file holds 1 to 8 keys, one for each line, the oldest first, each as `openssl rand -hex 32` prints it. The last but \
+         one seals new tickets and all open old ones: so a new key is added at the end on every node, and nobody uses it before \
+         the next one is added. Messages never show a key.";
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 mod tls;
 mod virtual_router;
 
-pub(crate) use tls::{CERTIFICATE, LISTENER_TLS, POOL_TLS};
+pub(crate) use tls::{CERTIFICATE, CLIENT_CERTIFICATES, LISTENER_TLS, POOL_TLS};
 pub(crate) use virtual_router::{
     ANNOUNCE, KEYS_FILE, MOVER, SPREAD, TRACK, TRACK_INTERFACE, TRACK_POOL, TRACK_PROGRAM, TRACK_PROXY,
     TRACK_REQUESTS, VIRTUAL_ROUTER,

@@ -109,6 +109,12 @@ nobody has, gets the first of the list, or with `strictSni: true` the alert `unr
 - **A handshake** has the time of `timeouts.header`, as a whole; the first request then has it again. More than
   `maxHandshakes` at a time are not kept: the oldest gives way, so that clients that begin and fall silent can't keep
   others out.
+- **Tickets** resume a session at the listener that gave them, for 12 hours. Nodes with the same `ticketKeys` resume each
+  other's. The file has a key for each line, the oldest first; the last but one seals, all open. To rotate, add a line of
+  `openssl rand -hex 32` at the end on all nodes, and drop the first.
+- **Client certificates** are asked for with `clientCertificates`, and checked against `ca` and `crl`. A ticket is worth
+  nothing once one of these files changed. Endpoints are not told who the client is.
+- **OCSP** responses are passed on as they stand in the file `ocsp`; who fetches them writes the file anew.
 - **An end** is told by `close_notify`. An answer that is cut off is not, and the connection is reset.
 - Endpoints get `X-Forwarded-Proto: https`.
 

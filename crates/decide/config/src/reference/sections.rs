@@ -135,6 +135,21 @@ listeners:
 ",
     },
     Section {
+        heading: "Client certificates",
+        path: "listeners.NAME.tls.clientCertificates",
+        shape: &keys::CLIENT_CERTIFICATES,
+        intro: "Asked of every client of the listener. One that is revoked, expired or of another CA is refused in the \
+                handshake, with `mode: optional` too.",
+        example: "\
+listeners:
+  web:
+    bind: \":443\"
+    protocol: https
+    routes: [{ pool: web }]
+    tls: { certificates: [{ certificate: shop.pem }], clientCertificates: { ca: clients-ca.pem, mode: optional } }
+",
+    },
+    Section {
         heading: "Certificate",
         path: "listeners.NAME.tls.certificates[]",
         shape: &keys::CERTIFICATE,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use haechi_config::defaults;
 use haechi_model::{
-    Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts, Endpoint,
+    Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles, ClientTimeouts, Endpoint,
     HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Node,
     PassiveCheck, PathMatch, Pool, PoolIndex, PoolTls, Probe, ProbeTls, Queue, Retry, RetryOn, Route,
     Snapshot, SourceMask, StatusRange, TcpListener, TlsListener, TlsPolicy, TlsVersion, UpstreamKeepAlive,
@@ -247,18 +247,27 @@ fn pool_tls() -> impl Strategy<Value = PoolTls> {
 
 fn listener_tls() -> impl Strategy<Value = ListenerTls> {
     let names = vec("[a-z]{1,5}\\.[a-z]{2}".prop_map(|host| HostMatch::Wildcard(host.into())), 0..3);
-    let certificate = (text(), of(text()), names).prop_map(|(certificate, key, names)| {
+    let certificate = (text(), of(text()), names, of(text())).prop_map(|(certificate, key, names, ocsp)| {
         let certificate: Box<str> = certificate.into();
-        CertificateFiles { key: key.map_or_else(|| certificate.clone(), Into::into), certificate, names }
+        let key = key.map_or_else(|| certificate.clone(), Into::into);
+        CertificateFiles { key, certificate, names, ocsp: ocsp.map(Into::into) }
+    });
+    let client = (text(), of(text()), any::<bool>()).prop_map(|(ca, crl, optional)| ClientCertificates {
+        ca: ca.into(),
+        crl: crl.map(Into::into),
+        optional,
     });
     let policy = prop_oneof![Just(TlsPolicy::Intermediate), Just(TlsPolicy::Modern)];
-    (vec(certificate, 1..3), policy, any::<bool>(), any::<bool>(), 16..=1_048_576_u32).prop_map(
-        |(certificates, policy, newest, strict_sni, max_handshakes)| ListenerTls {
+    let numbers = (any::<bool>(), any::<bool>(), 16..=1_048_576_u32);
+    (vec(certificate, 1..3), policy, numbers, of(text()), of(client)).prop_map(
+        |(certificates, policy, (newest, strict_sni, max_handshakes), keys, client)| ListenerTls {
             certificates,
             policy,
             minimum_version: if newest { TlsVersion::Tls13 } else { policy.minimum_version() },
             strict_sni,
             max_handshakes,
+            ticket_keys: keys.map(Into::into),
+            client,
         },
     )
 }
