@@ -47,17 +47,20 @@ pub(crate) enum Door {
     Source,
     /// Its metrics.
     Metrics,
+    /// Requests over TLS.
+    Secure,
 }
 
 impl Doors {
     /// How many sets of doors there are: three contenders, and three shapes of the scale bench.
     pub(crate) const ORDERS: u16 = 6;
-    const NAMED: [(&str, Door); 5] = [
+    const NAMED: [(&str, Door); 6] = [
         ("web", Door::Web),
         ("body", Door::Body),
         ("echo", Door::Echo),
         ("source", Door::Source),
         ("metrics", Door::Metrics),
+        ("secure", Door::Secure),
     ];
 
     /// `order` tells contenders apart, from 0 to below [`Self::ORDERS`].
@@ -73,10 +76,11 @@ impl Doors {
                 Door::Echo => 2,
                 Door::Source => 3,
                 Door::Metrics => 4,
+                Door::Secure => 5,
             }
     }
 
-    pub(crate) fn all(self) -> [u16; 5] {
+    pub(crate) fn all(self) -> [u16; 6] {
         Self::NAMED.map(|(_, door)| self.port(door))
     }
 

@@ -8,7 +8,7 @@ use crate::case::{Case, Traffic};
 use crate::contender::Places;
 use crate::count::Count;
 use crate::load::Load;
-use crate::ports::Doors;
+use crate::ports::{Door, Doors};
 use crate::problem::{Outcome, While};
 use crate::process::{Program, Running};
 
@@ -42,6 +42,10 @@ pub(crate) struct Generator<'a> {
     pub(crate) script: &'a str,
 }
 
+const fn scheme(door: Door) -> &'static str {
+    if matches!(door, Door::Secure) { "https" } else { "http" }
+}
+
 impl Generator<'_> {
     /// Loads a contender and reads what that cost it.
     pub(crate) async fn window(&self, case: &Case, doors: Doors, contender: &mut Running) -> Outcome<Sample> {
@@ -64,7 +68,7 @@ impl Generator<'_> {
         let port = doors.port(case.door);
         let program = match case.traffic {
             Traffic::Wrk(path, fields) => {
-                self.wrk(case, &format!("http://127.0.0.1:{port}{path}"), fields)?
+                self.wrk(case, &format!("{}://127.0.0.1:{port}{path}", scheme(case.door)), fields)?
             }
             Traffic::Own(load) => self.own(case, port, load)?,
         };

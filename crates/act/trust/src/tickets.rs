@@ -114,7 +114,7 @@ impl ProducesTickets for Tickets {
         let key = self.keys.get(self.current)?;
         let mut sealed = plain.to_vec();
         let nonce = key.seal.seal_in_place_append_tag(Aad::from(key.id), &mut sealed).ok()?;
-        Some([&key.id[..], nonce.as_ref(), &sealed].concat())
+        Some([&key.id[..], &nonce.as_ref()[..], &sealed].concat())
     }
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {

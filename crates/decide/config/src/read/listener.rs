@@ -191,7 +191,7 @@ fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut R
         report,
     );
     not_here(object, "limits", "only http listeners have it", "remove it", report);
-    if object.has("pool") {
+    if object.node("pool").is_some() {
         let help = "write `routes: [{ pool: NAME }]`; routes may name hosts";
         not_here(object, "pool", "only tcp listeners have one pool", help, report);
         references.lose();

@@ -135,7 +135,12 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
         ListenerKind::Tls(tls) => {
             fields.push(must("protocol", Out::bare("tls")));
             fields.extend(limit);
-            fields.push(must("routes", Out::List(tls.routes.iter().map(|one| route(one, pools)).collect())));
+            let by_host = |one: &Route| {
+                let mut fields: Vec<Field> = host(&one.host).map(|host| must("host", host)).into_iter().collect();
+                fields.push(must("pool", pool_name(one.pool, pools)));
+                Out::Map(fields)
+            };
+            fields.push(must("routes", Out::List(tls.routes.iter().map(by_host).collect())));
             let header = ClientTimeouts::default().header;
             let timeouts = Out::Map(vec![time("header", tls.hello_timeout, header)]);
             fields.push(may("timeouts", timeouts, tls.hello_timeout == header));
