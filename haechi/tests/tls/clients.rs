@@ -107,15 +107,35 @@ fn an_ocsp_response_is_stapled() {
     };
     let p256 = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90"];
     let name = ["-subj", "/CN=shop.example.com", "-addext", "subjectAltName=DNS:shop.example.com"];
-    run(&[&["req", "-x509", "-set_serial", "7", "-keyout", "shop.key", "-out", "shop.pem"][..], &p256, &name].concat());
-    std::fs::write(folder.join("index.txt"), "V\t500101000000Z\t\t07\tunknown\t/CN=shop.example.com\n").unwrap();
+    run(&[
+        &["req", "-x509", "-set_serial", "7", "-keyout", "shop.key", "-out", "shop.pem"][..],
+        &p256,
+        &name,
+    ]
+    .concat());
+    std::fs::write(folder.join("index.txt"), "V\t500101000000Z\t\t07\tunknown\t/CN=shop.example.com\n")
+        .unwrap();
     let who = ["-issuer", "shop.pem", "-cert", "shop.pem", "-no_nonce", "-respout", "shop.ocsp"];
-    let signer = ["-index", "index.txt", "-CA", "shop.pem", "-rsigner", "shop.pem", "-rkey", "shop.key", "-ndays", "9"];
+    let signer = [
+        "-index",
+        "index.txt",
+        "-CA",
+        "shop.pem",
+        "-rsigner",
+        "shop.pem",
+        "-rkey",
+        "shop.key",
+        "-ndays",
+        "9",
+    ];
     run(&[&["ocsp"][..], &signer, &who].concat());
     let config = std::fs::read_to_string(front.node.config()).unwrap();
     front.node.change(&config.replace("key: shop.key }", "key: shop.key, ocsp: shop.ocsp }"));
     let said = front.s_client(&["-status", "-servername", "shop.example.com"]);
-    assert!(said.contains("OCSP Response Status: successful") && said.contains("Cert Status: good"), "{said}");
+    assert!(
+        said.contains("OCSP Response Status: successful") && said.contains("Cert Status: good"),
+        "{said}"
+    );
     std::fs::write(folder.join("shop.ocsp"), "no response").unwrap();
     let refused = front.node.verb(&["reload"]);
     assert!(refused.code == 1 && refused.err.contains("holds no OCSP response"), "{refused:?}");

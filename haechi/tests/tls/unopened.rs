@@ -74,7 +74,9 @@ fn what_is_no_hello_reaches_nobody() {
     let rig = rig(&["one.example.com"], "    timeouts: { header: 500ms }\n");
     let began = now();
     let crumbs: Vec<u8> = (0..8000).flat_map(|_| [22, 3, 1, 0, 1, 1]).collect();
-    for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[22, 3, 1, 0, 5, 1, 0], &[22, 3, 1, 0xff, 0xff], &[], &crumbs] {
+    for bytes in
+        [&b"GET / HTTP/1.1\r\n\r\n"[..], &[22, 3, 1, 0, 5, 1, 0], &[22, 3, 1, 0xff, 0xff], &[], &crumbs]
+    {
         assert_eq!(answer(&rig, bytes), b"", "{:?}", &bytes[..bytes.len().min(16)]);
     }
     assert!(began.elapsed() < Duration::from_secs(10));

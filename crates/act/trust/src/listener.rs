@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use haechi_model::{
-    CertificateFiles, ClientCertificates, HostMatch, ListenerName, ListenerTls, TlsVersion,
-};
+use haechi_model::{CertificateFiles, ClientCertificates, HostMatch, ListenerName, ListenerTls, TlsVersion};
 use haechi_tls::{Facts, judge};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -141,7 +139,8 @@ fn certificate(
         return Err(doubts.swap_remove(weak));
     }
     let key = file::key(folder, &files.key)?;
-    let mut key = CertifiedKey::from_der(chain, key, provider).map_err(|error| unfit(name, &files.key, &error))?;
+    let mut key =
+        CertifiedKey::from_der(chain, key, provider).map_err(|error| unfit(name, &files.key, &error))?;
     let names = if files.names.is_empty() { own_names(&facts) } else { files.names.clone() };
     if let Some(ocsp) = &files.ocsp {
         key.ocsp = Some(file::ocsp(folder, ocsp)?);

@@ -48,7 +48,12 @@ impl Tickets {
     /// Reads the secrets, oldest first. The last but one seals, so that a new one is known everywhere before any node
     /// uses it; all open. `asks` is what the listener asks of clients: who was not asked that gets in by no ticket
     /// (CVE-2025-23419).
-    pub(crate) fn read(folder: &Path, name: &str, listener: &ListenerName, asks: &[u8]) -> Result<Self, Finding> {
+    pub(crate) fn read(
+        folder: &Path,
+        name: &str,
+        listener: &ListenerName,
+        asks: &[u8],
+    ) -> Result<Self, Finding> {
         let text = file::read(folder, name)?;
         let wrong = |what: &str| {
             Finding::new(name, Problem::TicketKeys, format!("{name} {what}"))
@@ -178,7 +183,9 @@ mod tests {
     fn a_file_without_keys_says_so_and_no_secret() {
         let folder = std::env::temp_dir();
         let name = format!("haechi-tickets-{}-bad", std::process::id());
-        for text in ["", "# nothing", "cafecafe", &"zz".repeat(32), &format!("{}\n", "11".repeat(32)).repeat(9)] {
+        for text in
+            ["", "# nothing", "cafecafe", &"zz".repeat(32), &format!("{}\n", "11".repeat(32)).repeat(9)]
+        {
             std::fs::write(folder.join(&name), text).unwrap();
             let finding = Tickets::read(&folder, &name, &"web".into(), b"").unwrap_err();
             assert_eq!(finding.problem, Problem::TicketKeys, "{text}");

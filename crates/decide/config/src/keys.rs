@@ -108,7 +108,11 @@ pub(crate) static LISTENER: Shape = Shape {
             "Which requests go to which pool (http, https), or connections by host alone (tls). The most specific match wins, not the first.",
         ),
         Key::new("limits", Kind::Section(&LIMITS), "What a request head may measure (http, https)."),
-        Key::new("timeouts", Kind::Section(&CLIENT_TIMEOUTS), "How long a client may take (http, https; tls: `header` alone)."),
+        Key::new(
+            "timeouts",
+            Kind::Section(&CLIENT_TIMEOUTS),
+            "How long a client may take (http, https; tls: `header` alone).",
+        ),
         Key::new("tls", Kind::Section(&LISTENER_TLS), "Certificates, versions and ciphers (https)."),
         Key::new("pool", NAME, "Where connections go (tcp)."),
         Key::new(

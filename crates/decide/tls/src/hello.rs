@@ -34,7 +34,9 @@ impl Hello {
                 Ok(name) => Self::For(name),
                 Err(rule) => Self::Broken(rule),
             },
-            Err(Stop::Partial) if wire.len() >= MOST_ON_WIRE => Self::Broken("a first message in too many pieces"),
+            Err(Stop::Partial) if wire.len() >= MOST_ON_WIRE => {
+                Self::Broken("a first message in too many pieces")
+            }
             Err(Stop::Partial) => Self::Partial,
             Err(Stop::Broken(rule)) => Self::Broken(rule),
         }
@@ -78,7 +80,9 @@ fn message(mut wire: &[u8]) -> Result<Vec<u8>, Stop> {
         if piece.len() < size {
             // Only its beginning is there, which may be enough to see that it is nothing good.
             return match joined.first() {
-                Some(&kind) if kind != CLIENT_HELLO => Err(Stop::Broken("the first message is no ClientHello")),
+                Some(&kind) if kind != CLIENT_HELLO => {
+                    Err(Stop::Broken("the first message is no ClientHello"))
+                }
                 _ => Err(Stop::Partial),
             };
         }
@@ -184,7 +188,8 @@ mod tests {
 
     /// The message alone.
     fn hello(extensions: &[Vec<u8>]) -> Vec<u8> {
-        let body = [&[3, 3][..], &[7; 32], &[0], &[0, 2, 0x13, 1], &[1, 0], &sized(&extensions.concat())].concat();
+        let body =
+            [&[3, 3][..], &[7; 32], &[0], &[0, 2, 0x13, 1], &[1, 0], &sized(&extensions.concat())].concat();
         let length = u32::try_from(body.len()).unwrap().to_be_bytes();
         [&[1], &length[1..], &body].concat()
     }
@@ -199,7 +204,8 @@ mod tests {
 
     #[test]
     fn a_name_is_found_wherever_it_stands_and_however_it_comes() {
-        let message = hello(&[grease(), extension(16, &[0, 3, 2, b'h', b'2']), named(b"Shop.Example.com."), grease()]);
+        let message =
+            hello(&[grease(), extension(16, &[0, 3, 2, b'h', b'2']), named(b"Shop.Example.com."), grease()]);
         let wanted = Hello::For(Some("shop.example.com".into()));
         for size in [1, 2, 3, 5, 50, RECORD] {
             let wire = records(&message, size);

@@ -29,7 +29,9 @@ pub use pool::{
     SourceMask, StatusRange, UpstreamKeepAlive, UpstreamTimeouts,
 };
 pub use snapshot::{Admin, Node, PoolIndex, Snapshot};
-pub use tls::{CertificateFiles, ClientCertificates, ClientFiles, Handshake, ListenerTls, PoolTls, TlsPolicy, TlsVersion};
+pub use tls::{
+    CertificateFiles, ClientCertificates, ClientFiles, Handshake, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
+};
 pub use virtual_router::{
     Announcing, Checksum, Mover, Peer, Track, TrackEffect, TrackedInterface, TrackedPool, TrackedProgram,
     TrackedRequests, Transport, VirtualAddress, VirtualRouter,

@@ -36,7 +36,11 @@ pub(crate) static LISTENER_TLS: Shape = Shape::new(
         )
         .default("1024")
         .because("each has some 20 KiB: a million of them are 20 GiB on one worker"),
-        Key::new("ticketKeys", ANY, "File with keys for tickets, shared by nodes; made up by each if left out."),
+        Key::new(
+            "ticketKeys",
+            ANY,
+            "File with keys for tickets, shared by nodes; made up by each if left out.",
+        ),
         Key::new("clientCertificates", Kind::Section(&CLIENT_CERTIFICATES), "What clients must show."),
     ],
 );

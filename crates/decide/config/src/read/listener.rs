@@ -205,7 +205,11 @@ fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut R
         route::by_host_alone(node, report);
     }
     let hello_timeout = timeouts(object, report).header;
-    TlsListener { routes, hello_timeout, idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE) }
+    TlsListener {
+        routes,
+        hello_timeout,
+        idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE),
+    }
 }
 
 /// Without a protocol nobody can say which keys belong here, but their values can be checked.

@@ -44,7 +44,9 @@ pub(super) fn by_host_alone(node: &Node<'_>, report: &mut Report) {
     let Data::List(routes) = &node.data else { return };
     for route in routes {
         let Data::Map(entries) = &route.data else { continue };
-        for Entry { key, .. } in entries.iter().filter(|entry| ["path", "methods", "headers"].contains(&&*entry.key.text)) {
+        for Entry { key, .. } in
+            entries.iter().filter(|entry| ["path", "methods", "headers"].contains(&&*entry.key.text))
+        {
             report
                 .add(Code::NotHere, key.span, format!("`{}` does not apply here", key.text))
                 .label("what is encrypted can't be seen")

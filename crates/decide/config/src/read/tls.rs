@@ -1,6 +1,8 @@
 //! What a listener shows to clients, and a pool asks of endpoints. The files are named here and read by the shell.
 
-use haechi_model::{CertificateFiles, ClientCertificates, ClientFiles, HostMatch, ListenerTls, PoolTls, TlsPolicy, TlsVersion};
+use haechi_model::{
+    CertificateFiles, ClientCertificates, ClientFiles, HostMatch, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
+};
 
 use super::listener::NOWHERE_HELP;
 use crate::object::{Object, item, many};

@@ -136,7 +136,8 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
             fields.push(must("protocol", Out::bare("tls")));
             fields.extend(limit);
             let by_host = |one: &Route| {
-                let mut fields: Vec<Field> = host(&one.host).map(|host| must("host", host)).into_iter().collect();
+                let mut fields: Vec<Field> =
+                    host(&one.host).map(|host| must("host", host)).into_iter().collect();
                 fields.push(must("pool", pool_name(one.pool, pools)));
                 Out::Map(fields)
             };

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use haechi_config::defaults;
 use haechi_model::{
-    Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles, ClientTimeouts, Endpoint,
-    HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Node,
-    PassiveCheck, PathMatch, Pool, PoolIndex, PoolTls, Probe, ProbeTls, Queue, Retry, RetryOn, Route,
-    Snapshot, SourceMask, StatusRange, TcpListener, TlsListener, TlsPolicy, TlsVersion, UpstreamKeepAlive,
-    UpstreamTimeouts,
+    Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
+    ClientTimeouts, Endpoint, HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener,
+    ListenerKind, ListenerTls, Node, PassiveCheck, PathMatch, Pool, PoolIndex, PoolTls, Probe, ProbeTls,
+    Queue, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener, TlsListener, TlsPolicy,
+    TlsVersion, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -317,13 +317,19 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         Just(HostMatch::Any),
         "[a-z]{1,5}\\.[a-z]{2}".prop_map(|host| HostMatch::Exact(host.into())),
     ];
-    let by_host = (host, 0..pools).prop_map(|(host, pool)| Route { host, ..defaults::route(PoolIndex(pool)) });
+    let by_host =
+        (host, 0..pools).prop_map(|(host, pool)| Route { host, ..defaults::route(PoolIndex(pool)) });
     let tls = (vec(by_host, 1..3), ms(1), ms(1)).prop_map(|(routes, hello_timeout, idle_timeout)| {
         ListenerKind::Tls(TlsListener { routes, hello_timeout, idle_timeout })
     });
-    (bind, prop_oneof![http, tcp, tls], of(any::<NonZeroU32>())).prop_map(move |(bind, kind, max_connections)| {
-        Listener { name: name.as_str().into(), bind, kind, max_connections }
-    })
+    (bind, prop_oneof![http, tcp, tls], of(any::<NonZeroU32>())).prop_map(
+        move |(bind, kind, max_connections)| Listener {
+            name: name.as_str().into(),
+            bind,
+            kind,
+            max_connections,
+        },
+    )
 }
 
 /// Any snapshot that a config can say.
