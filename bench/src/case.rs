@@ -30,6 +30,8 @@ pub(crate) struct Case {
 pub(crate) enum Traffic {
     /// wrk asks for this path with these fields besides `Host`.
     Wrk(&'static str, &'static [&'static str]),
+    /// h2load asks for this path in HTTP/2, so many streams at a time on each connection.
+    H2load(&'static str, u16),
     /// Our own generator.
     Own(Load),
 }
@@ -65,6 +67,16 @@ pub(crate) static CASES: &[Case] = &[
         unit: "request",
         least: PAGE as u64,
         target: Some(0.75),
+    },
+    Case {
+        name: "h2",
+        title: "HTTP/2 in the clear, 100 B, 32 connections with 10 streams each",
+        traffic: Traffic::H2load("/", 10),
+        connections: 32,
+        door: Door::Http2,
+        unit: "request",
+        least: SMALL as u64,
+        target: Some(0.50),
     },
     Case {
         name: "body",

@@ -10,6 +10,7 @@ mod content;
 mod count;
 mod failover;
 mod fetch;
+mod h2load;
 mod load;
 mod machine;
 mod origin;

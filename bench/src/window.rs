@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::case::{Case, Traffic};
 use crate::contender::Places;
 use crate::count::Count;
+use crate::h2load;
 use crate::load::Load;
 use crate::ports::{Door, Doors};
 use crate::problem::{Outcome, While};
@@ -66,15 +68,21 @@ impl Generator<'_> {
 
     async fn load(&self, case: &Case, doors: Doors) -> Outcome<Count> {
         let port = doors.port(case.door);
+        let url = |path| format!("{}://127.0.0.1:{port}{path}", scheme(case.door));
+        let log = self.places.work.join("h2load.log");
         let program = match case.traffic {
-            Traffic::Wrk(path, fields) => {
-                self.wrk(case, &format!("{}://127.0.0.1:{port}{path}", scheme(case.door)), fields)?
-            }
+            Traffic::Wrk(path, fields) => self.wrk(case, &url(path), fields)?,
+            Traffic::H2load(path, streams) => self.h2load(&url(path), case.connections, streams, &log),
             Traffic::Own(load) => self.own(case, port, load)?,
         };
         // Twice its length and a little: a generator that hangs ends the run.
         let patience = Duration::from_secs(u64::from(self.seconds) * 2 + 10);
-        Count::find(&program.output(patience).await?)?.checked(case.least)
+        let printed = program.output(patience).await?;
+        let count = match case.traffic {
+            Traffic::H2load(..) => h2load::count(&printed, &log, self.seconds),
+            Traffic::Wrk(..) | Traffic::Own(_) => Count::find(&printed),
+        };
+        count?.checked(case.least)
     }
 
     fn wrk(&self, case: &Case, url: &str, fields: &[&str]) -> Outcome<Program> {
@@ -90,6 +98,11 @@ impl Generator<'_> {
         args.extend(fields.iter().flat_map(|field| ["-H".into(), field.into()]));
         args.push(url.into());
         Ok(Program { name: "wrk".into(), core: self.core, path: "wrk".into(), args, env: Vec::new() })
+    }
+
+    fn h2load(&self, url: &str, connections: u16, streams: u16, log: &Path) -> Program {
+        let args = h2load::arguments(url, connections, streams, self.seconds, log);
+        Program { name: "h2load".into(), core: self.core, path: "h2load".into(), args, env: Vec::new() }
     }
 
     fn own(&self, case: &Case, port: u16, load: Load) -> Outcome<Program> {

@@ -2,7 +2,7 @@
 //! message is cut into records, it says the same.
 #![no_main]
 
-use haechi_tls::{Hello, MOST_ON_WIRE};
+use haechi_tls::{Hello, HelloReader, MOST_ON_WIRE};
 use libfuzzer_sys::fuzz_target;
 
 /// A message as records of this size.
@@ -20,6 +20,9 @@ fuzz_target!(|bytes: &[u8]| {
         let before = Hello::read(&bytes[..cut]);
         assert!(before == Hello::Partial || before == first, "{before:?} became {first:?}");
     }
+    let mut reader = HelloReader::default();
+    let by_pieces = (0..=bytes.len()).map(|cut| reader.read(&bytes[..cut])).find(|it| *it != Hello::Partial);
+    assert_eq!(by_pieces.unwrap_or(Hello::Partial), first);
     let whole = Hello::read(&records(bytes, 1 << 14));
     let pieces = records(bytes, 100);
     if pieces.len() < MOST_ON_WIRE && matches!(whole, Hello::For(_)) {

@@ -25,11 +25,12 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn clients() -> impl Iterator<Item = Downstream> {
-    (0..16_u8).map(|bits| Downstream {
+    (0..32_u8).map(|bits| Downstream {
         version: if bits & 1 == 0 { Version::Http11 } else { Version::Http10 },
         keep_alive: bits & 2 == 0,
         head: bits & 4 != 0,
         upgrade: bits & 8 != 0,
+        own_framing: bits & 16 != 0,
     })
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use haechi_tests::{Nginx, Node, address, eventually, get};
+use haechi_tests::{Authority, Nginx, Node, address, eventually, get};
 use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
@@ -99,6 +99,8 @@ fn the_config_in_readme_is_right() {
         let whole =
             if block.contains("listeners:") { (*block).to_owned() } else { format!("{}{block}", blocks[0]) };
         let node = Node::prepared(BINARY, &whole);
+        // The files that it names.
+        Authority::new("README").leaf(&["shop.example.com"]).write(node.folder(), "shop");
         let check = node.verb(&["check", "-c", "haechi.yaml", "--deny-warnings"]);
         assert_eq!(check.code, 0, "{check:?}");
     }

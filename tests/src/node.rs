@@ -157,6 +157,16 @@ impl Node {
     /// Process id of the one that serves.
     ///
     /// # Panics
+    /// Memory of its own in KiB: without the pages of its program, which come as it first runs them.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     /// When it does not run.
     pub fn pid(&self) -> u32 {
         self.heirs.last().copied().unwrap_or_else(|| self.child.as_ref().unwrap().id())

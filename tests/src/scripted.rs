@@ -98,6 +98,24 @@ impl Peer {
         body
     }
 
+    /// Reads a body in chunks to its end, and gives what was in them.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line).unwrap();
+            let length = usize::from_str_radix(line.trim_end(), 16).unwrap();
+            body.extend(self.body(length));
+            self.stream.read_line(&mut line).unwrap();
+            if length == 0 {
+                return body;
+            }
+        }
+    }
+
     /// Sends bytes; false if the connection is broken.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         std::io::Write::write_all(self.stream.get_mut(), bytes.as_ref()).is_ok()

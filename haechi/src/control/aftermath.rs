@@ -19,41 +19,57 @@ const SPAN: Duration = Duration::from_secs(5);
 /// From one look to the next.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Follows a takeover that was decided a moment ago, and tells what came of it.
-pub(super) fn follow(control: &Arc<Control>, name: VirtualRouterName, decided: Moment) {
-    let before = resets::sent();
-    let (came, answered) = (came(&control.proxy.live()), answered(&control.proxy.live()));
-    let control = Arc::clone(control);
-    tokio::spawn(async move {
-        let tell = |text| control.events.add(event::VIRTUAL_ROUTER_SERVES, subject(&name), text);
-        let mut first = None;
-        while first.is_none() && clock::now().since(decided) < SPAN {
-            tokio::time::sleep(LOOK).await;
+/// How things stood when a takeover was decided.
+pub(super) struct Before {
+    /// Nothing if the kernel does not say.
+    resets: Option<u64>,
+    came: u64,
+    answered: u64,
+}
+
+impl Before {
+    pub(super) fn look(live: &Live) -> Self {
+        Self { resets: resets::sent().ok(), came: came(live), answered: answered(live) }
+    }
+
+    /// Follows the takeover, and tells what came of it.
+    pub(super) fn follow(self, control: &Arc<Control>, name: VirtualRouterName, decided: Moment) {
+        let control = Arc::clone(control);
+        tokio::spawn(async move {
+            let tell = |text| control.events.add(event::VIRTUAL_ROUTER_SERVES, subject(&name), text);
+            tell(match self.first_answer(&control, decided).await {
+                Some(at) => format!(
+                    "the first request was answered here {:.1} ms after it took over",
+                    at.since(decided).as_secs_f64() * 1e3
+                ),
+                None => format!("no request was answered here in the {SPAN:?} after it took over"),
+            });
+            tokio::time::sleep(SPAN.saturating_sub(clock::now().since(decided))).await;
+            let lost =
+                self.resets.zip(resets::sent().ok()).map(|(before, after)| after.saturating_sub(before));
+            tell(match lost {
+                Some(0) => format!("no connection was reset here in the {SPAN:?} after it took over"),
+                // One that says more before it hears of its end is answered more than once.
+                Some(lost) => format!(
+                    "connections were reset here in the {SPAN:?} after it took over, {lost} at most: the former active had \
+                     them, or nobody listens where they went"
+                ),
+                None => "the kernel does not say how many connections were reset".to_owned(),
+            });
+        });
+    }
+
+    async fn first_answer(&self, control: &Control, decided: Moment) -> Option<Moment> {
+        while clock::now().since(decided) < SPAN {
             let live = control.proxy.live();
             // The second look is at every endpoint, so it is taken only when there is something to be seen.
-            if self::came(&live) > came && self::answered(&live) > answered {
-                first = Some(clock::now());
+            if came(&live) > self.came && answered(&live) > self.answered {
+                return Some(clock::now());
             }
+            tokio::time::sleep(LOOK).await;
         }
-        tell(match first {
-            Some(at) => format!(
-                "the first request was answered here {:.1} ms after it took over",
-                at.since(decided).as_secs_f64() * 1e3
-            ),
-            None => format!("no request was answered here in the {SPAN:?} after it took over"),
-        });
-        tokio::time::sleep(SPAN.saturating_sub(clock::now().since(decided))).await;
-        let lost = before.ok().zip(resets::sent().ok()).map(|(before, after)| after.saturating_sub(before));
-        tell(match lost {
-            Some(0) => format!("no connection was reset here in the {SPAN:?} after it took over"),
-            // One that says more before it hears of its end is answered more than once.
-            Some(lost) => format!(
-                "connections were reset here in the {SPAN:?} after it took over, {lost} at most: the former active had them, \
-                 or nobody listens where they went"
-            ),
-            None => "the kernel does not say how many connections were reset".to_owned(),
-        });
-    });
+        None
+    }
 }
 
 /// What is told of a virtual router.

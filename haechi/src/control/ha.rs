@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use haechi_admin::Problem;
 use haechi_admin::api::{AlarmStatus, FlightRecord, HaStatus, Rehearsal, TrackedStatus, VirtualRouterStatus};
-use haechi_ha::{Binder, Deed, Ha, Legacy, RouterStatus, Setup, Told, Tracked};
+use haechi_ha::{Binder, Deed, Ha, Legacy, Listener, RouterStatus, Setup, Told, Tracked};
 use haechi_model::{Moment, Snapshot, Transport, VirtualRouter, VirtualRouterName};
 use haechi_sys::scheduling::Ready;
 use haechi_telemetry::event;
@@ -18,7 +18,8 @@ use haechi_vrrp::{Effect, State};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::admin::near;
-use super::{Control, aftermath, lock};
+use super::aftermath::{self, Before};
+use super::{Control, lock};
 
 /// Longest wait for the node's thread: it answers between two advertisements.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -34,7 +35,13 @@ const LONGEST_LEAVE: Duration = Duration::from_secs(5);
 const SUCCESSION: Duration = Duration::from_millis(1500);
 
 /// What the node told, on its way to the event log.
-pub(super) type Story = (VirtualRouterName, Moment, Told);
+pub(super) struct Story {
+    name: VirtualRouterName,
+    at: Moment,
+    told: Told,
+    /// How things stood, if it took over.
+    before: Option<Before>,
+}
 
 /// The virtual routers, once there are any.
 pub(super) struct VirtualRouters {
@@ -68,15 +75,11 @@ impl VirtualRouters {
             Some(node) => node.configure(setup),
             None if setup.routers.is_empty() && self.legacy.is_none() => {}
             None => {
-                let told = self.told.clone();
-                // Nobody hears it only when the process is on its way out.
-                let listener = move |name: &VirtualRouterName, at: Moment, what: Told| {
-                    let _ = told.send((name.clone(), at, what));
-                };
+                let listener = listener(self.told.clone(), control);
                 let Some(ready) = self.ready.take() else {
                     return Err(std::io::Error::other("their thread has ended"));
                 };
-                let (listener, binder) = (Box::new(listener), binder(control));
+                let binder = binder(control);
                 self.node = Some(match self.legacy.take() {
                     Some(legacy) => Ha::resume(ready, setup, keeper(), listener, binder, legacy)?,
                     None => Ha::start(ready, setup, keeper(), listener, binder)?,
@@ -144,6 +147,19 @@ pub(super) async fn leave(control: &Control) {
     tokio::time::sleep(SUCCESSION).await;
 }
 
+/// Passes on what the node tells.
+fn listener(stories: UnboundedSender<Story>, control: &Arc<Control>) -> Listener {
+    let control = Arc::downgrade(control);
+    Box::new(move |name, at, told| {
+        // Here and now: clients whose neighbours have not to be told can be served before a story is read.
+        let takes_over = matches!(told, Told::State { from, to, .. } if to.holds() && !from.holds());
+        let control = control.upgrade().filter(|_| takes_over);
+        let before = control.map(|control| Before::look(&control.proxy.live()));
+        // Nobody hears it only when the process is on its way out.
+        let _ = stories.send(Story { name: name.clone(), at, told, before });
+    })
+}
+
 /// Lets the listeners follow addresses that no kernel moves.
 fn binder(control: &Arc<Control>) -> Binder {
     let (control, runtime) = (Arc::downgrade(control), tokio::runtime::Handle::current());
@@ -162,11 +178,10 @@ fn keeper() -> Vec<OsString> {
 
 /// Writes down what the node told.
 pub(super) async fn follow_stories(control: Arc<Control>, mut stories: UnboundedReceiver<Story>) {
-    while let Some((name, at, told)) = stories.recv().await {
+    while let Some(Story { name, at, told, before }) = stories.recv().await {
         let subject = aftermath::subject(&name);
-        // From the decision on: the kernel answers before the neighbours are told.
-        if matches!(told, Told::State { from, to, .. } if to.holds() && !from.holds()) {
-            aftermath::follow(&control, name, at);
+        if let Some(before) = before {
+            before.follow(&control, name, at);
         }
         let (kind, text) = match told {
             Told::State { from, to, reason } if from == to => {

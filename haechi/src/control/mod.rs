@@ -181,6 +181,7 @@ impl Control {
         lock(&self.virtual_routers).inherit(estate.routers());
         self.events.continue_from(&estate.events);
         *lock(&self.overrides) = estate.overrides();
+        self.proxy.inherit_flows(estate.flows());
         let put = self.put_in_force(snapshot, prepared, &estate.known(), &Start::Assumed).await;
         put.map_err(StartError::Refused)?;
         estate.count_on(&self.proxy.live());

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use haechi_admin::api::{
-    CertificateStatus, ConfigStatus, EndpointStatus, HandshakeCount, ListenerStatus, PoolStatus,
-    RefusedConfig, Status,
+    CertificateStatus, ConfigStatus, DatagramStatus, EndpointStatus, HandshakeCount, ListenerStatus,
+    PoolStatus, RefusedConfig, Status,
 };
 use haechi_model::{AdminOrigin, Algorithm, Endpoint, Handshake, Health, ListenerKind, Moment};
 use haechi_prober::EndpointReport;
 use haechi_proxy::{LatencyBuckets, ListenerTotals, LiveEndpoint, LiveListener, LivePool};
-
 use haechi_trust::{Certificate, Sight};
 
 use super::{Control, lock, wall_ms};
@@ -160,6 +159,7 @@ fn listener_status(listener: &LiveListener) -> ListenerStatus {
         ListenerKind::Http(http) => ("http", http.routes.len()),
         ListenerKind::Tcp(_) => ("tcp", 0),
         ListenerKind::Tls(tls) => ("tls", tls.routes.len()),
+        ListenerKind::Udp(_) => ("udp", 0),
     };
     let faults: BTreeMap<String, u64> = (totals.faults.iter())
         .filter(|(_, count)| *count > 0)
@@ -176,6 +176,16 @@ fn listener_status(listener: &LiveListener) -> ListenerStatus {
         faults,
         certificates: certificates(listener),
         handshakes: handshakes(&totals),
+        datagrams: matches!(listener.config.kind, ListenerKind::Udp(_)).then(|| datagrams(&totals)),
+    }
+}
+
+fn datagrams(totals: &ListenerTotals) -> DatagramStatus {
+    let dropped = totals.dropped.iter().filter(|(_, count)| *count > 0);
+    DatagramStatus {
+        received: totals.datagrams_in,
+        sent: totals.datagrams_out,
+        dropped: dropped.map(|(why, count)| (why.name().to_owned(), *count)).collect(),
     }
 }
 

@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use std::time::UNIX_EPOCH;
 
 use haechi_doctor::{Bind, Look, NodeFacts, Port};
-use haechi_model::{Mover, Snapshot};
+use haechi_model::{ListenerKind, Mover, Snapshot};
 use haechi_sys::capabilities::Capability;
+use haechi_sys::datagrams::stand_alone;
 use haechi_sys::limits::most_open_files;
 use haechi_sys::net::{Presence, listen_alone};
 use haechi_sys::netlink::Network;
@@ -103,23 +104,27 @@ fn interfaces_up() -> usize {
 }
 
 pub(super) fn ports(asked: &Asked<'_>) -> Vec<Port> {
-    let ours: Vec<_> = asked.running.iter().flat_map(|it| &it.listeners).flat_map(|it| &it.bind).collect();
+    let running = asked.running.iter().flat_map(|it| &it.listeners);
+    let ours: Vec<_> = running.flat_map(|it| it.bind.iter().map(|at| (it.protocol == "udp", *at))).collect();
     let moving: Vec<_> = asked.snapshot.virtual_routers.iter().flat_map(|it| &it.addresses).collect();
-    let all = asked
-        .snapshot
-        .listeners
-        .iter()
-        .flat_map(|it| it.bind.iter().map(move |at| (it.name.to_string(), *at)));
+    let all = asked.snapshot.listeners.iter().flat_map(|it| it.bind.iter().map(move |at| (it, *at)));
     let found = all.map(|(listener, address)| {
+        let datagrams = matches!(listener.kind, ListenerKind::Udp(_));
         let moves = moving.iter().any(|it| it.address == address.ip());
         let presence = if moves { Presence::Anywhere } else { Presence::Here };
-        let found = if ours.contains(&&address) {
+        let alone = || {
+            if datagrams {
+                stand_alone(address, presence).map(drop)
+            } else {
+                listen_alone(address, presence).map(drop)
+            }
+        };
+        let found = if ours.contains(&(datagrams, address)) {
             Bind::Ours
         } else {
-            listen_alone(address, presence)
-                .map_or_else(|error| Bind::Refused(error.to_string()), |_| Bind::Free)
+            alone().map_or_else(|error| Bind::Refused(error.to_string()), |()| Bind::Free)
         };
-        Port { listener, address, found }
+        Port { listener: listener.name.to_string(), address, found }
     });
     found.collect()
 }

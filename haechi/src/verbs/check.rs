@@ -154,7 +154,7 @@ impl Content {
         let routes = snapshot.listeners.iter().map(|listener| match &listener.kind {
             ListenerKind::Http(http) => http.routes.len(),
             ListenerKind::Tls(tls) => tls.routes.len(),
-            ListenerKind::Tcp(_) => 0,
+            ListenerKind::Tcp(_) | ListenerKind::Udp(_) => 0,
         });
         Self {
             listeners: snapshot.listeners.len(),

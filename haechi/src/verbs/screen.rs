@@ -108,9 +108,8 @@ impl Screen<'_> {
     fn listener(&self, listener: &ListenerStatus) -> Vec<Cell> {
         let rates = self.rates.map(|rates| rates.listener(&listener.name));
         let bind: Vec<String> = listener.bind.iter().map(ToString::to_string).collect();
-        let faults: Vec<String> = listener
-            .faults
-            .iter()
+        let dropped = listener.datagrams.iter().flat_map(|datagrams| &datagrams.dropped);
+        let faults: Vec<String> = (listener.faults.iter().chain(dropped))
             .map(|(fault, count)| format!("{fault} {}", output::count(*count)))
             .collect();
         vec![

@@ -71,13 +71,6 @@ impl Front {
         Duration::from_millis((ticks() - before) * 10)
     }
 
-    /// Memory of its own in KiB: without the pages of its program, which come as it first runs them.
-    fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.node.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
-
     fn connects(&self, endpoint: &str) -> u64 {
         self.node.endpoint("web", endpoint)["connects"].as_u64().unwrap()
     }

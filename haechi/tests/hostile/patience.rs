@@ -54,7 +54,7 @@ fn asking(front: &Front, path: &str) -> Connection {
 
 #[track_caller]
 fn assert_flat(front: &Front, before: u64, most: u64) {
-    let now = front.resident();
+    let now = front.node.resident();
     assert!(now < before + most, "{before} KiB grew to {now} KiB, more than {most} KiB");
 }
 
@@ -64,7 +64,7 @@ fn heads_that_trickle_are_ended_by_one_deadline_and_cost_little() {
     let endpoint = framed();
     let front = Front::new(&[&endpoint], 2, ", timeouts: { header: 1s }", "");
     get(front.listen, "/").unwrap();
-    let before = front.resident();
+    let before = front.node.resident();
     let mut clients: Vec<TcpStream> =
         (0..CLIENTS).map(|_| TcpStream::connect(front.listen).unwrap()).collect();
     let began = now();
@@ -141,7 +141,7 @@ fn answers_that_nobody_reads_are_bounded_in_memory_and_time() {
     let front = Front::new(&[&endpoint], 2, ", timeouts: { send: 1s }", "");
     get(front.listen, "/").unwrap();
     for path in ["/large", "/chunks"] {
-        let before = front.resident();
+        let before = front.node.resident();
         let clients: Vec<Connection> = (0..CLIENTS).map(|_| asking(&front, path)).collect();
         pause(Duration::from_millis(700));
         // A hot buffer's worth for each, and the vector that holds it may have grown by half.
@@ -157,7 +157,7 @@ fn who_sends_ahead_and_reads_nothing_is_not_buffered_for() {
     let endpoint = faces();
     let front = Front::new(&[&endpoint], 1, ", timeouts: { send: 1s }", "");
     get(front.listen, "/").unwrap();
-    let before = front.resident();
+    let before = front.node.resident();
     let mut client = TcpStream::connect(front.listen).unwrap();
     client.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
     let block = "GET /chunks HTTP/1.1\r\nHost: h\r\n\r\n".repeat(1000);
@@ -225,7 +225,7 @@ fn heads_in_crumbs_cost_their_length_and_not_its_square() {
 fn bodies_that_stop_end_in_time_and_huge_chunks_are_not_waited_for() {
     let endpoint = framed();
     let front = Front::new(&[&endpoint], 2, ", timeouts: { body: 400ms }", "");
-    let before = front.resident();
+    let before = front.node.resident();
     let heads = [
         "Content-Length: 1000\r\n\r\nabc",
         "Content-Length: 9999999999999999999\r\n\r\nabc",

@@ -90,7 +90,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("no version", "GET /\r\nHost: h\r\n\r\n", "badRequest"),
     ("version in lower case", "GET / http/1.1\r\nHost: h\r\n\r\n", "badRequest"),
     ("version with a sign", "GET / HTTP/1.+1\r\nHost: h\r\n\r\n", "badRequest"),
-    ("HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "versionUnknown"),
+    ("nearly the HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n", "versionUnknown"),
     ("HTTP/0.9 in words", "GET / HTTP/0.9\r\nHost: h\r\n\r\n", "versionUnknown"),
     ("HTTP/1.2", "GET / HTTP/1.2\r\nHost: h\r\n\r\n", "versionUnknown"),
     ("TLS where none is", "\x16\x03\x01\x02\0\x01\0\x01\u{7c}\x03\x03", "badRequest"),

@@ -94,9 +94,9 @@ fn a_storm_leaves_nothing_behind_and_honest_clients_notice_nothing() {
         ", timeouts: { read: 1s }, drain: { timeout: 1s }, retry: { tries: 2 }",
     );
     storm(&front, Duration::from_secs(4), 1);
-    let warm = front.resident();
+    let warm = front.node.resident();
     storm(&front, Duration::from_secs(4), 2);
-    let after = front.resident();
+    let after = front.node.resident();
     assert!(after < warm + (12 << 10), "{warm} KiB grew to {after} KiB in a second storm like the first");
 }
 

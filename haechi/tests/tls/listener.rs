@@ -190,3 +190,31 @@ fn connections_end_with_the_node() {
     assert_eq!(front.node.wait_end(Duration::from_secs(20)), 0);
     eventually(Duration::from_secs(1), "it is gone", || std::net::TcpStream::connect(front.listen).is_err());
 }
+
+#[test]
+fn http2_is_spoken_with_whoever_offers_it() {
+    let endpoint = Scripted::start(plain_address(), |_, peer| {
+        while let Some(head) = peer.head() {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let body = peer.body(length.map_or(0, |length| length.parse().unwrap()));
+            peer.answer(&body.len().to_string());
+        }
+    });
+    let front = Front::new(endpoint.address, "");
+    let version = |more: &[&str]| {
+        let told = front.curl("shop.example.com", "/", &[&["-w", " %{http_version}"][..], more].concat());
+        assert_eq!(told.0, 0, "{}", told.1);
+        told.1
+    };
+    assert_eq!(version(&["--http2"]), "0 2");
+    assert_eq!(version(&["--http1.1"]), "0 1.1");
+    let large = front.node.folder().join("large");
+    std::fs::write(&large, vec![7; 5 << 20]).unwrap();
+    let data = format!("@{}", large.display());
+    assert_eq!(version(&["--http2", "--data-binary", &data]), "5242880 2");
+    let url = format!("https://{}/", front.listen);
+    let said = std::process::Command::new("h2load").args(["-n5000", "-c8", "-m10", &url]).output();
+    let said =
+        String::from_utf8(said.expect("this test needs h2load (Debian: nghttp2-client)").stdout).unwrap();
+    assert!(said.contains("Application protocol: h2") && said.contains("5000 succeeded, 0 failed"), "{said}");
+}

@@ -222,15 +222,15 @@ pub struct RefusedConfig {
 pub struct ListenerStatus {
     /// Its name.
     pub name: String,
-    /// `http`, `https`, `tcp` or `tls`.
+    /// `http`, `https`, `tcp`, `tls` or `udp`.
     pub protocol: String,
     /// Where it stands.
     pub bind: Vec<SocketAddr>,
     /// Number of routes.
     pub routes: usize,
-    /// Connections open now.
+    /// Connections or flows open now.
     pub open: u64,
-    /// Connections since it came.
+    /// Connections or flows since it came.
     pub accepted: u64,
     /// Requests since it came.
     pub requests: u64,
@@ -242,6 +242,9 @@ pub struct ListenerStatus {
     /// TLS handshakes by how they came out; only those that happened.
     #[serde(default)]
     pub handshakes: Vec<HandshakeCount>,
+    /// Of a `udp` listener.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datagrams: Option<DatagramStatus>,
 }
 
 /// A certificate in use.
@@ -268,6 +271,18 @@ pub struct HandshakeCount {
     pub resumed: bool,
     /// How many.
     pub count: u64,
+}
+
+/// Datagrams of a listener since it came.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DatagramStatus {
+    /// From clients.
+    pub received: u64,
+    /// To clients.
+    pub sent: u64,
+    /// Those that went no further, by reason; only reasons that occurred.
+    pub dropped: BTreeMap<String, u64>,
 }
 
 /// A pool.

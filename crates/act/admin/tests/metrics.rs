@@ -265,9 +265,10 @@ fn an_idle_haechi_has_whole_families() {
 }
 
 #[test]
-fn every_fault_is_a_series() {
-    let scrape = parse(&metrics::render(&status(), &Fake::new().ha()));
+fn every_fault_is_a_series_of_each_listener() {
+    let status = status();
+    let scrape = parse(&metrics::render(&status, &Fake::new().ha()));
     let faults = scrape.samples.iter().filter(|(name, ..)| name == names::LISTENER_FAULTS.name).count();
-    assert_eq!(faults, Fault::ALL.len());
+    assert_eq!(faults, Fault::ALL.len() * status.listeners.len());
     assert_eq!(names::LISTENER_FAULTS.kind, Kind::Counter);
 }

@@ -85,12 +85,17 @@ impl Mover {
     ///
     /// # Errors
     /// What the kernel says.
-    pub(crate) fn announce(view: &View, interface: &InterfaceName, addresses: &[IpAddr]) -> io::Result<()> {
-        let Some(mac) = view.interface(interface).and_then(|it| it.mac) else {
+    pub(crate) fn announce(
+        view: &View,
+        announcer: &Announcer,
+        interface: &InterfaceName,
+        addresses: &[IpAddr],
+    ) -> io::Result<()> {
+        let Some((index, mac)) = view.interface(interface).and_then(|it| Some((it.index, it.mac?))) else {
             // A link without MACs has no neighbours to tell.
             return Ok(());
         };
-        Announcer::open(interface)?.announce(mac, addresses, false).map(drop)
+        announcer.announce(index, mac, addresses, false).map(drop)
     }
 
     fn leave_loopback(&mut self, view: &mut View, addresses: &[VirtualAddress]) {

@@ -82,7 +82,15 @@ impl Node {
         Ok(Self {
             inbox,
             shared,
-            world: World { view: View::open()?, ports: Ports::new(), listener, helpers, hands, keeper },
+            world: World {
+                view: View::open()?,
+                announcer: None,
+                ports: Ports::new(),
+                listener,
+                helpers,
+                hands,
+                keeper,
+            },
             retired: Vec::new(),
             quiet: Quiet::default(),
             units: Vec::new(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use haechi_model::{Moment, VirtualRouter, VirtualRouterName};
 use haechi_sys::clock;
+use haechi_sys::neighbour::Announcer;
 use haechi_vrrp::record::Entry;
 use haechi_vrrp::timing::lease;
 use haechi_vrrp::{Effect, Group, Input, Output, Reason, Router, State};
@@ -50,6 +51,8 @@ pub(crate) struct Unit {
 /// What executing needs.
 pub(crate) struct World {
     pub(crate) view: View,
+    /// Since there was something to announce.
+    pub(crate) announcer: Option<Announcer>,
     pub(crate) ports: Ports,
     pub(crate) listener: Listener,
     pub(crate) hands: Hands,
@@ -460,11 +463,18 @@ fn unchain(now: Moment, member: &mut Member, world: &World) {
     (world.listener)(&member.config.name, now, told);
 }
 
-fn announce(member: &Member, world: &World) {
-    if !member.moves_kernel_addresses() {
-        return;
-    }
-    if let Err(error) = Mover::announce(&world.view, member.interface(), &member.addresses) {
+fn announce(member: &Member, world: &mut World) {
+    if member.moves_kernel_addresses()
+        && let Err(error) = tell_neighbours(member, world)
+    {
         tracing::warn!(router = %member.config.name, %error, "the neighbours could not be told");
     }
+}
+
+fn tell_neighbours(member: &Member, world: &mut World) -> std::io::Result<()> {
+    let announcer = match &mut world.announcer {
+        Some(open) => open,
+        closed => closed.insert(Announcer::open()?),
+    };
+    Mover::announce(&world.view, announcer, member.interface(), &member.addresses)
 }

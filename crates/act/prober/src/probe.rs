@@ -5,6 +5,7 @@ mod exec;
 mod http;
 mod text;
 mod tls;
+mod udp;
 
 use haechi_health::{FailureKind, ProbeOutcome};
 use haechi_model::Probe;
@@ -35,6 +36,7 @@ impl Runner for Probes {
                 };
                 http::probe(&ask, tls.as_ref(), &self.trust, deadline).await
             }
+            Probe::Udp { send, answer } => udp::probe(job.address, send, answer, deadline).await,
             Probe::Exec { command } => exec::run(command, &environment(job), deadline).await,
         };
         match result {

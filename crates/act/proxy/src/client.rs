@@ -14,6 +14,7 @@ use crate::buffers::HOT;
 use crate::engine;
 use crate::exchange;
 use crate::handshake;
+use crate::http2;
 use crate::scene::Local;
 use crate::stream::Stream;
 use crate::timer::Timer;
@@ -62,6 +63,8 @@ pub(crate) enum After {
 
 enum Head {
     Request(Request),
+    /// The client speaks HTTP/2.
+    Http2,
     Refused(Refused),
     /// Nothing came for so long that we leave.
     Left,
@@ -88,6 +91,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
         let head = std::future::poll_fn(|cx| client.poll_head(cx, &worker, &local)).await;
         let after = match head {
             Head::Request(request) => exchange::run(&worker, &mut client, &local, request).await,
+            Head::Http2 => http2::serve(&worker, &local, &mut client).await,
             Head::Refused(refused) => client.refuse(&worker, &local, &refused),
             Head::Left => After::Linger,
             Head::Gone => After::Close,
@@ -201,6 +205,10 @@ impl Client {
         local: &Local,
         limits: &HttpLimits,
     ) -> Option<Head> {
+        if self.served == 0 && self.may_speak_http2(bytes) {
+            self.unread.push(bytes);
+            return (self.unread.len() >= http2::PREFACE.len()).then(|| self.begun(Head::Http2));
+        }
         if !self.unread.is_empty() {
             self.unread.push(bytes);
             return self.take_unread(worker, local, limits);
@@ -216,6 +224,14 @@ impl Client {
         };
         self.unread.push(&bytes[used..]);
         Some(self.begun(head))
+    }
+
+    /// Whether all that came so far is the beginning of HTTP/2.
+    fn may_speak_http2(&self, bytes: &[u8]) -> bool {
+        match self.unread.rest() {
+            [] => http2::may_begin(bytes),
+            before => before.len() < http2::PREFACE.len() && http2::may_begin(&[before, bytes].concat()),
+        }
     }
 
     /// Bytes that were kept: looked through once for the end of a head, then parsed once.

@@ -2,8 +2,8 @@
 //!
 //! The modules follow a request: a [`worker`] accepts, a `client` connection reads a head, `admit` parses it
 //! and finds its pool, `select` picks an endpoint, `upstream` has a connection to it, `exchange` moves the
-//! bytes and tries again where that is safe, `tunnel` takes over where only bytes are left. `live` is what
-//! they all read: the snapshot in force with the state that outlives it.
+//! bytes and tries again where that is safe, `tunnel` takes over where only bytes are left. `udp` moves
+//! datagrams. `live` is what they all read: the snapshot in force with the state that outlives it.
 //!
 //! One thread per core, each with an event loop, sockets (`SO_REUSEPORT`), buffers and upstream connections
 //! of its own. Threads share the snapshot, the pools' views and the endpoints' atomics. It refuses to know
@@ -16,6 +16,7 @@ mod client;
 mod engine;
 mod exchange;
 mod handshake;
+mod http2;
 mod live;
 mod scene;
 mod select;
@@ -23,6 +24,7 @@ mod sockets;
 mod stream;
 mod timer;
 mod tunnel;
+mod udp;
 mod unopened;
 mod unread;
 mod upstream;
@@ -30,8 +32,7 @@ mod who;
 mod worker;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,16 +43,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 pub use live::{EndpointTotals, LatencyBuckets, ListenerTotals, Live, LiveEndpoint, LiveListener, LivePool};
-pub use sockets::{BindError, Bound};
+pub use sockets::{BindError, Bound, Lent, LentSockets};
+pub use udp::{FlowState, LentFlow};
 pub use worker::Signal;
 
 use engine::Engine;
 use live::Make;
 use sockets::Sockets;
 use worker::{Command, Move, Pulse};
-
-/// Listening sockets by their address.
-pub type Lent = Vec<(SocketAddr, Vec<OwnedFd>)>;
 
 /// The running data plane.
 #[derive(Debug)]
@@ -135,6 +134,31 @@ impl Proxy {
         sockets.claim(claimed, true);
     }
 
+    /// UDP flows with their sockets, for another process that has the listening ones. Nothing of what comes in is
+    /// taken from then on, until [`keep_flows`](Self::keep_flows).
+    pub async fn lend_flows(&self) -> Vec<LentFlow> {
+        let ask = |worker: &UnboundedSender<Command>| {
+            let (done, wait) = oneshot::channel();
+            worker.send(Command::LendFlows(done)).is_ok().then_some(wait)
+        };
+        let waits: Vec<_> = self.workers.iter().filter_map(ask).collect();
+        let mut all = Vec::new();
+        for wait in waits {
+            all.extend(wait.await.unwrap_or_default());
+        }
+        all
+    }
+
+    /// The other process did not come: goes on with what was lent.
+    pub fn keep_flows(&self) {
+        self.tell_all(|| Command::KeepFlows);
+    }
+
+    /// Takes flows of another process, to go on with them on the sockets that [`inherit`](Self::inherit) was given.
+    pub fn inherit_flows(&self, flows: Vec<LentFlow>) {
+        self.sockets().inherit_flows(flows);
+    }
+
     fn sockets(&self) -> MutexGuard<'_, Sockets> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,7 +189,7 @@ impl Proxy {
         }
         self.drain_removed(&old, &next);
         // What another process lent and nobody wants closes here.
-        self.sockets().inherit(Lent::new());
+        self.sockets().inherit(Lent::default());
         next
     }
 
@@ -284,23 +308,23 @@ impl Proxy {
     /// Takes nothing new, finishes what runs, and gives the number of connections that did not end within
     /// `grace`. Clients are told with their next answer that it was the last; who asks nothing is left soon.
     pub async fn stop(&self, grace: Duration) -> usize {
-        self.leave(grace, worker::PATIENCE).await
+        self.leave(grace, worker::PATIENCE, false).await
     }
 
     /// The same where another process serves on, and nobody waits for the end of this one: it has patience with
     /// silent clients.
     pub async fn retire(&self, grace: Duration) -> usize {
-        self.leave(grace, Duration::MAX).await
+        self.leave(grace, Duration::MAX, true).await
     }
 
-    async fn leave(&self, grace: Duration, patience: Duration) -> usize {
+    async fn leave(&self, grace: Duration, patience: Duration, has_heir: bool) -> usize {
         self.sockets().forget_all();
         // Where there is hardly any time, what is left of it is for seeing that the end has come.
         let patience = patience.min(grace / 2);
         let mut waits = Vec::new();
         for worker in &self.workers {
             let (done, wait) = oneshot::channel();
-            if worker.send(Command::Stop { grace, patience, done }).is_ok() {
+            if worker.send(Command::Stop { grace, patience, has_heir, done }).is_ok() {
                 waits.push(wait);
             }
         }

@@ -75,6 +75,17 @@ impl Place {
         self.scene.pool(self.pool)
     }
 
+    /// A place that another process had, at whatever endpoint.
+    pub(crate) fn inherited(scene: &Rc<Scene>, pool: usize, member: usize) -> Self {
+        scene.pool(pool).endpoints[member].in_flight.fetch_add(1, Ordering::SeqCst);
+        Self { scene: Rc::clone(scene), pool, member }
+    }
+
+    /// Whether it is one of this pool in this generation.
+    pub(crate) fn is_of(&self, scene: &Scene, pool: usize) -> bool {
+        self.pool == pool && self.scene.live.generation == scene.live.generation
+    }
+
     pub(crate) fn endpoint(&self) -> &LiveEndpoint {
         &self.pool().endpoints[self.member]
     }
@@ -112,14 +123,20 @@ impl Loads for Now<'_> {
     }
 }
 
-enum Found {
+pub(crate) enum Found {
     Place(Place),
     Full,
     Nobody,
 }
 
 /// Picks without waiting.
-fn pick(worker: &Worker, scene: &Rc<Scene>, pool_index: usize, source: u64, tried: &Tried) -> Found {
+pub(crate) fn pick(
+    worker: &Worker,
+    scene: &Rc<Scene>,
+    pool_index: usize,
+    source: u64,
+    tried: &Tried,
+) -> Found {
     let pool = scene.pool(pool_index);
     let view = pool.view();
     loop {
@@ -221,7 +238,7 @@ async fn queue(
 /// The key that `ipHash` looks at; 0 where nobody looks.
 pub(crate) fn source_of(pool: &LivePool, peer: std::net::SocketAddr) -> u64 {
     match pool.config.algorithm {
-        Algorithm::IpHash => haechi_balance::source_key(peer.ip(), pool.config.source_mask),
+        Algorithm::IpHash => haechi_balance::source_key(peer, pool.config.source_mask),
         _ => 0,
     }
 }

@@ -127,6 +127,11 @@ impl Timer {
         self.entry.cut.set(false);
     }
 
+    /// Wakes the task that looks at it.
+    pub(crate) fn wake(&self) {
+        self.entry.wake();
+    }
+
     /// Whether the endpoint that it works with was taken away.
     pub(crate) fn is_cut(&self) -> bool {
         self.entry.cut.get()

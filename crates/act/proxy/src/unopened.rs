@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use haechi_model::{Fault, ListenerKind, TlsListener};
 use haechi_route::Query;
-use haechi_tls::{Hello, MOST_ON_WIRE};
+use haechi_tls::{Hello, HelloReader, MOST_ON_WIRE};
 
 use crate::scene::{Local, Scene};
 use crate::stream::{Stream, UNRECOGNIZED_NAME};
@@ -53,6 +53,7 @@ async fn read_hello(
 ) -> Result<(Option<Box<str>>, Vec<u8>), (Fault, &'static str)> {
     timer.set(listener.hello_timeout);
     let mut ahead = worker.buffers.take_vector();
+    let mut reader = HelloReader::default();
     let name = std::future::poll_fn(|cx| {
         loop {
             let read = worker.buffers.with_hot(|hot| {
@@ -67,7 +68,7 @@ async fn read_hello(
                 Poll::Ready(Ok(0) | Err(_)) => {
                     return Poll::Ready(Err((Fault::ClientGone, "gone before its first message")));
                 }
-                Poll::Ready(Ok(_)) => match Hello::read(&ahead) {
+                Poll::Ready(Ok(_)) => match reader.read(&ahead) {
                     Hello::For(name) => return Poll::Ready(Ok(name)),
                     Hello::Broken(rule) => return Poll::Ready(Err((Fault::BadRequest, rule))),
                     Hello::Partial => {}

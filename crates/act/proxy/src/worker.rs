@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use haechi_http1::{Pieces, RequestHead, ResponseHead};
+use haechi_http2::Head;
 use haechi_model::{EndpointId, ListenerKind, ListenerName, Moment};
+use haechi_sys::datagrams::Batch;
 use haechi_sys::net;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Notify, oneshot};
@@ -22,10 +24,12 @@ use crate::engine::{self, Watched, Way};
 use crate::handshake::Handshakes;
 use crate::live::{ListenerCounters, Live};
 use crate::scene::{Local, Scene};
+use crate::sockets::{Opening, Socket, Stand};
 use crate::stream::{Room, Stream, room};
 use crate::timer::{TICK, Timers};
+use crate::udp::{Inlet, LentFlow};
 use crate::upstream::{IdleConnections, out_of_descriptors};
-use crate::{client, tunnel, unopened};
+use crate::{client, tunnel, udp, unopened};
 
 /// Connections accepted in one go before others get their turn.
 const ACCEPT_BATCH: u32 = 64;
@@ -43,19 +47,28 @@ pub(crate) enum Command {
     /// A new generation: sockets to stand on, sockets to leave, listeners that are gone.
     Apply {
         live: Arc<Live>,
-        open: Vec<(ListenerName, SocketAddr, TcpListener)>,
-        close: Vec<(ListenerName, SocketAddr)>,
+        open: Vec<Opening>,
+        close: Vec<Stand>,
         done: oneshot::Sender<()>,
     },
     /// Addresses moved.
     Moved(Arc<[IpAddr]>, Move),
+    /// Gives UDP flows to another process, and takes nothing for them until it is told to keep them.
+    LendFlows(oneshot::Sender<Vec<LentFlow>>),
+    KeepFlows,
     /// Closes idle connections to this endpoint.
     Purge(u64),
     /// Cuts off connections that work with this endpoint.
     Cut(u64),
     /// Takes nothing new and says when all is finished, or gives up after `grace`. Silent clients are left after
     /// `patience`.
-    Stop { grace: Duration, patience: Duration, done: oneshot::Sender<usize> },
+    /// `has_heir`: another process has the sockets too, and datagrams are its own from now on.
+    Stop {
+        grace: Duration,
+        patience: Duration,
+        has_heir: bool,
+        done: oneshot::Sender<usize>,
+    },
 }
 
 /// What became of addresses.
@@ -116,12 +129,17 @@ pub(crate) struct Worker {
     /// Buffers of connections that are encrypted.
     pub(crate) room: Rc<Room>,
     pub(crate) handshakes: Handshakes,
+    /// What a head of HTTP/2 is decoded into.
+    pub(crate) http2_head: Cell<Head>,
     random: Cell<u64>,
     stopping: Cell<bool>,
     signals: UnboundedSender<Signal>,
     locals: RefCell<HashMap<ListenerName, Rc<Local>>>,
     /// Several where a former process had more workers.
-    sockets: RefCell<HashMap<(ListenerName, SocketAddr), Leaves>>,
+    sockets: RefCell<HashMap<Stand, Leaves>>,
+    /// UDP sockets that stand, or whose last flows are under way.
+    pub(crate) inlets: RefCell<Vec<Rc<Inlet>>>,
+    pub(crate) datagrams: RefCell<Batch>,
 }
 
 impl Worker {
@@ -135,12 +153,15 @@ impl Worker {
             scratch: RefCell::default(),
             room: room(),
             handshakes: Handshakes::default(),
+            http2_head: Cell::default(),
             // xorshift must not start at 0.
             random: Cell::new(seed.wrapping_add(number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
             stopping: Cell::new(false),
             signals,
             locals: RefCell::default(),
             sockets: RefCell::default(),
+            inlets: RefCell::default(),
+            datagrams: RefCell::default(),
         })
     }
 
@@ -164,12 +185,7 @@ impl Worker {
         let _ = self.signals.send(signal);
     }
 
-    fn apply(
-        self: &Rc<Self>,
-        live: &Arc<Live>,
-        open: Vec<(ListenerName, SocketAddr, TcpListener)>,
-        close: Vec<(ListenerName, SocketAddr)>,
-    ) {
+    fn apply(self: &Rc<Self>, live: &Arc<Live>, open: Vec<Opening>, close: Vec<Stand>) {
         {
             let mut locals = self.locals.borrow_mut();
             locals.retain(|name, local| {
@@ -187,12 +203,12 @@ impl Worker {
                 }
             }
         }
-        for (name, address, socket) in open {
-            self.open(name, address, socket);
+        for opening in open {
+            self.open(opening);
         }
-        for key in close {
-            let leaves = self.sockets.borrow_mut().remove(&key);
-            leaves.iter().flatten().for_each(|leave| leave.notify_one());
+        for stand in close {
+            let leaves = self.sockets.borrow_mut().remove(&stand);
+            leaves.iter().flatten().for_each(|leave| leave.tell(self, false));
         }
         self.timers.wake_all();
     }
@@ -206,15 +222,28 @@ impl Worker {
         self.timers.wake_all();
     }
 
-    fn open(self: &Rc<Self>, name: ListenerName, address: SocketAddr, socket: TcpListener) {
-        let Some(local) = self.locals.borrow().get(&name).cloned() else { return };
-        let leave = Rc::new(Notify::new());
+    fn open(self: &Rc<Self>, opening: Opening) {
+        let Opening { stand, socket, number, flows } = opening;
+        let Some(local) = self.locals.borrow().get(&stand.listener).cloned() else { return };
+        let address = stand.address;
         // The control plane may keep a descriptor of its own.
-        match Watched::shared(socket) {
-            Ok(socket) => {
-                self.sockets.borrow_mut().entry((name, address)).or_default().push(Rc::clone(&leave));
-                engine::spawn(accept_all(Rc::clone(self), local, socket, leave));
-            }
+        let leave = match socket {
+            Socket::Stream(socket) => Watched::shared(socket).map(|socket| {
+                let leave = Rc::new(Notify::new());
+                engine::spawn(accept_all(Rc::clone(self), local, socket, Rc::clone(&leave)));
+                Leave::Stream(leave)
+            }),
+            Socket::Datagram(socket) => Watched::shared(socket).map(|socket| {
+                udp::make_room(self, address);
+                let inlet = Inlet::new(local, socket, address, number);
+                flows.into_iter().for_each(|flow| inlet.adopt(self, flow));
+                self.inlets.borrow_mut().push(Rc::clone(&inlet));
+                engine::spawn(udp::serve(Rc::clone(self), Rc::clone(&inlet)));
+                Leave::Datagram(inlet)
+            }),
+        };
+        match leave {
+            Ok(leave) => self.sockets.borrow_mut().entry(stand).or_default().push(leave),
             Err(error) => tracing::error!(%address, %error, "the event loop refuses a listening socket"),
         }
     }
@@ -236,17 +265,19 @@ impl Worker {
                 unopened::serve(worker, local, stream, peer).await;
                 drop(open);
             }),
+            // Nothing is accepted there.
+            ListenerKind::Udp(_) => {}
         }
     }
 }
 
-/// A connection's place at its listener, for as long as it lives.
-struct Open(Arc<ListenerCounters>);
+/// A connection's (or flow's) place at its listener, for as long as it lives.
+pub(crate) struct Open(Arc<ListenerCounters>);
 
 impl Open {
     /// Takes a place before there is a connection for it, so that no two workers take the last one. `None`
     /// when `most` are taken.
-    fn take(counters: &Arc<ListenerCounters>, most: Option<NonZeroU32>) -> Option<Self> {
+    pub(crate) fn take(counters: &Arc<ListenerCounters>, most: Option<NonZeroU32>) -> Option<Self> {
         let before = counters.opened();
         let place = Self(Arc::clone(counters));
         most.is_none_or(|most| before < u64::from(most.get())).then_some(place)
@@ -260,7 +291,22 @@ impl Drop for Open {
 }
 
 /// To be told when the sockets of one address are to be left.
-type Leaves = Vec<Rc<Notify>>;
+type Leaves = Vec<Leave>;
+
+enum Leave {
+    Stream(Rc<Notify>),
+    Datagram(Rc<Inlet>),
+}
+
+impl Leave {
+    /// `has_heir`: another process has the socket too.
+    fn tell(&self, worker: &Worker, has_heir: bool) {
+        match self {
+            Self::Stream(leave) => leave.notify_one(),
+            Self::Datagram(inlet) => udp::leave(worker, inlet, has_heir),
+        }
+    }
+}
 
 /// Accepts until the socket is to be left; what the kernel has accepted by then is served still.
 async fn accept_all(worker: Rc<Worker>, local: Rc<Local>, socket: Watched<TcpListener>, leave: Rc<Notify>) {
@@ -350,10 +396,15 @@ pub(crate) async fn run(
                 let _ = done.send(());
             }
             Command::Moved(addresses, what) => worker.moved(&addresses, what),
+            Command::LendFlows(done) => {
+                let inlets = worker.inlets.borrow();
+                let _ = done.send(inlets.iter().flat_map(|inlet| inlet.lend()).collect());
+            }
+            Command::KeepFlows => worker.inlets.borrow().iter().for_each(|inlet| inlet.keep()),
             Command::Purge(serial) => worker.idle.purge(serial),
             Command::Cut(serial) => worker.timers.cut(serial),
-            Command::Stop { grace, patience, done } => {
-                let left = stop(&worker, grace, patience).await;
+            Command::Stop { grace, patience, has_heir, done } => {
+                let left = stop(&worker, grace, patience, has_heir).await;
                 let _ = done.send(left);
                 return;
             }
@@ -368,6 +419,7 @@ async fn tick(worker: Rc<Worker>, pulse: Pulse) {
         let now = engine::now();
         pulse.beat(now);
         worker.timers.tick(now);
+        udp::give_room(&worker);
         count = count.wrapping_add(1);
         if count.is_multiple_of(TICKS_PER_SWEEP) {
             worker.idle.sweep(now);
@@ -376,11 +428,11 @@ async fn tick(worker: Rc<Worker>, pulse: Pulse) {
 }
 
 /// Finishes what runs. Gives the number of connections that did not end in time.
-async fn stop(worker: &Rc<Worker>, grace: Duration, patience: Duration) -> usize {
+async fn stop(worker: &Rc<Worker>, grace: Duration, patience: Duration, has_heir: bool) -> usize {
     let leaves_at = haechi_sys::clock::now() + patience;
     worker.stopping.set(true);
     for (_, leaves) in worker.sockets.borrow_mut().drain() {
-        leaves.iter().for_each(|leave| leave.notify_one());
+        leaves.iter().for_each(|leave| leave.tell(worker, has_heir));
     }
     for local in worker.locals.borrow().values() {
         local.close(leaves_at);

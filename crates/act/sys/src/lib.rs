@@ -10,6 +10,7 @@
 
 pub mod capabilities;
 pub mod clock;
+pub mod datagrams;
 pub mod events;
 pub mod flows;
 pub mod handoff;

@@ -20,7 +20,8 @@ use crate::waiting::wait;
 
 pub use frames::{arp_announcement, unsolicited_advertisement};
 
-/// Sends announcements through one interface, without ever waiting.
+/// Sends announcements, without ever waiting. It is kept for long: while such a socket closes, the kernel waits for all
+/// its processors (`packet_release`), 10 ms and more.
 #[derive(Debug)]
 pub struct Announcer(Frames);
 
@@ -28,22 +29,31 @@ impl Announcer {
     /// Needs `CAP_NET_RAW`.
     ///
     /// # Errors
-    /// `EPERM`: the right is missing. `ENODEV`: no such interface. `InvalidInput`: no name of one.
-    pub fn open(interface: &InterfaceName) -> io::Result<Self> {
-        Frames::to(interface).map(Self)
+    /// `EPERM`: the right is missing.
+    pub fn open() -> io::Result<Self> {
+        Frames::to_any().map(Self)
     }
 
-    /// Says once for each address that it is at `mac`: gratuitous ARP, or an unsolicited neighbour advertisement,
-    /// in which `router` tells whether this host forwards IPv6. Gives how many were sent: fewer than all when the
-    /// interface's queue is full, and then the rest may be tried again. Needs no right any more.
+    /// Says once for each address, through the interface with this number, that it is at `mac`: gratuitous ARP, or an
+    /// unsolicited neighbour advertisement, in which `router` tells whether this host forwards IPv6. Gives how many
+    /// were sent: fewer than all when the interface's queue is full, and then the rest may be tried again. Needs no
+    /// right any more.
     ///
     /// # Errors
-    /// `ENETDOWN`: the interface is off. `ENXIO`, `ENODEV`: it is gone.
-    pub fn announce(&self, mac: Mac, addresses: &[IpAddr], router: bool) -> io::Result<usize> {
+    /// `ENETDOWN`: the interface is off. `ENXIO`, `ENODEV`: there is none.
+    pub fn announce(
+        &self,
+        interface: u32,
+        mac: Mac,
+        addresses: &[IpAddr],
+        router: bool,
+    ) -> io::Result<usize> {
         for (sent, address) in addresses.iter().enumerate() {
             let said = match address {
-                IpAddr::V4(address) => self.0.send(&arp_announcement(mac, *address)),
-                IpAddr::V6(address) => self.0.send(&unsolicited_advertisement(mac, *address, router)),
+                IpAddr::V4(address) => self.0.send_through(interface, &arp_announcement(mac, *address)),
+                IpAddr::V6(address) => {
+                    self.0.send_through(interface, &unsolicited_advertisement(mac, *address, router))
+                }
             };
             match said {
                 Ok(()) => {}

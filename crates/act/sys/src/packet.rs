@@ -16,28 +16,24 @@ pub(crate) const IPV4: u16 = 0x0800;
 /// `ETH_P_IPV6`.
 pub(crate) const IPV6: u16 = 0x86dd;
 
-/// A non-blocking socket for frames through one interface.
+/// A non-blocking socket for frames.
 #[derive(Debug)]
 pub(crate) struct Frames(Socket);
 
 impl Frames {
-    /// To send only. Needs `CAP_NET_RAW`.
-    pub(crate) fn to(interface: &InterfaceName) -> io::Result<Self> {
-        Self::open(interface, 0)
+    /// To send only, through any interface. Needs `CAP_NET_RAW`.
+    pub(crate) fn to_any() -> io::Result<Self> {
+        // With protocol 0 it hears nothing until it is bound to one, and then of one interface only.
+        Ok(Self(Socket::new(Domain::PACKET, Type::RAW.nonblocking(), None)?))
     }
 
     /// To send, and to hear what others send of one Ethernet type; what this host sends is heard by sockets for
     /// all types only. Needs `CAP_NET_RAW`.
     pub(crate) fn of(interface: &InterfaceName, ethertype: u16) -> io::Result<Self> {
-        Self::open(interface, ethertype)
-    }
-
-    fn open(interface: &InterfaceName, ethertype: u16) -> io::Result<Self> {
-        // With protocol 0 it hears nothing until it is bound to one, and then of this interface only.
-        let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), None)?;
-        let index = index_of(&socket, interface)?;
-        socket.bind(&address(index, ethertype))?;
-        Ok(Self(socket))
+        let frames = Self::to_any()?;
+        let index = index_of(&frames.0, interface)?;
+        frames.0.bind(&address(index, ethertype))?;
+        Ok(frames)
     }
 
     /// Lets the kernel drop what this program does not take (socket(7), `SO_ATTACH_FILTER`).
@@ -45,7 +41,12 @@ impl Frames {
         self.0.attach_filter(program)
     }
 
-    /// Sends one frame as it is.
+    /// Sends one frame as it is through the interface with this number.
+    pub(crate) fn send_through(&self, interface: u32, frame: &[u8]) -> io::Result<()> {
+        self.0.send_to(frame, &address(interface, 0)).map(drop)
+    }
+
+    /// Sends one frame as it is through the interface that it hears.
     pub(crate) fn send(&self, frame: &[u8]) -> io::Result<()> {
         Ok(send(&self.0, frame, SendFlags::empty()).map(|_| ())?)
     }

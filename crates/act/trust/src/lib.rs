@@ -74,7 +74,7 @@ pub struct Loaded {
 pub(crate) fn files(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
     let tls = snapshot.listeners.iter().filter_map(|listener| match &listener.kind {
         ListenerKind::Http(http) => http.tls.as_ref(),
-        ListenerKind::Tcp(_) | ListenerKind::Tls(_) => None,
+        ListenerKind::Tcp(_) | ListenerKind::Tls(_) | ListenerKind::Udp(_) => None,
     });
     let pools = snapshot.pools.iter().filter_map(|pool| pool.tls.as_ref());
     let ours = pools.clone().filter_map(|tls| tls.client.as_ref());

@@ -68,7 +68,7 @@ pub(crate) fn shown(
         Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
     let mut config = builder.with_cert_resolver(Arc::new(certificates));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // Tickets carry the state, so nothing grows here with the number of clients.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     if let Some(ticketer) = ticketer {

@@ -1,6 +1,6 @@
 //! What the control plane knows of a pool, and the keys that hashes work on.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use haechi_model::{Algorithm, EndpointName, EndpointState, PoolName, SourceMask};
 
@@ -38,11 +38,16 @@ pub fn member_id(pool: &PoolName, endpoint: &EndpointName) -> u64 {
     mix(fnv1a(&[pool.as_str().as_bytes(), &[0xff], endpoint.as_str().as_bytes()]))
 }
 
-/// The key of a client's address for `ipHash`: the bits that `mask` keeps, hashed.
+/// The key of a client's address for `ipHash`: the bits that `mask` keeps, hashed, with the port if it counts.
 ///
 /// An IPv4-mapped IPv6 address (what a dual-stack socket shows) has the key of its IPv4 address. Prefix lengths
 /// beyond the address count as the whole address.
-pub fn source_key(ip: IpAddr, mask: SourceMask) -> u64 {
+pub fn source_key(client: SocketAddr, mask: SourceMask) -> u64 {
+    let key = address_key(client.ip(), mask);
+    if mask.port { mix(key ^ u64::from(client.port())) } else { key }
+}
+
+fn address_key(ip: IpAddr, mask: SourceMask) -> u64 {
     match ip.to_canonical() {
         IpAddr::V4(v4) => {
             let drop = 32_u32.saturating_sub(u32::from(mask.v4));
@@ -74,7 +79,18 @@ mod tests {
 
     #[test]
     fn addresses_by_their_kept_bits() {
-        let key = |ip: &str, v4, v6| source_key(ip.parse().unwrap(), SourceMask { v4, v6 });
+        let key = |ip: &str, v4, v6| {
+            let mask = SourceMask { v4, v6, port: false };
+            source_key(SocketAddr::new(ip.parse().unwrap(), 7), mask)
+        };
+        let port = |port| {
+            source_key(
+                (std::net::Ipv4Addr::LOCALHOST, port).into(),
+                SourceMask { port: true, ..SourceMask::default() },
+            )
+        };
+        assert_ne!(port(1), port(2));
+        assert_eq!(port(1), port(1));
         assert_eq!(key("192.0.2.7", 32, 64), key("::ffff:192.0.2.7", 32, 64));
         assert_ne!(key("192.0.2.7", 32, 64), key("192.0.2.8", 32, 64));
         assert_eq!(key("192.0.2.7", 24, 64), key("192.0.2.250", 24, 64));

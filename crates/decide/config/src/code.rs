@@ -111,8 +111,8 @@ codes! {
         "The value has another shape than the key takes, for example a list where one text is needed. A key without a value \
          is also refused: remove it, or write `{}` for a section with all defaults.";
     NotHere, Error, "HCH0205", "a key that does not apply here",
-        "The key exists, but not together with what else is set: `routes` belong to `http`, `https` and `tls` listeners, `pool` and \
-         `idleTimeout` to `tcp` ones, `command` to `exec` checks, `keys` to `transport: udp`, and so on. It is refused because it would have no effect.";
+        "The key exists, but not together with what else is set: `routes` belong to `http`, `https` and `tls` listeners, `pool` to \
+         `tcp` and `udp` ones, `maxFlows` to `udp` ones, `command` to `exec` checks, `keys` to `transport: udp`, and so on. It is refused because it would have no effect.";
 
     Name, Error, "HCH0301", "not a usable name",
         "Names of nodes, zones, listeners, pools, endpoints, virtual routers, peers, programs and groups have 1 to 63 letters \
@@ -150,7 +150,8 @@ codes! {
         "Header names are tokens (RFC 9110 section 5.1): letters, digits and !#$%&'*+-.^_`|~. The colon is not part of it.";
     Text, Error, "HCH0313", "not a usable text",
         "The text is empty, too long (4096 bytes), or holds characters that this key can't take: control characters, or \
-         spaces at the ends of a header's value, which HTTP removes before anyone compares it.";
+         spaces at the ends of a header's value, which HTTP removes before anyone compares it. After `hex:` it takes pairs \
+         of hexadecimal digits.";
     Status, Error, "HCH0314", "not a status code",
         "Status codes are numbers from 100 to 599 or ranges of them: `200`, `200-299`.";
     NotYet, Error, "HCH0315", "not yet supported",
@@ -172,7 +173,7 @@ codes! {
         "The route or listener names a pool that is not in `pools`.";
     Clash, Error, "HCH0402", "an address is used twice",
         "Two listeners, or a listener and the admin API, would stand on the same address and port, and the kernel would give \
-         each connection to either. A listener on one address beside one on all addresses (`:80`) is fine: the exact address \
+         each connection to either. `udp` has ports of its own. A listener on one address beside one on all addresses (`:80`) is fine: the exact address \
          wins. The admin API shares its port with nobody.";
     NoEndpoints, Error, "HCH0403", "a pool without endpoints",
         "The pool could only answer 503. To take a pool out of service, disable its endpoints (`admin: disabled`) or remove \

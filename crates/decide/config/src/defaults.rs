@@ -2,7 +2,7 @@
 //! and the parts that code builds on (`run --listen … --to …`, the lab, tests).
 
 use std::net::SocketAddr;
-use std::num::NonZeroU8;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
 use haechi_model::{
@@ -17,6 +17,14 @@ pub const NODE_NAME: &str = "haechi";
 /// A quiet `tcp` connection is kept for an hour: longer than database pools keep theirs (HikariCP and pgx
 /// renew after 30 to 60 minutes).
 pub const TCP_IDLE: Duration = Duration::from_secs(3600);
+
+/// A question and its answer take a second; a conversation that pauses for longer than half a minute keeps itself
+/// alive, because routers on its way forget it after that (RFC 4787 wants two minutes, many have 30 s).
+pub const UDP_IDLE: Duration = Duration::from_secs(30);
+
+/// Half of the ports that Linux has for connections out (28,232), which all flows of a host share, and a descriptor
+/// each.
+pub const MAX_FLOWS: NonZeroU32 = NonZeroU32::MIN.saturating_add(16_383);
 
 /// A draining endpoint has a minute, which is nginx's and our own default for a pause in a response.
 pub const DRAIN: Duration = Duration::from_secs(60);

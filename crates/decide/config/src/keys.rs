@@ -95,12 +95,12 @@ pub(crate) static LISTENER: Shape = Shape {
             "Addresses to stand on. `:80` means 0.0.0.0:80 and [::]:80.",
         )
         .required(),
-        Key::new("protocol", Kind::Word(&["http", "https", "tcp", "tls"], &["udp"]), "What is spoken on it.")
+        Key::new("protocol", Kind::Word(&["http", "https", "tcp", "tls", "udp"], &[]), "What is spoken on it.")
             .required(),
         Key::new(
             "maxConnections",
             COUNT,
-            "Most connections open at a time over all workers; further ones wait in the kernel's queue.",
+            "Most connections open at a time over all workers; further ones wait in the kernel's queue (http, tcp).",
         ),
         Key::new(
             "routes",
@@ -114,13 +114,15 @@ pub(crate) static LISTENER: Shape = Shape {
             "How long a client may take (http, https; tls: `header` alone).",
         ),
         Key::new("tls", Kind::Section(&LISTENER_TLS), "Certificates, versions and ciphers (https)."),
-        Key::new("pool", NAME, "Where connections go (tcp)."),
+        Key::new("pool", NAME, "Where connections or flows go (tcp, udp)."),
         Key::new(
             "idleTimeout",
             IDLE,
-            "A connection on which neither side sent anything for so long is closed (tcp, tls).",
-        )
-        .default("1h"),
+            "A connection or flow on which neither side sent anything for so long ends (tcp, tls: 1h if left out; udp: 30s).",
+        ),
+        Key::new("maxFlows", Kind::Int(1, 1 << 20), "Most flows at a time over all workers (udp).")
+            .default("16384")
+            .because("each takes a descriptor, and Linux' default for these (`fs.nr_open`) ends there"),
     ],
     later: &["proxyProtocol"],
     extensible: false,
@@ -279,7 +281,7 @@ pub(crate) static HEALTH_CHECK: Shape = Shape::new(
     &[
         Key::new(
             "protocol",
-            Kind::Word(&["http", "https", "tcp", "exec"], &[]),
+            Kind::Word(&["http", "https", "tcp", "udp", "exec"], &[]),
             "What one probe does; https where the pool has `tls`.",
         )
         .default("http"),
@@ -302,6 +304,12 @@ pub(crate) static HEALTH_CHECK: Shape = Shape::new(
             "command",
             Kind::List(&ANY),
             "Program and arguments, without a shell; exit code 0 is a success (exec).",
+        ),
+        Key::new("send", Kind::Text(Text::Payload), "What the datagram holds (udp)."),
+        Key::new(
+            "answer",
+            Kind::Text(Text::Payload),
+            "What must stand somewhere in the answer; any answer will do if left out (udp).",
         ),
         Key::new("port", PORT, "Another port than the endpoint's."),
         Key::new(
@@ -418,5 +426,11 @@ pub(crate) static SOURCE_MASK: Shape = Shape::new(
             .default("32"),
         Key::new("v6", Kind::Int(1, 128), "Prefix length of IPv6 addresses; 64 is one customer's network.")
             .default("64"),
+        Key::new(
+            "port",
+            Kind::Flag,
+            "Whether the client's port counts too: connections and flows of one client spread.",
+        )
+        .default("false"),
     ],
 );

@@ -148,7 +148,7 @@ fn secret(node: &Node<'_>, at: Span, report: &mut Report) -> Option<Secret> {
             return None;
         }
     };
-    let secret = hex(text);
+    let secret = crate::value::hex(text);
     let wrong = match &secret {
         None => "a secret is an even number of hexadecimal digits".to_owned(),
         Some(bytes) if !SECRET.contains(&bytes.len()) => {
@@ -158,16 +158,6 @@ fn secret(node: &Node<'_>, at: Span, report: &mut Report) -> Option<Secret> {
     };
     report.add(Code::Secret, node.span, wrong).help("`openssl rand -hex 32` makes one");
     None
-}
-
-fn hex(text: &str) -> Option<Box<[u8]>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let bytes = text.as_bytes();
-    let pairs = bytes.chunks(2).map(|pair| match *pair {
-        [high, low] => Some(digit(high)? << 4 | digit(low)?),
-        _ => None,
-    });
-    pairs.collect()
 }
 
 #[cfg(test)]

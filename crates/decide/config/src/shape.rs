@@ -67,6 +67,8 @@ pub(crate) enum Text {
     VirtualAddress,
     /// An address, with or without a port.
     Peer,
+    /// Bytes, as a text or in hexadecimal digits.
+    Payload,
     KeyId,
     Secret,
 }

@@ -1,6 +1,6 @@
 //! The machine: sockets, limits, clock, firewall, and the tools of a hand-over.
 
-use haechi_model::{Mover, Snapshot, Transport};
+use haechi_model::{Listener, ListenerKind, Mover, Snapshot, Transport};
 
 use crate::finding::About;
 use crate::firewall::{self, Report};
@@ -61,12 +61,21 @@ fn open_files(snapshot: &Snapshot, limit: Option<u64>) -> Finding {
     let Some(limit) = limit else { return about.ok("unlimited") };
     let wanted = snapshot.listeners.iter().filter_map(|it| it.max_connections);
     let connections: u64 = wanted.map(|most| u64::from(most.get())).sum();
-    let needed = connections * 2 + OWN_FILES;
-    let unlimited = snapshot.listeners.iter().any(|it| it.max_connections.is_none());
-    let way_out =
-        format!("set LimitNOFILE={} in the systemd unit, or lower maxConnections", needed.max(65_536));
+    let flows: u64 = snapshot.listeners.iter().filter_map(max_flows).sum();
+    let needed = connections * 2 + flows + OWN_FILES;
+    let unlimited =
+        snapshot.listeners.iter().any(|it| it.max_connections.is_none() && max_flows(it).is_none());
+    let way_out = format!(
+        "set LimitNOFILE={} in the systemd unit, or lower maxConnections or maxFlows",
+        needed.max(65_536)
+    );
     if needed > limit {
-        let found = format!("{limit} at most, and {connections} connections of all listeners take {needed}");
+        let found = match flows {
+            0 => format!("{limit} at most, and {connections} connections of all listeners take {needed}"),
+            _ => format!(
+                "{limit} at most, and {connections} connections and {flows} flows of all listeners take {needed}"
+            ),
+        };
         return about.warning(found, "further connections wait although their listener has room", way_out);
     }
     if unlimited && limit < FEW_FILES {
@@ -74,6 +83,13 @@ fn open_files(snapshot: &Snapshot, limit: Option<u64>) -> Finding {
         return about.warning(found, "new connections wait once they are used up", way_out);
     }
     about.ok(format!("{limit} at most"))
+}
+
+fn max_flows(listener: &Listener) -> Option<u64> {
+    match &listener.kind {
+        ListenerKind::Udp(udp) => Some(udp.max_flows.get().into()),
+        ListenerKind::Http(_) | ListenerKind::Tcp(_) => None,
+    }
 }
 
 fn clock(snapshot: &Snapshot, node: &NodeFacts) -> Option<Finding> {

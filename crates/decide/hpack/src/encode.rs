@@ -22,7 +22,11 @@ pub enum Secrecy {
 const FOUND: usize = 128;
 
 /// Places for what was seen once.
-const SEEN: usize = 64;
+const SEEN: usize = 128;
+
+/// Places that one hash may take, the newest first: with one only, two fields of a head that share it would push each
+/// other out for ever, and neither would be an index.
+const WAYS: usize = 4;
 
 /// Fields above this part of the table are not put in: one of them would push out what all others use.
 const LARGEST_PART: u32 = 4;
@@ -34,9 +38,9 @@ const SECRETS: [usize; 4] = [23, 32, 49, 55];
 #[derive(Debug)]
 pub struct Encoder {
     table: Table,
-    /// For each hash the number of an entry that had it. It may be gone or another: it is compared.
-    found: Vec<u32>,
-    /// For each place the hash that was last seen there.
+    /// Hashes, and the number of the entry that had it. It may be gone or another: it is compared.
+    found: Vec<(u32, u32)>,
+    /// Hashes that were seen.
     seen: Vec<u32>,
     /// What the next block must begin with: the smallest size since the last one, if it changed (§4.2).
     smallest: Option<u32>,
@@ -102,10 +106,12 @@ impl Encoder {
     /// The index of the field if it stands in the dynamic table.
     #[inline]
     fn find(&self, hash: u32, name: &[u8], value: &[u8]) -> Option<u32> {
-        let number = *self.found.get(hash as usize % FOUND)?;
-        let age = self.table.newest().wrapping_sub(number);
-        let entry = self.table.get(age as usize)?;
-        (entry.value == value && entry.name == name).then_some(age + FIRST_DYNAMIC)
+        let places = self.found.get(ways(hash, FOUND))?;
+        places.iter().filter(|place| place.0 == hash).find_map(|(_, number)| {
+            let age = self.table.newest().wrapping_sub(*number);
+            let entry = self.table.get(age as usize)?;
+            (entry.value == value && entry.name == name).then_some(age + FIRST_DYNAMIC)
+        })
     }
 
     /// Whether it was seen before, and not too large.
@@ -118,17 +124,23 @@ impl Encoder {
         if self.seen.is_empty() {
             self.seen.resize(SEEN, 0);
         }
-        // Other bits than those that choose the place in `found`.
-        let place = &mut self.seen[(hash >> 16) as usize % SEEN];
-        std::mem::replace(place, hash) == hash
+        let places = &mut self.seen[ways(hash, SEEN)];
+        if places.contains(&hash) {
+            return true;
+        }
+        places.rotate_right(1);
+        places[0] = hash;
+        false
     }
 
     fn insert(&mut self, hash: u32, name: &[u8], value: &[u8]) {
         if self.found.is_empty() {
-            self.found.resize(FOUND, 0);
+            self.found.resize(FOUND, (0, 0));
         }
         if self.table.insert(Kept { name, value, tag: 0, fit: true }) {
-            self.found[hash as usize % FOUND] = self.table.newest();
+            let places = &mut self.found[ways(hash, FOUND)];
+            places.rotate_right(1);
+            places[0] = (hash, self.table.newest());
         }
     }
 
@@ -169,6 +181,13 @@ const FIRST_DYNAMIC: u32 = 62;
 #[inline]
 fn as_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The places of a hash among so many.
+#[inline]
+const fn ways(hash: u32, places: usize) -> std::ops::Range<usize> {
+    let first = hash as usize % (places / WAYS) * WAYS;
+    first..first + WAYS
 }
 
 /// Of name and value, eight bytes at a time; multiplying by the golden ratio spreads them (Knuth 6.4). It only

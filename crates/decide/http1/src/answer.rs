@@ -41,13 +41,8 @@ impl Persistence {
 /// Appends the whole answer for `fault`. The body says what went wrong and whose fault it is, and nothing
 /// of the inside; `Haechi-Fault` lets a client's log tell our answer from an endpoint's.
 pub fn write_fault(fault: Fault, persistence: Persistence, head_only: bool, out: &mut Vec<u8>) {
-    let side = match fault.side() {
-        Side::Client => "client",
-        Side::Endpoint => "endpoint",
-        Side::Us => "load balancer",
-    };
     let status = fault.status();
-    let body_len = fault.name().len() + fault.text().len() + side.len() + ":  ()\n".len();
+    let body_len: usize = explain(fault).iter().map(|part| part.len()).sum();
     // Writing to a Vec never fails.
     let _ = std::io::Write::write_fmt(
         out,
@@ -64,10 +59,18 @@ pub fn write_fault(fault: Fault, persistence: Persistence, head_only: bool, out:
     out.extend_from_slice(persistence.line());
     out.extend_from_slice(b"\r\n");
     if !head_only {
-        for part in [fault.name(), ": ", fault.text(), " (", side, ")\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
+        explain(fault).iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
     }
+}
+
+/// The text of that answer, in pieces: what went wrong and whose fault it is.
+pub const fn explain(fault: Fault) -> [&'static str; 6] {
+    let side = match fault.side() {
+        Side::Client => "client",
+        Side::Endpoint => "endpoint",
+        Side::Us => "load balancer",
+    };
+    [fault.name(), ": ", fault.text(), " (", side, ")\n"]
 }
 
 const fn reason(status: u16) -> &'static str {

@@ -60,6 +60,11 @@ impl Cuts {
         }
     }
 
+    /// All of them, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Span> {
+        self.0.iter().copied()
+    }
+
     /// Whether the head goes on as it came.
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()

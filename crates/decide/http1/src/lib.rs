@@ -11,11 +11,13 @@
 //! ```text
 //!   bytes ─▶ request::parse ─▶ RequestHead (spans, framing, cuts) ─▶ write_upstream ─▶ bytes
 //!   bytes ─▶ response::parse ─▶ ResponseHead ─▶ downstream pieces (or the same bytes, untouched)
+//!   another protocol's head ─▶ Parts::write ─▶ bytes, which are then judged like any other
 //!   bytes ─▶ Body::advance ─▶ which ranges go on, when it ends
 //! ```
 
 mod answer;
 mod body;
+mod compose;
 mod edit;
 mod error;
 mod fields;
@@ -25,8 +27,9 @@ mod response;
 mod scan;
 mod target;
 
-pub use answer::{Persistence, write_fault};
+pub use answer::{Persistence, explain, write_fault};
 pub use body::{Advance, Body, Chunks, Pieces};
+pub use compose::{LAST_CHUNK, Parts, write_chunk};
 pub use edit::Span;
 pub use error::HeadError;
 pub use framing::Framing;

@@ -20,6 +20,8 @@ pub struct Downstream {
     pub head: bool,
     /// The request asked for an upgrade, so 101 is a valid answer.
     pub upgrade: bool,
+    /// The client's protocol says itself where a body ends (HTTP/2), so chunks must be unwrapped for it.
+    pub own_framing: bool,
 }
 
 /// A parsed response head. Reusable: parsing into it again keeps its memory.
@@ -33,7 +35,7 @@ pub struct ResponseHead {
     pub reusable: bool,
     /// Whether the client's connection can take another request after this body.
     pub keep_alive: bool,
-    /// Chunks must be unwrapped, because the client speaks HTTP/1.0.
+    /// Chunks must be unwrapped, because the client's protocol knows none.
     pub dechunk: bool,
     inject: &'static [u8],
     old_version: bool,
@@ -140,7 +142,8 @@ impl ResponseHead {
             && !seen.close
             && (version == Version::Http11 || seen.keep_alive)
             && self.framing != Framing::UntilClose;
-        self.dechunk = to.version == Version::Http10 && self.framing == Framing::Chunked;
+        let knows_no_chunks = to.version == Version::Http10 || to.own_framing;
+        self.dechunk = knows_no_chunks && self.framing == Framing::Chunked;
         if self.dechunk
             && let Some(line) = seen.coding_line
         {
@@ -208,6 +211,17 @@ impl ResponseHead {
     /// All values of the fields with this name, in any case of letters.
     pub fn values<'a>(&'a self, buf: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         values(&self.fields, buf, name)
+    }
+
+    /// Names and values of all fields that go on, in order: for a client whose protocol writes heads in another way.
+    /// `buf` is what was parsed.
+    pub fn fields<'a>(&'a self, buf: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let mut cuts = self.cuts.iter().peekable();
+        let stays = move |field: &&Field| {
+            while cuts.next_if(|cut| cut.end <= field.line.start).is_some() {}
+            cuts.peek().is_none_or(|cut| field.line.end <= cut.start)
+        };
+        self.fields.iter().filter(stays).map(|field| (field.name.of(buf), field.value.of(buf)))
     }
 
     /// Appends the head for the client. `buf` is what was parsed.

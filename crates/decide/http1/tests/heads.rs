@@ -27,7 +27,7 @@ fn upstream(text: &[u8]) -> String {
 }
 
 fn to_11() -> Downstream {
-    Downstream { version: Version::Http11, keep_alive: true, head: false, upgrade: false }
+    Downstream { version: Version::Http11, keep_alive: true, head: false, upgrade: false, own_framing: false }
 }
 
 fn response(text: &[u8], to: &Downstream) -> Result<ResponseHead, HeadError> {
@@ -433,4 +433,18 @@ proptest! {
             prop_assert_eq!(second.path.of(again.as_bytes()), expected);
         }
     }
+}
+
+#[test]
+fn a_client_with_framing_of_its_own_gets_fields_and_plain_bytes() {
+    let text =
+        b"HTTP/1.1 200 OK\r\nConnection: x-hop\r\nX-Hop: 1\r\nTransfer-Encoding: chunked\r\nServer: s\r\n\
+        Keep-Alive: 5\r\nSet-Cookie: a\r\n\r\n";
+    let head = response(text, &Downstream { own_framing: true, ..to_11() }).unwrap();
+    assert!(head.dechunk);
+    let fields: Vec<_> = head.fields(text).map(|(name, value)| [name, value].concat()).collect();
+    assert_eq!(fields, [b"Servers".to_vec(), b"Set-Cookiea".to_vec()]);
+    let plain = b"HTTP/1.1 204 No Content\r\nServer: s\r\n\r\n";
+    let head = response(plain, &Downstream { own_framing: true, ..to_11() }).unwrap();
+    assert_eq!(head.fields(plain).count(), 1);
 }

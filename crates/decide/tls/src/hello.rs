@@ -23,23 +23,80 @@ const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const SERVER_NAME: u16 = 0;
 const HOST_NAME: u8 = 0;
+/// Kind, version and length of a record.
+const HEADER: usize = 5;
 /// Plaintext of a record at most (RFC 8446 section 5.1).
 const RECORD: usize = 1 << 14;
 
-impl Hello {
-    /// Reads all that a client has sent so far.
-    pub fn read(wire: &[u8]) -> Self {
-        match message(wire) {
-            Ok(message) => match name(&message) {
-                Ok(name) => Self::For(name),
-                Err(rule) => Self::Broken(rule),
-            },
+/// Reads a first message while it comes. Each byte is looked at once, however many pieces it comes in.
+#[derive(Clone, Default, Debug)]
+pub struct HelloReader {
+    /// The handshake message, without the headers of its records.
+    joined: Vec<u8>,
+    /// How many bytes of the wire were read.
+    at: usize,
+    /// What the record has that these end in.
+    left: usize,
+}
+
+impl HelloReader {
+    /// `wire` is all that a client has sent so far.
+    pub fn read(&mut self, wire: &[u8]) -> Hello {
+        let read = self.message(wire).and_then(|message| name(message).map(Hello::For).map_err(Stop::Broken));
+        match read {
+            Ok(hello) => hello,
             Err(Stop::Partial) if wire.len() >= MOST_ON_WIRE => {
-                Self::Broken("a first message in too many pieces")
+                Hello::Broken("a first message in too many pieces")
             }
-            Err(Stop::Partial) => Self::Partial,
-            Err(Stop::Broken(rule)) => Self::Broken(rule),
+            Err(Stop::Partial) => Hello::Partial,
+            Err(Stop::Broken(rule)) => Hello::Broken(rule),
         }
+    }
+
+    /// The first handshake message, joined from as many records as it takes.
+    fn message(&mut self, wire: &[u8]) -> Result<&[u8], Stop> {
+        loop {
+            let end = self.end()?;
+            if let Some(end) = end.filter(|end| self.joined.len() >= *end) {
+                return self.joined.get(4..end).ok_or(Stop::Partial);
+            }
+            let rest = wire.get(self.at..).unwrap_or_default();
+            if self.left == 0 {
+                self.left = record(rest)?;
+                self.at += HEADER;
+                continue;
+            }
+            let piece = &rest[..self.left.min(rest.len())];
+            if piece.is_empty() {
+                return Err(Stop::Partial);
+            }
+            self.joined.extend_from_slice(piece);
+            self.at += piece.len();
+            self.left -= piece.len();
+        }
+    }
+
+    /// Where the message ends, once its own header is there.
+    fn end(&self) -> Result<Option<usize>, Stop> {
+        match self.joined.as_slice() {
+            [] => Ok(None),
+            [CLIENT_HELLO, a, b, c, ..] => {
+                let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
+                if length > MOST {
+                    return Err(Stop::Broken("a first message that is too long"));
+                }
+                Ok(Some(4 + length))
+            }
+            [CLIENT_HELLO, ..] => Ok(None),
+            _ => Err(Stop::Broken("the first message is no ClientHello")),
+        }
+    }
+}
+
+impl Hello {
+    /// Reads what has come whole, or its beginning.
+    pub fn read(wire: &[u8]) -> Self {
+        HelloReader::default().read(wire)
     }
 }
 
@@ -48,45 +105,16 @@ enum Stop {
     Broken(&'static str),
 }
 
-/// The first handshake message, joined from as many records as it takes.
-fn message(mut wire: &[u8]) -> Result<Vec<u8>, Stop> {
-    let mut joined = Vec::new();
-    loop {
-        let length = match joined.get(..4) {
-            Some([CLIENT_HELLO, a, b, c]) => usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c),
-            Some(_) => return Err(Stop::Broken("the first message is no ClientHello")),
-            None => usize::MAX,
-        };
-        if length != usize::MAX && length > MOST {
-            return Err(Stop::Broken("a first message that is too long"));
-        }
-        if joined.len().saturating_sub(4) >= length {
-            joined.truncate(4 + length);
-            return Ok(joined.split_off(4));
-        }
-        // Told by what there is of a header, so that nobody waits for the rest of what is no TLS.
-        for (byte, good) in wire.iter().zip([HANDSHAKE, 3]) {
-            if *byte != good {
-                return Err(Stop::Broken("not TLS"));
-            }
-        }
-        let [_, _, _, high, low, rest @ ..] = wire else { return Err(Stop::Partial) };
-        let size = usize::from(*high) << 8 | usize::from(*low);
-        if size == 0 || size > RECORD {
-            return Err(Stop::Broken("a record of a length that none has"));
-        }
-        let piece = &rest[..size.min(rest.len())];
-        joined.extend_from_slice(piece);
-        if piece.len() < size {
-            // Only its beginning is there, which may be enough to see that it is nothing good.
-            return match joined.first() {
-                Some(&kind) if kind != CLIENT_HELLO => {
-                    Err(Stop::Broken("the first message is no ClientHello"))
-                }
-                _ => Err(Stop::Partial),
-            };
-        }
-        wire = &rest[size..];
+/// What the record that begins here holds.
+fn record(wire: &[u8]) -> Result<usize, Stop> {
+    // Told by what there is of a header, so that nobody waits for the rest of what is no TLS.
+    if wire.iter().zip([HANDSHAKE, 3]).any(|(byte, good)| *byte != good) {
+        return Err(Stop::Broken("not TLS"));
+    }
+    let [_, _, _, high, low, ..] = wire else { return Err(Stop::Partial) };
+    match usize::from(*high) << 8 | usize::from(*low) {
+        size @ 1..=RECORD => Ok(size),
+        _ => Err(Stop::Broken("a record of a length that none has")),
     }
 }
 
@@ -161,10 +189,13 @@ fn host_name(mut content: Reader<'_>) -> Result<Box<str>, &'static str> {
     if !list.0.is_empty() || !content.0.is_empty() {
         return Err("more than one name");
     }
-    let usable = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
+    let usable = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
     match std::str::from_utf8(name) {
-        Ok(name) if (1..=255).contains(&name.len()) && name.bytes().all(|byte| usable(&byte)) => {
-            Ok(name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase().into())
+        Ok(name) if name.len() <= 255 && name.bytes().all(|byte| usable(&byte)) => {
+            match name.strip_suffix('.').unwrap_or(name) {
+                "" => Err("a name that no host has"),
+                name => Ok(name.to_ascii_lowercase().into()),
+            }
         }
         _ => Err("a name that no host has"),
     }
@@ -211,9 +242,12 @@ mod tests {
             let wire = records(&message, size);
             assert_eq!(Hello::read(&wire), wanted, "records of {size}");
             assert_eq!(Hello::read(&[&wire[..], b"more"].concat()), wanted, "what follows is not looked at");
+            let mut reader = HelloReader::default();
             for cut in 0..wire.len() {
                 assert_eq!(Hello::read(&wire[..cut]), Hello::Partial, "records of {size}, {cut} bytes");
+                assert_eq!(reader.read(&wire[..cut]), Hello::Partial, "the same in one go");
             }
+            assert_eq!(reader.read(&wire), wanted);
         }
     }
 
@@ -229,7 +263,7 @@ mod tests {
     #[test]
     fn what_breaks_a_rule_says_which() {
         let read = |extensions: &[Vec<u8>]| Hello::read(&records(&hello(extensions), RECORD));
-        for odd in [&b""[..], b"a b", b"a\0b", b"a/b", b"*.example.com", &[0xff], &[b'a'; 256]] {
+        for odd in [&b""[..], b".", b"a b", b"::1", b"a:443", b"a\0b", b"a/b", b"*.example.com", &[0xff], &[b'a'; 256]] {
             assert_eq!(read(&[named(odd)]), Hello::Broken("a name that no host has"), "{odd:?}");
         }
         assert_eq!(read(&[named(b"a"), named(b"b")]), Hello::Broken("two lists of names"));
@@ -266,6 +300,9 @@ mod tests {
         fn any_bytes_are_safe_and_an_answer_stays(bytes: Vec<u8>, more: Vec<u8>) {
             let wire = [&[22, 3, 1][..], &sized(&bytes[..bytes.len().min(RECORD)])].concat();
             let first = Hello::read(&wire);
+            let mut reader = HelloReader::default();
+            let by_pieces = (0..=wire.len()).map(|cut| reader.read(&wire[..cut])).find(|it| *it != Hello::Partial);
+            proptest::prop_assert_eq!(by_pieces.unwrap_or(Hello::Partial), first.clone());
             if first != Hello::Partial {
                 proptest::prop_assert_eq!(Hello::read(&[wire, more].concat()), first);
             }

@@ -13,5 +13,5 @@ mod hello;
 mod judge;
 
 pub use certificate::{Facts, KeyKind, Malformed};
-pub use hello::{Hello, MOST_ON_WIRE};
+pub use hello::{Hello, HelloReader, MOST_ON_WIRE};
 pub use judge::{Doubt, EXPIRES_SOON, judge};

@@ -3,27 +3,31 @@
 //! Everything that two rooms must agree on stands here once: what a pool is, what *healthy* means, whose
 //! fault a failed request was. This crate knows no file format, no runtime and no clock.
 
+mod dropped;
 mod fault;
 mod health;
 mod listener;
 mod moment;
 mod names;
+mod network;
 mod pool;
 mod snapshot;
 mod tls;
 mod virtual_router;
 
+pub use dropped::Dropped;
 pub use fault::{Fault, Side};
 pub use health::{AdminOrigin, AdminState, EndpointState, Health};
 pub use listener::{
     ClientTimeouts, HeaderMatch, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, PathMatch,
-    Route, TcpListener, TlsListener,
+    Route, TcpListener, TlsListener, UdpListener,
 };
 pub use moment::Moment;
 pub use names::{
     EndpointId, EndpointName, GroupName, InterfaceName, ListenerName, PeerName, PoolName, ProgramName,
     VirtualRouterName, Zone,
 };
+pub use network::{Network, ProxyProtocol, ProxyVersion};
 pub use pool::{
     Algorithm, BodyMatch, Endpoint, HealthCheck, PassiveCheck, Pool, Probe, ProbeTls, Queue, Retry, RetryOn,
     SourceMask, StatusRange, UpstreamKeepAlive, UpstreamTimeouts,

@@ -28,6 +28,8 @@ pub enum ListenerKind {
     Tcp(TcpListener),
     /// TLS that is passed on as it comes.
     Tls(TlsListener),
+    /// Datagrams.
+    Udp(UdpListener),
 }
 
 /// An `http` or `https` listener.
@@ -61,6 +63,17 @@ pub struct TlsListener {
     pub hello_timeout: Duration,
     /// A connection on which neither side sent anything for so long is closed.
     pub idle_timeout: Duration,
+}
+
+/// A `udp` listener.
+#[derive(Clone, PartialEq, Debug)]
+pub struct UdpListener {
+    /// Where flows go.
+    pub pool: PoolIndex,
+    /// A flow on which neither side sent anything for so long ends.
+    pub idle_timeout: Duration,
+    /// Most flows at a time over all workers.
+    pub max_flows: NonZeroU32,
 }
 
 /// What a request head may measure, in bytes and fields. The defaults are nginx's and Envoy's.

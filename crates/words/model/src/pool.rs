@@ -120,6 +120,13 @@ pub enum Probe {
         /// What the first 64 KiB of the body must hold.
         body: Option<BodyMatch>,
     },
+    /// A datagram gets an answer.
+    Udp {
+        /// What is sent.
+        send: Box<[u8]>,
+        /// What must stand somewhere in the answer; any answer will do if it is empty.
+        answer: Box<[u8]>,
+    },
     /// A program exits with 0. It gets `HAECHI_POOL`, `HAECHI_ENDPOINT`, `HAECHI_ADDRESS` and
     /// `HAECHI_PORT`; the first line that it prints becomes the reason.
     Exec {
@@ -230,18 +237,20 @@ pub struct UpstreamKeepAlive {
     pub max_requests: u32,
 }
 
-/// Prefix lengths that `ipHash` keeps of a client's address.
+/// What `ipHash` looks at: prefix lengths of a client's address, and its port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SourceMask {
     /// Of an IPv4 address; 24 is nginx's `ip_hash`.
     pub v4: u8,
     /// Of an IPv6 address; 64 is one customer's network.
     pub v6: u8,
+    /// Whether the client's port counts too: then connections (or flows) of one client spread.
+    pub port: bool,
 }
 
 impl Default for SourceMask {
     fn default() -> Self {
-        Self { v4: 32, v6: 64 }
+        Self { v4: 32, v6: 64, port: false }
     }
 }
 

@@ -58,9 +58,9 @@ families! {
         "1 if the last attempt to change the config was refused, so that the file and what runs differ.";
 
     LISTENER_CONNECTIONS_OPEN: Gauge "haechi_listener_connections_open" ["listener"]
-        "Client connections open now.";
+        "Client connections (or flows of a udp listener) open now.";
     LISTENER_CONNECTIONS: Counter "haechi_listener_connections_total" ["listener"]
-        "Client connections accepted.";
+        "Client connections accepted (or flows begun).";
     LISTENER_REQUESTS: Counter "haechi_listener_requests_total" ["listener"]
         "Requests with a complete, well-formed head.";
     LISTENER_FAULTS: Counter "haechi_listener_faults_total" ["listener", "fault", "side"]
@@ -69,6 +69,11 @@ families! {
         "TLS handshakes with clients by how they came out; those that did not come to their end have no version.";
     LISTENER_CERTIFICATE_EXPIRY: Gauge "haechi_listener_certificate_expiry_timestamp_seconds" ["listener", "file"]
         "When a certificate in use expires, in seconds since 1970.";
+
+    LISTENER_DATAGRAMS: Counter "haechi_listener_datagrams_total" ["listener", "direction"]
+        "Datagrams from clients (in) and to them (out), of udp listeners.";
+    LISTENER_DATAGRAMS_DROPPED: Counter "haechi_listener_datagrams_dropped_total" ["listener", "reason"]
+        "Datagrams of udp listeners that went no further, by reason.";
 
     POOL_WAITING: Gauge "haechi_pool_waiting" ["pool"]
         "Requests that wait in the queue because every endpoint is at its limit.";

@@ -9,12 +9,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use haechi_admin::api::Event;
 use haechi_ha::Legacy;
 use haechi_health::{Ejection, Inherited, Start};
-use haechi_model::{AdminState, EndpointId, Fault, Handshake, Health};
+use haechi_model::{AdminState, Dropped, EndpointId, Fault, Handshake, Health};
 use haechi_prober::EndpointReport;
-use haechi_proxy::{EndpointTotals, ListenerTotals, Live, LiveEndpoint, LiveListener};
+use haechi_proxy::{EndpointTotals, FlowState, LentFlow, ListenerTotals, Live, LiveEndpoint, LiveListener};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::FLOWS;
 use crate::control::{Control, lock};
 
 /// Newest events that pass on: the last story, and a tenth of a MiB.
@@ -28,7 +29,8 @@ pub(in crate::control) struct Estate {
     listeners: Vec<OfListener>,
     pub(in crate::control) events: Vec<Event>,
     routers: Option<Value>,
-    /// What belongs to the virtual routers, and passes beside the data.
+    flows: Vec<FlowState>,
+    /// What belongs to the virtual routers, and then the flows' sockets: they pass beside the data.
     #[serde(skip)]
     descriptors: Vec<OwnedFd>,
 }
@@ -57,12 +59,23 @@ struct OfListener {
     /// In the order of `Handshake::ALL`, which only grows at its end.
     #[serde(default)]
     handshakes: Vec<u64>,
+    #[serde(default)]
+    datagrams: [u64; 2],
+    #[serde(default)]
+    dropped: BTreeMap<String, u64>,
 }
 
 impl Estate {
     /// As it is now.
-    pub(super) fn of(control: &Control, routers: Option<Legacy>) -> Self {
+    pub(super) fn of(control: &Control, routers: Option<Legacy>, mut flows: Vec<LentFlow>) -> Self {
         let (routers, descriptors) = routers.map(|it| (it.state, it.descriptors)).unzip();
+        let mut descriptors = descriptors.unwrap_or_default();
+        flows.truncate(FLOWS);
+        let flows = flows.into_iter().map(|flow| {
+            descriptors.push(flow.socket);
+            flow.state
+        });
+        let flows = flows.collect();
         let live = control.proxy.live();
         let endpoints = live.pools.iter().flat_map(|pool| &pool.endpoints);
         Self {
@@ -70,7 +83,8 @@ impl Estate {
             listeners: live.listeners.iter().map(|listener| of_listener(listener)).collect(),
             events: control.events.after(0, EVENTS).events,
             routers,
-            descriptors: descriptors.unwrap_or_default(),
+            flows,
+            descriptors,
         }
     }
 
@@ -82,10 +96,17 @@ impl Estate {
         Self { descriptors, ..self }
     }
 
+    /// UDP flows with their sockets, once; to be asked after [`routers`](Self::routers).
+    pub(in crate::control) fn flows(&mut self) -> Vec<LentFlow> {
+        let (states, sockets) = (std::mem::take(&mut self.flows), std::mem::take(&mut self.descriptors));
+        states.into_iter().zip(sockets).map(|(state, socket)| LentFlow { state, socket }).collect()
+    }
+
     /// The virtual routers, once.
     pub(in crate::control) fn routers(&mut self) -> Option<Legacy> {
         let state = self.routers.take()?;
-        Some(Legacy { state, descriptors: std::mem::take(&mut self.descriptors) })
+        let sockets = self.descriptors.len().saturating_sub(self.flows.len());
+        Some(Legacy { state, descriptors: self.descriptors.drain(..sockets).collect() })
     }
 
     /// What operators said.
@@ -146,9 +167,18 @@ impl OfEndpoint {
 impl OfListener {
     fn totals(self) -> ListenerTotals {
         let fault = |kind: &Fault| self.faults.get(kind.name()).map(|count| (*kind, *count));
-        let faults = Fault::ALL.iter().filter_map(fault).collect();
-        let handshakes = Handshake::ALL.into_iter().zip(self.handshakes).collect();
-        ListenerTotals { accepted: self.accepted, open: 0, requests: self.requests, faults, handshakes }
+        let why = |why: &Dropped| self.dropped.get(why.name()).map(|count| (*why, *count));
+        let [datagrams_in, datagrams_out] = self.datagrams;
+        ListenerTotals {
+            accepted: self.accepted,
+            open: 0,
+            requests: self.requests,
+            faults: Fault::ALL.iter().filter_map(fault).collect(),
+            datagrams_in,
+            datagrams_out,
+            handshakes: Handshake::ALL.into_iter().zip(self.handshakes).collect(),
+            dropped: Dropped::ALL.iter().filter_map(why).collect(),
+        }
     }
 }
 
@@ -177,12 +207,15 @@ fn of_endpoint(control: &Control, live: &LiveEndpoint) -> Option<OfEndpoint> {
 fn of_listener(live: &LiveListener) -> OfListener {
     let totals = live.totals();
     let faults = totals.faults.iter().filter(|(_, count)| *count > 0);
+    let dropped = totals.dropped.iter().filter(|(_, count)| *count > 0);
     OfListener {
         name: live.config.name.to_string(),
         accepted: totals.accepted,
         requests: totals.requests,
         faults: faults.map(|(kind, count)| (kind.name().to_owned(), *count)).collect(),
         handshakes: totals.handshakes.iter().map(|(_, count)| *count).collect(),
+        datagrams: [totals.datagrams_in, totals.datagrams_out],
+        dropped: dropped.map(|(why, count)| (why.name().to_owned(), *count)).collect(),
     }
 }
 

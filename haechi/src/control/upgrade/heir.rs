@@ -166,8 +166,9 @@ fn take_apart(offer: &Offer, descriptors: Vec<OwnedFd>) -> io::Result<(LentDoors
         let sockets = (0..*count).map(|_| next()).collect::<io::Result<_>>();
         sockets.map(|sockets| (*address, sockets))
     };
-    let sockets = offer.sockets.iter().map(&mut all).collect::<io::Result<_>>()?;
-    Ok((LentDoors { unix, tcp }, sockets))
+    let streams = offer.sockets.iter().map(&mut all).collect::<io::Result<_>>()?;
+    let datagrams = offer.datagrams.iter().map(&mut all).collect::<io::Result<_>>()?;
+    Ok((LentDoors { unix, tcp }, Lent { streams, datagrams }))
 }
 
 fn wrong(what: &str) -> io::Error {
@@ -176,6 +177,8 @@ fn wrong(what: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use haechi_proxy::LentSockets;
+
     use super::*;
 
     #[test]
@@ -191,14 +194,24 @@ mod tests {
             (None, vec![(address(80), 2), (address(81), 2)], 4, false),
             (None, vec![(address(80), usize::MAX)], 4, false),
         ];
-        for (api, sockets, count, whole) in rows {
-            let offer = Offer { format: FORMAT, version: "1".into(), api, sockets, claimed: Vec::new() };
+        let with_udp = rows
+            .clone()
+            .map(|(api, sockets, count, whole)| (api, sockets, vec![(address(53), 2)], count + 2, whole));
+        let without = rows.map(|(api, sockets, count, whole)| (api, sockets, Vec::new(), count, whole));
+        for (api, sockets, datagrams, count, whole) in with_udp.into_iter().chain(without) {
+            let offer =
+                Offer { format: FORMAT, version: "1".into(), api, sockets, datagrams, claimed: Vec::new() };
             let taken = take_apart(&offer, (0..count).map(|_| descriptor()).collect());
             assert_eq!(taken.is_ok(), whole, "{offer:?} with {count}");
             let Ok((doors, sockets)) = taken else { continue };
             assert_eq!(doors.tcp.map(|(address, _)| address), api);
-            let found: Vec<_> = sockets.iter().map(|(address, all)| (*address, all.len())).collect();
-            assert_eq!(found, offer.sockets);
+            let found = |lent: &LentSockets| -> Vec<_> {
+                lent.iter().map(|(address, all)| (*address, all.len())).collect()
+            };
+            assert_eq!(
+                (found(&sockets.streams), found(&sockets.datagrams)),
+                (offer.sockets, offer.datagrams)
+            );
         }
     }
 

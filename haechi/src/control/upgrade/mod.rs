@@ -35,7 +35,8 @@ pub(crate) use self::heir::Heir;
 pub(super) use self::starter::Starter;
 
 /// Of what passes. It grows when an older reader would take something wrongly; what is only added needs no other.
-const FORMAT: u32 = 1;
+/// 2: UDP flows, whose sockets come behind what else has descriptors.
+const FORMAT: u32 = 2;
 
 /// Tells a process whose heir it is, and from when on the moments of that one count: `PID:NANOS`.
 const HEIR_OF: &str = "HAECHI_HEIR_OF";
@@ -43,8 +44,12 @@ const HEIR_OF: &str = "HAECHI_HEIR_OF";
 /// For what the other side has ready: it is only moved.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
-/// Descriptors as the default has them; 64 MiB hold the states and counters of 50,000 endpoints.
-const LIMITS: Limits = Limits { descriptors: 4096, blob: 64 << 20 };
+/// Descriptors of eight UDP listeners as full of flows as the default allows; 64 MiB hold these, and the states and
+/// counters of 40,000 endpoints.
+const LIMITS: Limits = Limits { descriptors: 1 << 17, blob: 64 << 20 };
+
+/// Most UDP flows that pass on: what is left of the limit is for everything else. More begin anew.
+const FLOWS: usize = LIMITS.descriptors - 4096;
 
 /// The first that an heir hears. Its descriptors: the Unix socket of the API, its TCP socket if there is one, and then
 /// the listening sockets.
@@ -56,6 +61,9 @@ struct Offer {
     api: Option<SocketAddr>,
     /// How many sockets stand on each address.
     sockets: Vec<(SocketAddr, usize)>,
+    /// The same of UDP. Their descriptors are the last.
+    #[serde(default)]
+    datagrams: Vec<(SocketAddr, usize)>,
     /// Addresses that no kernel moves, and that are this node's.
     #[serde(default)]
     claimed: Vec<IpAddr>,

@@ -1,7 +1,7 @@
 //! The side of the process that serves: starts its heir, passes everything on, and serves on if that fails.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use haechi_admin::Problem;
 use haechi_admin::api::Upgraded;
 use haechi_ha::Legacy;
+use haechi_proxy::LentSockets;
 use haechi_telemetry::event;
 
 use super::starter::Heired;
@@ -57,6 +58,7 @@ impl Control {
             // Before this end of the line goes: the heir must not take that for a death.
             heir.end().await;
             lock(&self.virtual_routers).keep_on();
+            self.proxy.keep_flows();
         } else {
             lock(&self.virtual_routers).passed_on();
         }
@@ -81,7 +83,8 @@ impl Control {
             Ok((Word::Serving, _)) => return Err("it skipped a step".to_owned()),
             Err(error) => return Err(silence(heir, &error, within).await),
         };
-        let estate = Estate::of(self, self.routers().await?);
+        let routers = self.routers().await?;
+        let estate = Estate::of(self, routers, self.proxy.lend_flows().await);
         if self.proxy.claimed() != claimed {
             return Err("a virtual router moved meanwhile: try again".to_owned());
         }
@@ -118,16 +121,21 @@ impl Control {
             format: FORMAT,
             version: VERSION.to_owned(),
             api: doors.tcp.as_ref().map(|(address, _)| *address),
-            sockets: lent.iter().map(|(address, sockets)| (*address, sockets.len())).collect(),
+            sockets: counted(&lent.streams),
+            datagrams: counted(&lent.datagrams),
             claimed,
         };
         let tcp = doors.tcp.as_ref().map(|(_, socket)| socket);
         let all: Vec<BorrowedFd<'_>> = ([&doors.unix].into_iter().chain(tcp))
-            .chain(lent.iter().flat_map(|(_, sockets)| sockets))
+            .chain(lent.streams.iter().chain(&lent.datagrams).flat_map(|(_, sockets)| sockets))
             .map(AsFd::as_fd)
             .collect();
         line.send(&all, &offer)
     }
+}
+
+fn counted(lent: &LentSockets) -> Vec<(SocketAddr, usize)> {
+    lent.iter().map(|(address, sockets)| (*address, sockets.len())).collect()
 }
 
 /// Why nothing came.

@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use haechi_model::{InterfaceName, Moment, Mover, Snapshot, VirtualRouter};
+use haechi_model::{InterfaceName, ListenerKind, Moment, Mover, Snapshot, VirtualRouter};
 use haechi_sys::Mac;
 use haechi_sys::clock::now;
 use haechi_sys::knock::Knocker;
@@ -68,7 +68,11 @@ impl Vantage {
         let address = *moving.first().ok_or("it has no address")?;
         let any: IpAddr =
             if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let binds = snapshot.listeners.iter().flat_map(|it| &it.bind);
+        let binds = snapshot
+            .listeners
+            .iter()
+            .filter(|it| !matches!(it.kind, ListenerKind::Udp(_)))
+            .flat_map(|it| &it.bind);
         let port = binds.filter(|bind| bind.ip() == address || bind.ip() == any).map(SocketAddr::port).next();
         let port = port.ok_or_else(|| format!("no listener stands on {address}"))?;
         Ok(Self { interface: router.interface.clone(), moving, target: (address, port).into() })

@@ -71,6 +71,7 @@ pub(in crate::verbs) fn status() -> Status {
             faults: BTreeMap::from([("noRoute".into(), 3)]),
             certificates: Vec::new(),
             handshakes: Vec::new(),
+            datagrams: None,
         }],
         pools: vec![PoolStatus {
             name: "web".into(),

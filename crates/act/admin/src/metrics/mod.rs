@@ -8,7 +8,7 @@ mod endpoint;
 mod text;
 mod virtual_router;
 
-use haechi_model::{Fault, Handshake};
+use haechi_model::{Dropped, Fault, Handshake};
 use haechi_telemetry::metric::{self as names, Family};
 
 use crate::api::{HaStatus, HandshakeCount, ListenerStatus, PoolStatus, Status};
@@ -24,6 +24,7 @@ pub fn render(status: &Status, ha: &HaStatus) -> String {
     out.family(&names::CONFIG_GENERATION).sample(&[], status.generation);
     out.family(&names::CONFIG_REFUSED).sample(&[], u8::from(status.config.refused.is_some()));
     listeners(&status.listeners, &mut out);
+    datagrams(&status.listeners, &mut out);
     pools(&status.pools, &mut out);
     endpoint::render(&status.pools, &mut out);
     virtual_router::render(&ha.virtual_routers, &mut out);
@@ -63,6 +64,23 @@ fn listeners(listeners: &[ListenerStatus], out: &mut Exposition) {
     for listener in encrypted() {
         for certificate in &listener.certificates {
             samples.sample(&[&listener.name, &certificate.file], certificate.expires_at_ms / 1000);
+        }
+    }
+}
+
+fn datagrams(listeners: &[ListenerStatus], out: &mut Exposition) {
+    let udp = || listeners.iter().filter_map(|it| Some((it.name.as_str(), it.datagrams.as_ref()?)));
+    let mut samples = out.family(&names::LISTENER_DATAGRAMS);
+    for (name, datagrams) in udp() {
+        samples.sample(&[name, "in"], datagrams.received);
+        samples.sample(&[name, "out"], datagrams.sent);
+    }
+    let mut samples = out.family(&names::LISTENER_DATAGRAMS_DROPPED);
+    for (name, datagrams) in udp() {
+        // All of them, as of faults.
+        for why in Dropped::ALL {
+            let count = datagrams.dropped.get(why.name()).copied().unwrap_or(0);
+            samples.sample(&[name, why.name()], count);
         }
     }
 }

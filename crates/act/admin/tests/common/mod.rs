@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haechi_admin::api::{
-    AlarmStatus, Applied, CertificateStatus, ConfigStatus, EndpointChanged, EndpointStatus, Event, Events,
-    FlightRecord, HaStatus, HandshakeCount, ListenerStatus, PoolStatus, RefusedConfig, Rehearsal,
-    RightsStatus, Status, TrackedStatus, Upgraded, VirtualRouterStatus,
+    AlarmStatus, Applied, CertificateStatus, ConfigStatus, DatagramStatus, EndpointChanged, EndpointStatus,
+    Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus, PoolStatus, RefusedConfig,
+    Rehearsal, RightsStatus, Status, TrackedStatus, Upgraded, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health};
@@ -212,27 +212,47 @@ fn status() -> Status {
             applied_at_ms: START_MS,
             refused: None,
         },
-        listeners: vec![ListenerStatus {
-            name: "web".into(),
-            protocol: "http".into(),
-            bind: vec!["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()],
-            routes: 2,
-            open: 3,
-            accepted: 40,
-            requests: 1234,
-            faults: BTreeMap::from([("noRoute".into(), 2), ("connectFailed".into(), 1)]),
-            certificates: vec![CertificateStatus {
-                file: "shop.pem".into(),
-                names: vec!["shop.example.com".into()],
-                expires_at_ms: 1_900_000_000_000,
-            }],
-            handshakes: vec![HandshakeCount {
-                version: "1.3".into(),
-                result: "complete".into(),
-                resumed: true,
-                count: 17,
-            }],
-        }],
+        listeners: vec![
+            ListenerStatus {
+                name: "web".into(),
+                protocol: "http".into(),
+                bind: vec!["127.0.0.1:8080".parse().unwrap(), "[::1]:8080".parse().unwrap()],
+                routes: 2,
+                open: 3,
+                accepted: 40,
+                requests: 1234,
+                faults: BTreeMap::from([("noRoute".into(), 2), ("connectFailed".into(), 1)]),
+                certificates: vec![CertificateStatus {
+                    file: "shop.pem".into(),
+                    names: vec!["shop.example.com".into()],
+                    expires_at_ms: 1_900_000_000_000,
+                }],
+                handshakes: vec![HandshakeCount {
+                    version: "1.3".into(),
+                    result: "complete".into(),
+                    resumed: true,
+                    count: 17,
+                }],
+                datagrams: None,
+            },
+            ListenerStatus {
+                name: "dns".into(),
+                protocol: "udp".into(),
+                bind: vec!["127.0.0.1:5353".parse().unwrap()],
+                routes: 0,
+                open: 1,
+                accepted: 5,
+                requests: 0,
+                faults: BTreeMap::new(),
+                certificates: Vec::new(),
+                handshakes: Vec::new(),
+                datagrams: Some(DatagramStatus {
+                    received: 9,
+                    sent: 8,
+                    dropped: BTreeMap::from([("flowsFull".into(), 1)]),
+                }),
+            },
+        ],
         pools: vec![
             pool(
                 "web",

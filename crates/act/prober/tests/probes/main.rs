@@ -10,6 +10,7 @@ mod http;
 mod live;
 mod tcp;
 mod tls;
+mod udp;
 
 use std::future::Future;
 use std::net::SocketAddr;

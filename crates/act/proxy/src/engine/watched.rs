@@ -78,7 +78,7 @@ pub(crate) struct Watched<S: AsFd> {
     key: Key,
     socket: S,
     /// Another descriptor may keep the same socket open, so closing this one is not enough.
-    shared: bool,
+    shared: Cell<bool>,
 }
 
 impl<S: AsFd> Watched<S> {
@@ -90,7 +90,7 @@ impl<S: AsFd> Watched<S> {
         let core = super::core().ok_or_else(|| io::Error::other("no event loop on this thread"))?;
         let source = Rc::new(Source { writable: Cell::new(writable), ..Source::default() });
         let key = core.sources.borrow_mut().insert_with(|_| Rc::clone(&source));
-        let watched = Self { core, source, key, socket, shared: false };
+        let watched = Self { core, source, key, socket, shared: Cell::new(false) };
         watched.core.poller.add(&watched.socket, key.to_bits())?;
         Ok(watched)
     }
@@ -100,9 +100,14 @@ impl<S: AsFd> Watched<S> {
     /// # Errors
     /// The same.
     pub(crate) fn shared(socket: S) -> io::Result<Self> {
-        let mut watched = Self::new(socket, false)?;
-        watched.shared = true;
+        let watched = Self::new(socket, false)?;
+        watched.is_shared();
         Ok(watched)
+    }
+
+    /// Says that others have the socket too from now on.
+    pub(crate) fn is_shared(&self) {
+        self.shared.set(true);
     }
 
     pub(crate) const fn socket(&self) -> &S {
@@ -174,7 +179,7 @@ impl<S: AsFd> Watched<S> {
 
 impl<S: AsFd> Drop for Watched<S> {
     fn drop(&mut self) {
-        if self.shared {
+        if self.shared.get() {
             self.core.poller.remove(&self.socket);
         }
         let source = self.core.sources.borrow_mut().remove(self.key);

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use haechi_http1::ResponseHead;
-use haechi_model::Fault;
+use haechi_model::{Fault, Moment};
 
 use crate::admit::Request;
 use crate::client::After;
@@ -41,6 +41,8 @@ pub(crate) enum Part<'a> {
         len: usize,
         /// What of the bytes behind the head goes on, counted from the head's end.
         body: &'a [Range<usize>],
+        /// Whether that is all.
+        last: bool,
     },
     /// More of the body.
     Body {
@@ -48,6 +50,8 @@ pub(crate) enum Part<'a> {
         bytes: &'a [u8],
         /// What of it goes on.
         pieces: &'a [Range<usize>],
+        /// Whether that is the rest.
+        last: bool,
     },
     /// The body ended with the endpoint's connection.
     End,
@@ -107,6 +111,9 @@ pub(crate) trait Caller: Applicant {
     /// Whether it has sent more than this request already.
     fn has_more(&self) -> bool;
 
+    /// Whether its protocol says itself where a body ends, so that it wants no chunks.
+    fn frames_itself(&self) -> bool;
+
     /// Whether the event loop has yet to hear of it.
     fn is_unwatched(&self) -> bool;
 
@@ -120,6 +127,9 @@ pub(crate) trait Caller: Applicant {
 
     /// The connection through which plain bytes of bodies could pass inside the kernel, if that is possible.
     fn plain(&mut self) -> Option<&mut Stream>;
+
+    /// Most bytes of the response that are worth reading now.
+    fn room(&self, now: Moment) -> usize;
 
     /// Sends a part of the response; what it does not take is kept in `outbox`.
     ///

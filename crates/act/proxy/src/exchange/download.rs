@@ -10,6 +10,7 @@ use super::flow::{Flow, Wait};
 use super::retry::{Failure, Stage, Told};
 use super::splice::{Broken, Moved, Splice};
 use super::take_from_budget;
+use crate::buffers::HOT;
 use crate::engine;
 use crate::worker::{Scratch, Worker};
 
@@ -102,12 +103,14 @@ impl<C: Caller> Flow<'_, C> {
                 None => {}
             }
             let worker = self.worker;
-            let step = worker.buffers.with_hot(|hot| match self.upstream.stream.poll_read(cx, hot) {
-                Poll::Pending => Step::Wait,
-                Poll::Ready(Ok(0)) => Step::End,
-                Poll::Ready(Ok(count)) => Step::Took(self.take(&hot[..count])),
-                Poll::Ready(Err(_)) => Step::Broken,
-            });
+            let room = self.client.room(worker.timers.now()).min(HOT);
+            let step =
+                worker.buffers.with_hot(|hot| match self.upstream.stream.poll_read(cx, &mut hot[..room]) {
+                    Poll::Pending => Step::Wait,
+                    Poll::Ready(Ok(0)) => Step::End,
+                    Poll::Ready(Ok(count)) => Step::Took(self.take(&hot[..count])),
+                    Poll::Ready(Err(_)) => Step::Broken,
+                });
             match step {
                 Step::Wait => return Ok(Poll::Pending),
                 Step::Took(result) => result?,
@@ -197,6 +200,7 @@ impl<C: Caller> Flow<'_, C> {
             keep_alive: facts.keep_alive && !self.is_closing(),
             head: facts.is_head(),
             upgrade: facts.upgrade,
+            own_framing: self.client.frames_itself(),
         }
     }
 
@@ -233,7 +237,8 @@ impl<C: Caller> Flow<'_, C> {
             self.download.body = Some(body);
             self.after_body(behind.len() - used);
         }
-        self.put(&mut scratch.out, Part::Head { head, bytes, len, body: scratch.pieces.ranges() })
+        let last = self.download.phase == Phase::Done;
+        self.put(&mut scratch.out, Part::Head { head, bytes, len, body: scratch.pieces.ranges(), last })
     }
 
     /// Whether this status is thrown away for another try, which is paid for here: without means it goes
@@ -253,7 +258,8 @@ impl<C: Caller> Flow<'_, C> {
         scratch.pieces.clear();
         let used = advance(body, bytes, &mut scratch.pieces).map_err(|fault| self.failure(fault))?;
         self.after_body(bytes.len() - used);
-        self.put(&mut scratch.out, Part::Body { bytes, pieces: scratch.pieces.ranges() })
+        let last = self.download.phase == Phase::Done;
+        self.put(&mut scratch.out, Part::Body { bytes, pieces: scratch.pieces.ranges(), last })
     }
 
     /// Notes the end of the body. Bytes behind it belong to nothing: the connection is not trusted again.

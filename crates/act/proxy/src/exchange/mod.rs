@@ -13,7 +13,7 @@ use std::rc::Rc;
 use haechi_balance::Tried;
 use haechi_model::{Algorithm, Fault, Side};
 
-pub(crate) use self::caller::Caller;
+pub(crate) use self::caller::{Caller, Gone, Outbox, Part};
 use self::flow::{End, Flow};
 use self::retry::{Failure, Stage, Told, may_retry};
 use crate::admit::Request;

@@ -6,10 +6,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use haechi_http1::{Persistence, ResponseHead};
-use haechi_model::Fault;
+use haechi_model::{Fault, Moment};
 
 use super::caller::{Caller, Gone, Outbox, Part};
 use crate::admit::{Request, take_body};
+use crate::buffers::HOT;
 use crate::client::{After, Client};
 use crate::live::LiveEndpoint;
 use crate::scene::Local;
@@ -47,6 +48,10 @@ impl Caller for Client {
         !self.unread.is_empty()
     }
 
+    fn frames_itself(&self) -> bool {
+        false
+    }
+
     fn is_unwatched(&self) -> bool {
         self.stream.is_unwatched()
     }
@@ -74,6 +79,11 @@ impl Caller for Client {
         Some(&mut self.stream).filter(|stream| stream.is_clear())
     }
 
+    /// What the socket does not take is kept, a hot buffer's worth at the most.
+    fn room(&self, _: Moment) -> usize {
+        HOT
+    }
+
     fn put(
         &mut self,
         worker: &Worker,
@@ -87,14 +97,14 @@ impl Caller for Client {
                 head.write_downstream(bytes, out);
                 self.send(worker, outbox, out, &[])
             }
-            Part::Head { head, bytes, len, body } => match untouched(head, len, body) {
+            Part::Head { head, bytes, len, body, .. } => match untouched(head, len, body) {
                 Some(whole) => self.send(worker, outbox, &bytes[..whole], &[]),
                 None => {
                     head.write_downstream(bytes, out);
                     self.send_pieces(worker, outbox, out, &bytes[len..], body)
                 }
             },
-            Part::Body { bytes, pieces } => self.send_pieces(worker, outbox, out, bytes, pieces),
+            Part::Body { bytes, pieces, .. } => self.send_pieces(worker, outbox, out, bytes, pieces),
             Part::End => Ok(()),
         }
     }

@@ -1,10 +1,10 @@
 //! Counters without contention: each worker writes its own, readers sum.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use haechi_model::{Fault, Handshake};
+use haechi_model::{Dropped, Fault, Handshake};
 use serde::{Deserialize, Serialize};
 
 /// One `T` for each worker, made when the worker first needs it: most endpoints of a large config never see
@@ -231,6 +231,8 @@ impl LatencyBuckets {
 pub(crate) struct ListenerCounters {
     /// Over all workers, because `maxConnections` counts over all workers.
     open: AtomicU64,
+    /// A worker has no flow that could give way to a new one; another one may.
+    pub(crate) wants_room: AtomicBool,
     /// What a former process counted.
     inherited: OnceLock<ListenerTotals>,
     workers: PerWorker<WorkerListenerCounters>,
@@ -243,6 +245,9 @@ pub(crate) struct WorkerListenerCounters {
     pub(crate) requests: Count,
     faults: [Count; Fault::ALL.len()],
     pub(crate) handshakes: [Count; Handshake::ALL.len()],
+    pub(crate) datagrams_in: Count,
+    pub(crate) datagrams_out: Count,
+    dropped: [Count; Dropped::ALL.len()],
 }
 
 impl WorkerListenerCounters {
@@ -257,14 +262,20 @@ impl WorkerListenerCounters {
             count.add(1);
         }
     }
+
+    pub(crate) fn dropped(&self, why: Dropped, datagrams: u64) {
+        if let Some(count) = self.dropped.get(why as usize) {
+            count.add(datagrams);
+        }
+    }
 }
 
 /// Sums for one listener since it came.
 #[derive(Clone, Debug, Default)]
 pub struct ListenerTotals {
-    /// Connections accepted.
+    /// Connections accepted, or flows begun.
     pub accepted: u64,
-    /// Connections open now.
+    /// Connections or flows open now.
     pub open: u64,
     /// Requests with a complete, well-formed head.
     pub requests: u64,
@@ -273,11 +284,22 @@ pub struct ListenerTotals {
     pub faults: Vec<(Fault, u64)>,
     /// TLS handshakes by how they came out; in the order of [`Handshake::ALL`].
     pub handshakes: Vec<(Handshake, u64)>,
+    /// Datagrams that clients sent.
+    pub datagrams_in: u64,
+    /// Datagrams that went to clients.
+    pub datagrams_out: u64,
+    /// Datagrams that went no further, in the order of [`Dropped::ALL`].
+    pub dropped: Vec<(Dropped, u64)>,
 }
 
 impl ListenerCounters {
     pub(crate) fn new(workers: usize) -> Self {
-        Self { open: AtomicU64::new(0), inherited: OnceLock::new(), workers: PerWorker::new(workers) }
+        Self {
+            open: AtomicU64::new(0),
+            wants_room: AtomicBool::new(false),
+            inherited: OnceLock::new(),
+            workers: PerWorker::new(workers),
+        }
     }
 
     /// One more is open; gives how many were before.
@@ -298,6 +320,7 @@ impl ListenerCounters {
         let fault = |index: usize| self.workers.iter().map(|counters| counters.faults[index].get()).sum();
         let handshake =
             |index: usize| self.workers.iter().map(|counters| counters.handshakes[index].get()).sum();
+        let dropped = |index: usize| self.workers.iter().map(|counters| counters.dropped[index].get()).sum();
         let mut totals = ListenerTotals {
             accepted: sum(|counters| counters.accepted.get()),
             open: self.open.load(Ordering::Relaxed),
@@ -308,10 +331,19 @@ impl ListenerCounters {
                 .enumerate()
                 .map(|(index, kind)| (*kind, handshake(index)))
                 .collect(),
+            datagrams_in: sum(|counters| counters.datagrams_in.get()),
+            datagrams_out: sum(|counters| counters.datagrams_out.get()),
+            dropped: Dropped::ALL.iter().enumerate().map(|(index, why)| (*why, dropped(index))).collect(),
         };
         if let Some(before) = self.inherited.get() {
             totals.accepted += before.accepted;
             totals.requests += before.requests;
+            totals.datagrams_in += before.datagrams_in;
+            totals.datagrams_out += before.datagrams_out;
+            for (why, count) in &mut totals.dropped {
+                let before = before.dropped.iter().filter(|(other, _)| other == why);
+                *count += before.map(|(_, count)| count).sum::<u64>();
+            }
             for (kind, count) in &mut totals.faults {
                 let before = before.faults.iter().filter(|(other, _)| other == kind);
                 *count += before.map(|(_, count)| count).sum::<u64>();

@@ -34,6 +34,8 @@ pub struct LiveEndpoint {
     distrusted: AtomicBool,
     /// Whether idle connections to it are worth keeping: `state` in a form that each request may look at.
     keeps: AtomicBool,
+    /// Whether health says that it can't serve, in the same form.
+    down: AtomicBool,
     /// What a former process counted.
     inherited: OnceLock<EndpointTotals>,
     counters: PerWorker<EndpointCounters>,
@@ -50,6 +52,7 @@ impl LiveEndpoint {
             failures_in_a_row: AtomicU32::new(0),
             response_time: [AtomicU64::new(0), AtomicU64::new(0)],
             keeps: AtomicBool::new(worth_keeping(state)),
+            down: AtomicBool::new(!state.serving),
             state: Mutex::new(state),
             distrust: Mutex::default(),
             distrusted: AtomicBool::new(false),
@@ -69,6 +72,7 @@ impl LiveEndpoint {
         let changed = *held != state;
         *held = state;
         self.keeps.store(worth_keeping(state), Ordering::Relaxed);
+        self.down.store(!state.serving, Ordering::Relaxed);
         changed
     }
 
@@ -94,7 +98,17 @@ impl LiveEndpoint {
         news
     }
 
-    /// Requests or connections running at it now.
+    /// Whether the last that was heard of it was a failure.
+    pub(crate) fn has_failures(&self) -> bool {
+        self.failures_in_a_row.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether health says that it can't serve.
+    pub(crate) fn is_down(&self) -> bool {
+        self.down.load(Ordering::Relaxed)
+    }
+
+    /// Requests, connections or flows running at it now.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
     }

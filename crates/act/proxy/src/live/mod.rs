@@ -17,7 +17,7 @@ use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, Node, PoolN
 use haechi_route::Table;
 use haechi_trust::{Credentials, Shown};
 
-pub(crate) use counters::ListenerCounters;
+pub(crate) use counters::{EndpointCounters, ListenerCounters};
 pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
 pub use endpoint::LiveEndpoint;
 pub use pool::LivePool;
@@ -117,6 +117,11 @@ impl Live {
         self.pools.get(*self.by_name.get(name)?)
     }
 
+    /// Where in `pools` and its endpoints this one is.
+    pub(crate) fn position(&self, id: &EndpointId) -> Option<(usize, usize)> {
+        self.by_id.get(id).copied()
+    }
+
     /// The endpoint with this identity.
     pub fn endpoint(&self, id: &EndpointId) -> Option<&Arc<LiveEndpoint>> {
         let (pool, at) = self.by_id.get(id)?;
@@ -129,7 +134,7 @@ impl LiveListener {
         let routes = match &config.kind {
             ListenerKind::Http(http) => Table::new(&http.routes),
             ListenerKind::Tls(tls) => Table::new(&tls.routes),
-            ListenerKind::Tcp(_) => Table::new(&[]),
+            ListenerKind::Tcp(_) | ListenerKind::Udp(_) => Table::new(&[]),
         };
         let counters =
             old.map_or_else(|| Arc::new(ListenerCounters::new(workers)), |old| Arc::clone(&old.counters));

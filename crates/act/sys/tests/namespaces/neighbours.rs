@@ -29,9 +29,11 @@ fn announcements_arrive_as_they_should_and_move_the_address() {
         two.ip(&format!("neigh add {address} lladdr 02:00:00:00:00:99 nud stale dev eth0"));
     }
     let capture = Capture::start(&two);
-    let announcer = one.run(|| Announcer::open(&"eth0".into()).unwrap());
+    let announcer = one.run(|| Announcer::open().unwrap());
     let mac = one.mac("eth0");
-    let sent = announcer.announce(mac, &[ip("10.77.0.100"), ip("2001:db8:77::100")], true).unwrap();
+    let sent = announcer
+        .announce(one.index("eth0"), mac, &[ip("10.77.0.100"), ip("2001:db8:77::100")], true)
+        .unwrap();
     assert_eq!(sent, 2);
 
     let arp = capture.next("gratuitous ARP", is_arp);
@@ -61,10 +63,10 @@ fn a_batch_is_announced_from_the_virtual_mac() {
     let capture = Capture::start(&two);
     let mac = Mac::of_virtual_router(Family::V4, 51);
     let addresses: Vec<IpAddr> = (0..=254).map(|last| Ipv4Addr::new(10, 77, 1, last).into()).collect();
-    let announcer = one.run(|| Announcer::open(&"eth0".into()).unwrap());
+    let announcer = one.run(|| Announcer::open().unwrap());
     let mut sent = 0;
     while sent < addresses.len() {
-        sent += announcer.announce(mac, &addresses[sent..], false).unwrap();
+        sent += announcer.announce(one.index("eth0"), mac, &addresses[sent..], false).unwrap();
     }
     for address in &addresses {
         let arp = capture.next("gratuitous ARP", is_arp);
@@ -114,14 +116,14 @@ fn who_says_it_again_and_again_counts_once() {
     cable(&one, "eth0", &two, "eth0");
     let mac = one.mac("eth0");
     let address = ip("10.77.0.100");
-    let [ours, theirs] = [&one, &two].map(|host| host.run(|| Announcer::open(&"eth0".into()).unwrap()));
+    let [ours, theirs] = [&one, &two].map(|host| host.run(|| Announcer::open().unwrap()));
     let within = Duration::from_millis(500);
     let answers = std::thread::scope(|scope| {
         let asked = scope.spawn(|| one.run(|| who_has(&"eth0".into(), mac, None, address, within).unwrap()));
         while !asked.is_finished() {
-            theirs.announce(two.mac("eth0"), &[address], false).unwrap();
+            theirs.announce(two.index("eth0"), two.mac("eth0"), &[address], false).unwrap();
             // What the asking host says itself it does not hear.
-            ours.announce(mac, &[address], false).unwrap();
+            ours.announce(one.index("eth0"), mac, &[address], false).unwrap();
         }
         asked.join().unwrap()
     });

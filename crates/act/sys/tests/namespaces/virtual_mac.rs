@@ -85,12 +85,12 @@ fn advertisements_come_from_the_virtual_mac_and_the_own_address() {
     let (advertisements, announcer) = one.run(|| {
         let name = "vrrp.51".into();
         let advertisements = Advertisements::open(Family::V4, &name, Hears::Group).unwrap();
-        (advertisements, haechi_sys::neighbour::Announcer::open(&name).unwrap())
+        (advertisements, haechi_sys::neighbour::Announcer::open().unwrap())
     });
     advertisements.send(b"advertisement", "10.77.0.1".parse().unwrap(), group(Family::V4)).unwrap();
     let frame = capture.next("advertisement", |frame| is_ipv4(frame, 112));
     assert_eq!(part(&frame, 6, 6), mac.octets(), "so that switches learn where it is");
     assert_eq!(part(&frame, 26, 4), [10, 77, 0, 1], "the parent's address");
-    announcer.announce(mac, &["10.77.0.100".parse().unwrap()], false).unwrap();
+    announcer.announce(index, mac, &["10.77.0.100".parse().unwrap()], false).unwrap();
     assert_eq!(part(&capture.next("gratuitous ARP", is_arp), 22, 6), mac.octets());
 }

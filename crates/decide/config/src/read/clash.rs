@@ -13,14 +13,16 @@ use crate::{Code, Span};
 /// One address of a listener.
 pub(super) struct Bind {
     pub(super) address: SocketAddr,
+    /// UDP, whose ports are its own.
+    pub(super) datagrams: bool,
     pub(super) span: Span,
     pub(super) listener: String,
 }
 
 pub(super) fn check(binds: &[Bind], admin: Option<SocketAddr>, report: &mut Report) {
-    let mut taken: HashMap<SocketAddr, &Bind> = HashMap::with_capacity(binds.len());
+    let mut taken: HashMap<(SocketAddr, bool), &Bind> = HashMap::with_capacity(binds.len());
     for bind in binds {
-        if let Some(first) = taken.get(&bind.address) {
+        if let Some(first) = taken.get(&(bind.address, bind.datagrams)) {
             // `:80` twice clashes in both families; once is enough to say.
             if bind.address.is_ipv6()
                 && bind.address.ip().is_unspecified()
@@ -40,8 +42,8 @@ pub(super) fn check(binds: &[Bind], admin: Option<SocketAddr>, report: &mut Repo
                 .help("give one of them another port or address");
             continue;
         }
-        taken.insert(bind.address, bind);
-        if admin.is_some_and(|admin| overlap(bind.address, admin)) {
+        taken.insert((bind.address, bind.datagrams), bind);
+        if admin.is_some_and(|admin| !bind.datagrams && overlap(bind.address, admin)) {
             report
                 .add(Code::Clash, bind.span, format!("{} is also the admin API's", bind.address))
                 .label("the admin API shares its port with nobody")

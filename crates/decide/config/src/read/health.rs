@@ -94,6 +94,11 @@ fn probe(object: &Object<'_, '_>, over_tls: bool, report: &mut Report) -> Probe 
                 report,
             );
         }
+        if protocol != "udp" {
+            for key in ["send", "answer"] {
+                not_here(object, key, "only udp checks have it", "set `protocol: udp`, or remove it", report);
+            }
+        }
         if protocol != "exec" {
             not_here(
                 object,
@@ -109,9 +114,18 @@ fn probe(object: &Object<'_, '_>, over_tls: bool, report: &mut Report) -> Probe 
     // Keys that do not apply were reported; their values are of no interest.
     let request = request(object, if on(http) { &mut *report } else { &mut scratch });
     let tls = tls(object, if on(protocol == "https") { &mut *report } else { &mut scratch });
+    let datagrams = datagrams(object, if on(protocol == "udp") { &mut *report } else { &mut scratch });
     let command = command(object, if on(protocol == "exec") { &mut *report } else { &mut scratch });
     match protocol {
         "tcp" => Probe::Tcp,
+        "udp" => {
+            if !object.has("send") {
+                report
+                    .add(Code::MissingKey, object.at, "a udp check needs `send`")
+                    .help("what the service answers to, such as `send: ping` or `send: \"hex:0001\"`");
+            }
+            datagrams
+        }
         "exec" => {
             if !object.has("command") {
                 report
@@ -135,6 +149,13 @@ fn request(object: &Object<'_, '_>, report: &mut Report) -> impl FnOnce(Option<P
     let body = body(object, report);
     let (method, path, host) = (method.into(), path.into(), host.map(Into::into));
     move |tls| Probe::Http { tls, method, path, host, expect, body }
+}
+
+fn datagrams(object: &Object<'_, '_>, report: &mut Report) -> Probe {
+    let mut read =
+        |key| object.parsed(key, "a text, or `hex:` with bytes", report, |text, _| value::payload(text));
+    let send = read("send").ok().unwrap_or_default();
+    Probe::Udp { send, answer: read("answer").ok().unwrap_or_default() }
 }
 
 fn expect(object: &Object<'_, '_>, report: &mut Report) -> Vec<StatusRange> {

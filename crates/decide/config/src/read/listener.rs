@@ -2,6 +2,7 @@
 
 use haechi_model::{
     ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener, TlsListener,
+    UdpListener,
 };
 
 use super::clash::Bind;
@@ -53,13 +54,14 @@ fn listener(
     report: &mut Report,
 ) -> Listener {
     let start = binds.len();
-    bind(name, &object, binds, report);
     let protocol = object.word("protocol", report).ok();
+    bind(name, &object, protocol == Some("udp"), binds, report);
     let max_connections =
         object.int::<u32>("maxConnections", report).ok().and_then(std::num::NonZeroU32::new);
     let kind = match protocol {
         Some("tcp") => ListenerKind::Tcp(tcp(&object, references, report)),
         Some("tls") => ListenerKind::Tls(unopened(&object, references, report)),
+        Some("udp") => ListenerKind::Udp(udp(&object, references, report)),
         Some(protocol) => ListenerKind::Http(http(&object, protocol == "https", references, report)),
         None => {
             unknown(&object, references, report);
@@ -75,7 +77,7 @@ fn listener(
     }
 }
 
-fn bind(name: &str, object: &Object<'_, '_>, binds: &mut Vec<Bind>, report: &mut Report) {
+fn bind(name: &str, object: &Object<'_, '_>, datagrams: bool, binds: &mut Vec<Bind>, report: &mut Report) {
     let Some((node, at)) = object.node("bind") else { return };
     if matches!(&node.data, Data::List(items) if items.is_empty()) {
         report
@@ -88,7 +90,7 @@ fn bind(name: &str, object: &Object<'_, '_>, binds: &mut Vec<Bind>, report: &mut
                 value::net::bind(text)
             });
         for address in addresses.into_iter().flatten() {
-            binds.push(Bind { address, span: node.span, listener: name.to_owned() });
+            binds.push(Bind { address, datagrams, span: node.span, listener: name.to_owned() });
         }
     }
 }
@@ -106,13 +108,13 @@ fn http(
         } else {
             format!("write `routes: [{{ pool: {pool} }}]`")
         };
-        not_here(object, "pool", "only tcp listeners have one pool", help, report);
+        not_here(object, "pool", "only tcp and udp listeners have one pool", help, report);
         references.lose();
     }
     not_here(
         object,
         "idleTimeout",
-        "only tcp and tls listeners have it",
+        "only tcp, tls and udp listeners have it",
         "http has `timeouts: { keepAlive: … }`",
         report,
     );
@@ -125,6 +127,7 @@ fn http(
             report,
         );
     }
+    no_flows(object, report);
     HttpListener {
         routes: routes(object, true, references, report),
         limits: limits(object, report),
@@ -170,15 +173,59 @@ fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
         };
         not_here(object, key, "only http listeners have it", help, report);
     }
+    no_flows(object, report);
+    let pool = one_pool(
+        object,
+        "a tcp listener needs `pool`",
+        "the pool that gets its connections",
+        references,
+        report,
+    );
+    TcpListener { pool, idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE) }
+}
+
+fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> UdpListener {
+    for (key, help) in [
+        ("routes", "a udp listener has `pool: NAME`; haechi does not look into datagrams"),
+        ("timeouts", "a udp listener has `idleTimeout`"),
+        ("limits", "remove it, or set `protocol: http`"),
+    ] {
+        not_here(object, key, "only http listeners have it", help, report);
+    }
+    not_here(object, "tls", "datagrams are moved as they are", "remove it", report);
+    let more = "datagrams have no connections";
+    not_here(object, "maxConnections", more, "a udp listener has `maxFlows`", report);
+    let pool =
+        one_pool(object, "a udp listener needs `pool`", "the pool that gets its flows", references, report);
+    UdpListener {
+        pool,
+        idle_timeout: object.duration("idleTimeout", report).or(defaults::UDP_IDLE),
+        max_flows: object
+            .int::<u32>("maxFlows", report)
+            .ok()
+            .and_then(std::num::NonZeroU32::new)
+            .unwrap_or(defaults::MAX_FLOWS),
+    }
+}
+
+fn no_flows(object: &Object<'_, '_>, report: &mut Report) {
+    let help = "remove it; connections are limited by `maxConnections`";
+    not_here(object, "maxFlows", "only udp listeners have flows", help, report);
+}
+
+fn one_pool(
+    object: &Object<'_, '_>,
+    missing: &str,
+    help: &str,
+    references: &mut References,
+    report: &mut Report,
+) -> PoolIndex {
     if object.has("routes") {
         references.lose();
     } else if !object.has("pool") {
-        report
-            .add(Code::MissingKey, object.at, "a tcp listener needs `pool`")
-            .help("the pool that gets its connections");
+        report.add(Code::MissingKey, object.at, missing).help(help);
     }
-    let pool = references.follow(object, report).unwrap_or(NOWHERE);
-    TcpListener { pool, idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE) }
+    references.follow(object, report).unwrap_or(NOWHERE)
 }
 
 /// TLS that is passed on as it comes.
@@ -193,18 +240,20 @@ fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut R
     not_here(object, "limits", "only http listeners have it", "remove it", report);
     if object.node("pool").is_some() {
         let help = "write `routes: [{ pool: NAME }]`; routes may name hosts";
-        not_here(object, "pool", "only tcp listeners have one pool", help, report);
+        not_here(object, "pool", "only tcp and udp listeners have one pool", help, report);
         references.lose();
     }
+    no_flows(object, report);
+    let timeouts = object.section("timeouts", report);
     for key in ["body", "send", "keepAlive"] {
-        let timeouts = object.section("timeouts", report);
         not_here(&timeouts, key, "nothing but the first message is read", "remove it", report);
     }
+    let hello_timeout = timeouts.duration("header", report).or(ClientTimeouts::default().header);
+    timeouts.done();
     let routes = routes(object, true, references, report);
     if let Some((node, _)) = object.node("routes") {
         route::by_host_alone(node, report);
     }
-    let hello_timeout = timeouts(object, report).header;
     TlsListener {
         routes,
         hello_timeout,
@@ -222,6 +271,7 @@ fn unknown(object: &Object<'_, '_>, references: &mut References, report: &mut Re
         tls::listener(object, report);
     }
     object.node("tls");
+    object.int::<u32>("maxFlows", report);
     if object.has("pool") {
         references.follow(object, report);
     }

@@ -148,6 +148,7 @@ pub(super) fn source_mask(pool: &Object<'_, '_>, report: &mut Report) -> SourceM
     let mask = SourceMask {
         v4: object.int("v4", report).or(default.v4),
         v6: object.int("v6", report).or(default.v6),
+        port: object.flag("port", report).or(default.port),
     };
     object.done();
     mask

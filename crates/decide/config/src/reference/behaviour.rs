@@ -90,7 +90,7 @@ pub(super) fn values() -> String {
 }
 
 pub(super) const PARTS: &[&str] =
-    &[ROUTES, TLS, HEALTH, EJECTION, WORK, RETRIES, VIRTUAL_ADDRESSES, REHEARSALS, RIGHTS, TIME, RELOAD];
+    &[ROUTES, TLS, HEALTH, EJECTION, WORK, RETRIES, VIRTUAL_ADDRESSES, REHEARSALS, RIGHTS, TIME, RELOAD, UDP];
 
 const TLS: &str = "
 ## TLS
@@ -128,6 +128,35 @@ CA of `ca` (or of the system) and be for `serverName`, which is also what is ask
 address. `verify: false` takes anybody, and with it anybody in between. An endpoint that fails this fails its request as
 one that can't be reached does: another is tried, `untrusted` or `tlsFailed` is counted, and `status` and `events` say in
 words what is wrong. Health checks over https without `tls` of their own verify as the pool does.
+";
+
+const UDP: &str = "
+## UDP
+
+A `udp` listener moves datagrams as they are, empty ones and those of 64 KiB too. Those between one client's address
+and port and one address and port of ours are a *flow*:
+
+- Its first datagram chooses an endpoint by the pool's algorithm, and it stays there: with `ipHash` all flows of a
+  client go to one endpoint (with `sourceMask: { port: true }` each flow goes its own way). The next datagram goes
+  elsewhere only if the endpoint was taken away, drained past its time or turned unhealthy, or if its host answered
+  that nobody listens there (ICMP), which also counts as a failure of it for `passive`.
+- It ends when neither side sent anything for `idleTimeout`.
+- Answers come from the very address that was asked, also where the listener stands on all addresses of the host.
+- `connectionLimit` counts flows; nobody waits in a queue.
+- Datagrams to broadcast and multicast addresses, from port 0, or from the listener's own address are dropped.
+
+haechi keeps no datagram: what a socket can't take at once is dropped, as any router does. The kernel holds up to
+4 MiB for each worker and address until a worker comes round (as far as `net.core.rmem_max` or CAP_NET_ADMIN lets it).
+At `maxFlows` a new flow takes the place of the oldest one whose client has sent a single datagram, a second ago or
+longer, so that invented addresses do not lock out who is there; where there is none, it is dropped. `status` and
+`haechi_listener_datagrams_dropped_total` say how many datagrams were dropped, and why. Each flow takes a descriptor
+and a port: `net.ipv4.ip_local_port_range` has 28,232 of them for the whole host.
+
+A health check asks with `protocol: udp` and a datagram that the service answers, or with tcp, http or a program on
+another `port`. A check that only connects (tcp) says nothing of a service that speaks UDP alone.
+
+A reload keeps flows. An upgrade passes them on with their sockets. A listener that is taken away serves the flows
+that it has to their end.
 ";
 
 const ROUTES: &str = "

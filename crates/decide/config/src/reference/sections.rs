@@ -52,9 +52,9 @@ pools:
         heading: "Listener",
         path: "listeners.NAME",
         shape: &keys::LISTENER,
-        intro: "An `http` or `https` listener has `routes`, `limits` and `timeouts`, and `https` has `tls`; a `tcp` listener \
-                has `pool` and `idleTimeout`; a `tls` listener has `routes` by host and `idleTimeout`. Each is refused on the \
-                others.",
+        intro: "An `http` or `https` listener has `routes`, `limits` and `timeouts`, and `https` has `tls`; a `tls` listener has \
+                `routes` by host and `idleTimeout`; a `tcp` or `udp` listener has `pool` and `idleTimeout`, and a `udp` one \
+                `maxFlows`. Each is refused where it means nothing. See [TLS](#tls) and [UDP](#udp).",
         example: "\
 listeners:
   web:
@@ -64,6 +64,7 @@ listeners:
     routes: [{ pool: web }]
   db: { bind: \"10.0.0.100:5432\", protocol: tcp, pool: pg, idleTimeout: 2h }
   unopened: { bind: \":8443\", protocol: tls, routes: [{ host: api.example.com, pool: api }] }
+  api: { bind: \":53\", protocol: udp, pool: api, idleTimeout: 10s, maxFlows: 20000 }
 ",
     },
     Section {
@@ -222,6 +223,9 @@ pools:
   pg:
     endpoints: { pg-1: \"10.0.3.1:5432\" }
     healthCheck: { protocol: exec, command: [/usr/local/bin/pg-check, --fast] }
+  dns:
+    endpoints: { ns-1: \"10.0.4.1:53\" }
+    healthCheck: { protocol: udp, send: \"hex:0001 0100 0001 0000 0000 0000 00 0002 0001\", answer: \"hex:0001 80\" }
 ",
     },
     Section {

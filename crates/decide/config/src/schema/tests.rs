@@ -74,7 +74,7 @@ fn says_what_editors_need() {
 fn defaults_are_what_they_say() {
     let places: [(&Shape, &str); 23] = [
         (&keys::NODE, "node: { KEY }"),
-        (&keys::LISTENER, "listeners: { l: { bind: ':1', protocol: tcp, pool: p, KEY } }"),
+        (&keys::LISTENER, "listeners: { l: { bind: ':1', protocol: udp, pool: p, KEY } }"),
         (&keys::ROUTE, "listeners: { l: { bind: ':1', protocol: http, routes: [{ pool: p, KEY }] } }"),
         (
             &keys::LIMITS,

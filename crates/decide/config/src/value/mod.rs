@@ -4,6 +4,9 @@ pub(crate) mod duration;
 pub(crate) mod http;
 pub(crate) mod net;
 pub(crate) mod number;
+mod payload;
+
+pub(crate) use payload::{format_payload, hex, payload};
 
 use crate::shape::Text;
 use crate::{Code, Diagnostic};
@@ -129,7 +132,7 @@ pub(crate) const fn pattern(text: Text) -> Option<&'static str> {
         Text::Peer => Some("^(\\d{1,3}(\\.\\d{1,3}){3}|\\[[0-9A-Fa-f:.%]+\\]|[0-9A-Fa-f:.]+)(:\\d{1,5})?$"),
         Text::KeyId => Some("^\\d{1,3}$"),
         Text::Secret => Some("^([0-9A-Fa-f]{2}){16,64}$"),
-        Text::Any | Text::Host => None,
+        Text::Any | Text::Host | Text::Payload => None,
     }
 }
 

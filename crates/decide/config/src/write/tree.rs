@@ -12,7 +12,7 @@ use haechi_model::{
 use super::tls;
 use super::virtual_router::virtual_router;
 use crate::defaults;
-use crate::value::{duration, number};
+use crate::value::{self, duration, number};
 
 /// A value to write.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -152,6 +152,12 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
             fields.extend(limit);
             fields.push(must("pool", pool_name(tcp.pool, pools)));
             fields.push(time("idleTimeout", tcp.idle_timeout, defaults::TCP_IDLE));
+        }
+        ListenerKind::Udp(udp) => {
+            fields.push(must("protocol", Out::bare("udp")));
+            fields.push(must("pool", pool_name(udp.pool, pools)));
+            fields.push(time("idleTimeout", udp.idle_timeout, defaults::UDP_IDLE));
+            fields.push(count("maxFlows", &udp.max_flows, &defaults::MAX_FLOWS));
         }
     }
     Out::Map(fields)
@@ -297,6 +303,11 @@ fn health_check(check: &HealthCheck) -> Out {
 fn probe(probe: &Probe) -> Vec<Field> {
     match probe {
         Probe::Tcp => vec![must("protocol", Out::bare("tcp"))],
+        Probe::Udp { send, answer } => {
+            let mut fields = vec![must("protocol", Out::bare("udp")), must("send", payload(send))];
+            fields.extend((!answer.is_empty()).then(|| must("answer", payload(answer))));
+            fields
+        }
         Probe::Exec { command } => {
             let command = Out::List(command.iter().map(Out::text).collect());
             vec![must("protocol", Out::bare("exec")), must("command", command)]
@@ -323,6 +334,13 @@ fn probe(probe: &Probe) -> Vec<Field> {
             fields
         }
     }
+}
+
+/// As text where a text says it.
+fn payload(bytes: &[u8]) -> Out {
+    let text =
+        std::str::from_utf8(bytes).ok().filter(|text| value::payload(text).is_ok_and(|it| *it == *bytes));
+    text.map_or_else(|| Out::Text(value::format_payload(bytes)), Out::text)
 }
 
 fn body_match(body: &BodyMatch) -> Out {
@@ -382,5 +400,9 @@ fn keep_alive(keep_alive: &UpstreamKeepAlive) -> Out {
 
 fn source_mask(mask: SourceMask) -> Out {
     let default = SourceMask::default();
-    Out::Map(vec![count("v4", &mask.v4, &default.v4), count("v6", &mask.v6, &default.v6)])
+    Out::Map(vec![
+        count("v4", &mask.v4, &default.v4),
+        count("v6", &mask.v6, &default.v6),
+        count("port", &mask.port, &default.port),
+    ])
 }

@@ -12,7 +12,7 @@ use haechi_model::{
     ClientTimeouts, Endpoint, HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener,
     ListenerKind, ListenerTls, Node, PassiveCheck, PathMatch, Pool, PoolIndex, PoolTls, Probe, ProbeTls,
     Queue, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener, TlsListener, TlsPolicy,
-    TlsVersion, UpstreamKeepAlive, UpstreamTimeouts,
+    TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -100,6 +100,12 @@ fn probe() -> impl Strategy<Value = Probe> {
         Just(Probe::Tcp),
         Just(defaults::http_probe()),
         http,
+        (vec(any::<u8>(), 1..20), vec(any::<u8>(), 0..20))
+            .prop_map(|(send, answer)| Probe::Udp { send: send.into(), answer: answer.into() }),
+        (text(), text()).prop_map(|(send, answer)| Probe::Udp {
+            send: send.into_bytes().into(),
+            answer: answer.into_bytes().into()
+        }),
         vec(text(), 1..4)
             .prop_map(|command| Probe::Exec { command: command.into_iter().map(Into::into).collect() }),
     ]
@@ -164,7 +170,7 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
         (any::<u32>(), ms(1), ms(1), 1..=u32::MAX).prop_map(|(idle, idle_timeout, max_age, max_requests)| {
             UpstreamKeepAlive { idle, idle_timeout, max_age, max_requests }
         });
-    let mask = (1..=32_u8, 1..=128_u8).prop_map(|(v4, v6)| SourceMask { v4, v6 });
+    let mask = (1..=32_u8, 1..=128_u8, any::<bool>()).prop_map(|(v4, v6, port)| SourceMask { v4, v6, port });
     let small = (of(any::<NonZeroU32>()), ms(0), 0..=100_u8, ms(0));
     let sections = (
         of(health_check()),
@@ -322,14 +328,17 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
     let tls = (vec(by_host, 1..3), ms(1), ms(1)).prop_map(|(routes, hello_timeout, idle_timeout)| {
         ListenerKind::Tls(TlsListener { routes, hello_timeout, idle_timeout })
     });
-    (bind, prop_oneof![http, tcp, tls], of(any::<NonZeroU32>())).prop_map(
-        move |(bind, kind, max_connections)| Listener {
-            name: name.as_str().into(),
-            bind,
-            kind,
-            max_connections,
-        },
-    )
+    let udp = (0..pools, of(ms(1)), of(1..=1_u32 << 20)).prop_map(|(pool, idle, flows)| {
+        ListenerKind::Udp(UdpListener {
+            pool: PoolIndex(pool),
+            idle_timeout: idle.unwrap_or(defaults::UDP_IDLE),
+            max_flows: flows.and_then(NonZeroU32::new).unwrap_or(defaults::MAX_FLOWS),
+        })
+    });
+    (bind, prop_oneof![http, tcp, tls, udp], of(any::<NonZeroU32>())).prop_map(move |(bind, kind, limit)| {
+        let max_connections = limit.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
+        Listener { name: name.as_str().into(), bind, kind, max_connections }
+    })
 }
 
 /// Any snapshot that a config can say.

@@ -6,7 +6,7 @@ use haechi_model::Moment;
 use super::{Connection, KEEP, PREFACE, Role};
 use crate::code::Broken;
 use crate::event::Event;
-use crate::frames::{FrameHead, HEAD, kind};
+use crate::frames::{FrameHead, HEAD, flag, kind};
 use crate::limits::Limit;
 use crate::{Head, Why};
 
@@ -162,7 +162,7 @@ impl Connection {
     /// Checks what the first nine octets tell, before any more is kept.
     #[inline]
     fn admit_frame(&self, frame: FrameHead) -> Result<(), Why> {
-        if !self.peer.spoken && (frame.kind != kind::SETTINGS || frame.flags != 0) {
+        if !self.peer.spoken && (frame.kind != kind::SETTINGS || frame.has(flag::ACK)) {
             return Err(Why::protocol("the first frame is not SETTINGS"));
         }
         frame.check()?;
@@ -199,7 +199,6 @@ impl Connection {
             bytes.clear();
             self.partial = bytes;
         }
-        // What a payload lends must not outlive it: only DATA does, and that is never kept here.
         step
     }
 

@@ -37,7 +37,8 @@ impl Connection {
 
     /// Sends bytes of a body by copying them into the output; gives how many were taken. If not all were, the
     /// stream waits as after [`Self::allowance`]. `end` holds once all are taken. Nothing is taken for a stream
-    /// that is gone, has ended on our side, or has no head yet.
+    /// that is gone, has ended on our side, or has no head yet. If a limit bites here, the next call of
+    /// [`Self::receive`] or [`Self::tick`] tells.
     pub fn send_data(&mut self, stream: StreamId, bytes: &[u8], end: bool, now: Moment) -> usize {
         let mut taken = 0;
         while let Some(part) = self.data_head(stream.0, bytes.len() - taken, end, now) {

@@ -87,6 +87,11 @@ impl Namespace {
         told.split_once("link/ether ").unwrap().1.split(' ').next().unwrap().parse().unwrap()
     }
 
+    /// The number of an interface, as `ip` tells it.
+    pub(crate) fn index(&self, interface: &str) -> u32 {
+        self.ip(&format!("-o link show {interface}")).split_once(':').unwrap().0.parse().unwrap()
+    }
+
     /// Gives an interface an address, and waits until it can be used.
     pub(crate) fn give(&self, interface: &str, address: &str) {
         self.ip(&format!("addr add {address} dev {interface}"));

@@ -1,0 +1,288 @@
+//! One connection: what comes in becomes requests and pieces of bodies, what is to go out is written once a turn.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use haechi_http1::Parts;
+use haechi_http2::{Config, Connection, Event, Head, Input, Name, Role, StreamId};
+use haechi_model::{Fault, Moment};
+
+use super::shared::{BACKLOG, Shared};
+use super::stream::{Exchange, answer};
+use crate::admit::{Admitted, Refused, Request, admit};
+use crate::client::{After, Client};
+use crate::engine;
+use crate::exchange;
+use crate::scene::Local;
+use crate::worker::Worker;
+
+/// Serves a client that speaks HTTP/2, from the first byte that it sent. Gives how the connection is to end.
+pub(crate) async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client) -> After {
+    let core = Connection::new(Role::Server, config(), worker.timers.now());
+    let shared = Rc::new(Shared::new(core));
+    let mut serving = Serving { worker, local, client, shared, idle_since: None, stuck_until: None };
+    let ahead = std::mem::take(&mut serving.client.unread).into_rest();
+    serving.take(&ahead);
+    let after = std::future::poll_fn(|cx| serving.poll(cx)).await;
+    serving.shared.end_all();
+    after
+}
+
+fn config() -> Config {
+    Config::default()
+}
+
+/// No deadline.
+const NEVER: Moment = Moment::from_nanos(u64::MAX);
+
+struct Serving<'a> {
+    worker: &'a Rc<Worker>,
+    local: &'a Rc<Local>,
+    client: &'a mut Client,
+    shared: Rc<Shared>,
+    /// Since when no request runs.
+    idle_since: Option<Moment>,
+    /// By when the client must have taken some of what waits for it.
+    stuck_until: Option<Moment>,
+}
+
+impl Serving<'_> {
+    /// One turn. Ready when the connection is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<After> {
+        self.shared.writes(cx);
+        let now = self.client.timer.now();
+        while let Some(event) = self.tick(now) {
+            self.hear(event, &Head::default(), now);
+        }
+        let idle_until = self.take_leave(now);
+        loop {
+            if self.flush(cx, now).is_err() {
+                return Poll::Ready(After::Close);
+            }
+            let (finished, waiting) = self.outlook();
+            if finished && waiting == 0 {
+                return Poll::Ready(After::Linger);
+            }
+            // A client that makes us answer and does not read the answers is not listened to.
+            if finished || waiting > BACKLOG {
+                break;
+            }
+            match self.read(cx) {
+                Some(Ok(())) => {}
+                Some(Err(())) => return Poll::Ready(After::Close),
+                None => break,
+            }
+        }
+        if self.stuck_until.is_some_and(|until| until <= now) {
+            return Poll::Ready(After::Reset);
+        }
+        self.wait(cx, idle_until)
+    }
+
+    /// Whether all is said, and how much of it waits to be sent.
+    fn outlook(&self) -> (bool, usize) {
+        let core = self.shared.core.borrow();
+        (core.is_finished(), core.output().len())
+    }
+
+    fn tick(&self, now: Moment) -> Option<Event<'static>> {
+        self.shared.core.borrow_mut().tick(now)
+    }
+
+    /// Writes what is there; what the socket does not take goes when it does.
+    fn flush(&mut self, cx: &mut Context<'_>, now: Moment) -> Result<(), ()> {
+        let mut sent = false;
+        loop {
+            let mut core = self.shared.core.borrow_mut();
+            if core.output().is_empty() {
+                self.stuck_until = None;
+                break;
+            }
+            match self.client.stream.poll_write(cx, core.output()) {
+                Poll::Pending => {
+                    let patience =
+                        self.local.scene().http().map(|http| http.timeouts.send).unwrap_or_default();
+                    self.stuck_until = self.stuck_until.filter(|_| !sent).or(Some(now + patience));
+                    break;
+                }
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    core.sent(count);
+                    sent = true;
+                }
+                Poll::Ready(_) => return Err(()),
+            }
+        }
+        self.shared.thin_out();
+        Ok(())
+    }
+
+    /// Reads once. Nothing: there is no more.
+    fn read(&mut self, cx: &mut Context<'_>) -> Option<Result<(), ()>> {
+        let worker = self.worker;
+        worker.buffers.with_hot(|hot| match self.client.stream.poll_read(cx, hot) {
+            Poll::Pending => None,
+            Poll::Ready(Err(_) | Ok(0)) => Some(Err(())),
+            Poll::Ready(Ok(count)) => {
+                self.take(&hot[..count]);
+                Some(Ok(()))
+            }
+        })
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let now = engine::now();
+        let mut input = Input::new(bytes);
+        let mut head = self.worker.http2_head.take();
+        let shared = Rc::clone(&self.shared);
+        loop {
+            // Borrowed for this one step: what comes of the event may need it too.
+            let event = shared.core.borrow_mut().receive(&mut input, &mut head, now);
+            match event {
+                Some(event) => self.hear(event, &head, now),
+                None => break,
+            }
+        }
+        self.worker.http2_head.set(head);
+    }
+
+    fn hear(&mut self, event: Event<'_>, head: &Head, now: Moment) {
+        match event {
+            Event::Head { stream, end } => self.begin(stream, head, end, now),
+            Event::TooLarge { stream, .. } => {
+                self.refuse(stream, &Refused::new(Fault::HeadTooLarge, "list of fields over its limit"), now);
+            }
+            Event::Data { stream, bytes, end } => {
+                if let Some(open) = self.shared.find(stream) {
+                    let mut inbox = open.inbox.borrow_mut();
+                    inbox.bytes.extend_from_slice(bytes);
+                    inbox.ended |= end;
+                    drop(inbox);
+                    open.wake();
+                } else {
+                    // It has its answer; the window of the others must not shrink by what nobody reads.
+                    self.shared.core.borrow_mut().release(stream, bytes.len());
+                }
+            }
+            // Nothing that follows a body goes on over HTTP/1, as there.
+            Event::Trailers { stream } => {
+                if let Some(open) = self.shared.find(stream) {
+                    open.inbox.borrow_mut().ended = true;
+                    open.wake();
+                }
+            }
+            Event::Reset { stream, why, .. } => {
+                tracing::debug!(peer = %self.peer(), stream = stream.number(), %why, "stream ended before its time");
+                if let Some(open) = self.shared.find(stream) {
+                    open.end();
+                }
+            }
+            Event::Refused { why, .. } => {
+                self.local.scene().listener().counters.of(self.worker.number).fault(Fault::BadRequest);
+                tracing::debug!(peer = %self.peer(), %why, "request refused");
+            }
+            Event::Writable { stream: Some(stream) } => {
+                if let Some(open) = self.shared.find(stream) {
+                    open.wake();
+                }
+            }
+            Event::Writable { stream: None } | Event::Settings => self.shared.wake_all(),
+            Event::Closed(why) => {
+                tracing::debug!(peer = %self.peer(), %why, "connection of HTTP/2 broken");
+                self.shared.end_all();
+            }
+            Event::Interim { .. } | Event::Pong | Event::GoingAway { .. } => {}
+        }
+    }
+
+    fn peer(&self) -> SocketAddr {
+        self.client.who.peer
+    }
+
+    /// A request: it is written as HTTP/1 has it, judged as there, and runs in a task of its own.
+    fn begin(&mut self, stream: StreamId, head: &Head, end: bool, now: Moment) {
+        let mut bytes = self.worker.buffers.take_vector();
+        write(head, end, &mut bytes);
+        let admitted = admit(self.worker, self.local, &self.client.who, &bytes);
+        let len = bytes.len();
+        self.worker.buffers.give_vector(bytes);
+        match admitted {
+            Admitted::Request(request, used) if used == len => self.spawn(stream, end, request),
+            Admitted::Refused(refused, _) => self.refuse(stream, &refused, now),
+            Admitted::Request(..) | Admitted::Partial => {
+                self.refuse(stream, &Refused::new(Fault::BadRequest, "a head that ends early"), now);
+            }
+        }
+    }
+
+    fn spawn(&mut self, stream: StreamId, end: bool, request: Request) {
+        self.idle_since = None;
+        let (worker, local) = (Rc::clone(self.worker), Rc::clone(self.local));
+        let shared = Rc::clone(&self.shared);
+        let stream = shared.add(stream, end);
+        let mut caller = Exchange::new(shared, stream, self.peer(), worker.timers.timer(), &request);
+        engine::spawn(async move {
+            let after = exchange::run(&worker, &mut caller, &local, request).await;
+            caller.finish(after);
+        });
+    }
+
+    fn refuse(&self, stream: StreamId, refused: &Refused, now: Moment) {
+        self.local.scene().listener().counters.of(self.worker.number).fault(refused.fault);
+        if let Some(rule) = refused.rule {
+            tracing::debug!(peer = %self.peer(), fault = refused.fault.name(), rule, "request refused");
+        }
+        let mut core = self.shared.core.borrow_mut();
+        answer(&mut core, stream, refused.fault, refused.head_only, now);
+        // The rest of its body, if there is one, nobody reads.
+        core.reset(stream, haechi_http2::Code::NO_ERROR);
+    }
+
+    /// Says farewell when no request more is wanted, or none has come for long. Gives when that will be.
+    fn take_leave(&mut self, now: Moment) -> Option<Moment> {
+        let http = self.local.scene();
+        let keep_alive = http.http().map(|http| http.timeouts.keep_alive).unwrap_or_default();
+        if !self.shared.is_idle() {
+            self.idle_since = None;
+        }
+        let since = if self.shared.is_idle() { *self.idle_since.get_or_insert(now) } else { now };
+        let mut core = self.shared.core.borrow_mut();
+        if self.client.is_leaving(self.worker, self.local) || since + keep_alive <= now {
+            core.shut_down(now);
+        }
+        // From then on the core knows how long it takes.
+        (!core.is_shutting_down()).then_some(since + keep_alive)
+    }
+
+    /// Until something comes, is to be written, or is over.
+    fn wait(&self, cx: &Context<'_>, idle_until: Option<Moment>) -> Poll<After> {
+        let deadline = self.shared.core.borrow().deadline();
+        let deadline = deadline.into_iter().chain(idle_until).chain(self.stuck_until).min();
+        self.client.timer.set_at(deadline.unwrap_or(NEVER));
+        if self.client.timer.has_passed(cx) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+/// The head as a client of HTTP/1 would have written it.
+fn write(head: &Head, end: bool, out: &mut Vec<u8>) {
+    let parts = Parts {
+        method: head.method(),
+        target: head.path().unwrap_or_default(),
+        authority: head.authority().unwrap_or_default(),
+        chunked: !end && head.content_length().is_none(),
+    };
+    let mut cookies = Vec::new();
+    if head.cookie_crumbs() > 1 {
+        head.write_cookie(&mut cookies);
+    }
+    let joined = (!cookies.is_empty()).then_some((&b"cookie"[..], &cookies[..]));
+    let fields = head.fields().filter(|(name, _)| match name {
+        Name::Host => false,
+        Name::Cookie => cookies.is_empty(),
+        _ => true,
+    });
+    parts.write(fields.map(|(_, field)| (field.name, field.value)).chain(joined), out);
+}

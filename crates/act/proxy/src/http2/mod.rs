@@ -1,0 +1,32 @@
+//! HTTP/2 from clients: one task reads the connection and writes it once a turn, and each request is a task of its own
+//! that runs the same exchange as an HTTP/1 request.
+
+mod connection;
+mod shared;
+mod stream;
+
+pub(crate) use connection::serve;
+
+/// What a client that begins with HTTP/2 sends first (RFC 9113 §3.4). No request of HTTP/1 begins so.
+pub(crate) use haechi_http2::PREFACE;
+
+/// Whether these bytes are the beginning of a connection in HTTP/2, as far as they go.
+pub(crate) fn may_begin(bytes: &[u8]) -> bool {
+    let len = bytes.len().min(PREFACE.len());
+    !bytes.is_empty() && bytes[..len] == PREFACE[..len]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preface_is_told_by_its_first_bytes() {
+        for begins in [&b"P"[..], b"PRI * HT", PREFACE, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04"] {
+            assert!(may_begin(begins), "{}", begins.escape_ascii());
+        }
+        for other in [&b""[..], b"GET / HTTP/1.1\r\n", b"POST", b"PRI * HTTP/1.1\r\n"] {
+            assert!(!may_begin(other), "{}", other.escape_ascii());
+        }
+    }
+}

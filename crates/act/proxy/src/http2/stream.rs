@@ -1,0 +1,279 @@
+//! The exchange over one stream: heads as HPACK writes them, bodies in frames, as much as the client's windows allow.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use haechi_http1::{Body, Framing, LAST_CHUNK, ResponseHead, explain, write_chunk};
+use haechi_http2::{Code, Connection, StreamId};
+use haechi_model::{Fault, Moment};
+
+use super::shared::{Shared, Stream};
+use crate::admit::Request;
+use crate::client::After;
+use crate::exchange::{Caller, Gone, Outbox, Part};
+use crate::live::LiveEndpoint;
+use crate::scene::Local;
+use crate::select::{Applicant, Noise};
+use crate::timer::Timer;
+use crate::upstream::Upstream;
+use crate::worker::Worker;
+
+/// The least that is asked of an endpoint at a time: its head needs no window.
+const LEAST_ROOM: usize = 4 << 10;
+
+/// A request on its stream.
+pub(super) struct Exchange {
+    shared: Rc<Shared>,
+    stream: Rc<Stream>,
+    peer: SocketAddr,
+    timer: Timer,
+    /// Whether the body goes on in chunks, because its length is not known.
+    chunked: bool,
+    /// The response is to end once the outbox is empty.
+    ends: bool,
+    /// It has.
+    ended: bool,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        shared: Rc<Shared>,
+        stream: Rc<Stream>,
+        peer: SocketAddr,
+        timer: Timer,
+        request: &Request,
+    ) -> Self {
+        let chunked = matches!(request.body, Body::Chunked(_));
+        Self { shared, stream, peer, timer, chunked, ends: false, ended: false }
+    }
+
+    /// The exchange is over. What the client did not get whole, it must notice; what it has not sent yet, nobody reads.
+    pub(super) fn finish(self, after: After) {
+        let code = match after {
+            After::Reset if !self.ended => Code::INTERNAL_ERROR,
+            // RFC 9113 §8.1: a complete answer, and the rest of the body is not wanted.
+            _ => Code::NO_ERROR,
+        };
+        self.shared.core.borrow_mut().reset(self.stream.id, code);
+        self.shared.remove(self.stream.id);
+        self.shared.flush_soon();
+    }
+
+    /// Sends bytes of the body, and its end if `last`; keeps what the window does not allow.
+    fn send(&mut self, worker: &Worker, outbox: &mut Outbox, pieces: &[&[u8]], last: bool) {
+        self.ends |= last;
+        let mut core = self.shared.core.borrow_mut();
+        let now = worker.timers.now();
+        for (at, piece) in pieces.iter().enumerate() {
+            let end = self.ends && at + 1 == pieces.len();
+            let sent = if outbox.is_empty() { core.send_data(self.stream.id, piece, end, now) } else { 0 };
+            outbox.push(worker, &piece[sent..]);
+            self.ended |= end && sent == piece.len() && !piece.is_empty();
+        }
+        if self.ends && !self.ended && outbox.is_empty() {
+            core.send_data(self.stream.id, &[], true, now);
+            self.ended = true;
+        }
+        drop(core);
+        self.shared.flush_soon();
+    }
+
+    fn send_head(&self, head: &ResponseHead, bytes: &[u8], end: bool) -> Result<(), Gone> {
+        let mut core = self.shared.core.borrow_mut();
+        let mut writer = core.respond(self.stream.id, head.status).ok_or(Gone)?;
+        for (name, value) in head.fields(bytes) {
+            writer.field(name, value);
+        }
+        writer.finish(end);
+        drop(core);
+        self.shared.flush_soon();
+        Ok(())
+    }
+}
+
+impl Applicant for Exchange {
+    fn timer(&self) -> &Timer {
+        &self.timer
+    }
+
+    /// The connection is always heard.
+    fn watch(&mut self) {}
+
+    fn noise(&mut self, cx: &Context<'_>) -> Noise {
+        self.stream.wait(cx);
+        if self.stream.gone.get() { Noise::Gone } else { Noise::Silent }
+    }
+}
+
+impl Caller for Exchange {
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The connection says it for all of its requests.
+    fn is_leaving(&mut self, _worker: &Worker, _local: &Local) -> bool {
+        false
+    }
+
+    fn has_more(&self) -> bool {
+        false
+    }
+
+    fn is_unwatched(&self) -> bool {
+        false
+    }
+
+    fn frames_itself(&self) -> bool {
+        true
+    }
+
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: &Worker,
+        request: &mut Request,
+    ) -> Poll<Result<(), Fault>> {
+        self.stream.wait(cx);
+        if self.stream.gone.get() {
+            return Poll::Ready(Err(Fault::ClientGone));
+        }
+        let mut inbox = self.stream.inbox.borrow_mut();
+        if inbox.bytes.is_empty() && !inbox.ended {
+            return Poll::Pending;
+        }
+        if self.chunked {
+            write_chunk(&inbox.bytes, &mut request.sent);
+            if inbox.ended {
+                request.sent.extend_from_slice(LAST_CHUNK);
+                request.body = Body::new(Framing::None, false);
+            }
+        } else {
+            request.sent.extend_from_slice(&inbox.bytes);
+            request.body.skip(inbox.bytes.len() as u64);
+        }
+        self.shared.core.borrow_mut().release(self.stream.id, inbox.bytes.len());
+        inbox.bytes.clear();
+        self.shared.flush_soon();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Frames stand between the pieces.
+    fn plain(&mut self) -> Option<&mut crate::stream::Stream> {
+        None
+    }
+
+    fn room(&self, now: Moment) -> usize {
+        self.shared.core.borrow_mut().allowance(self.stream.id, now).max(LEAST_ROOM)
+    }
+
+    fn put(
+        &mut self,
+        worker: &Worker,
+        outbox: &mut Outbox,
+        _: &mut Vec<u8>,
+        part: Part<'_>,
+    ) -> Result<(), Gone> {
+        if self.stream.gone.get() {
+            return Err(Gone);
+        }
+        match part {
+            Part::Interim { head, bytes } => self.send_head(head, bytes, false)?,
+            Part::Head { head, bytes, len, body, last } => {
+                let whole = last && body.is_empty();
+                self.send_head(head, bytes, whole)?;
+                self.ended = whole;
+                if !whole {
+                    self.send_ranges(worker, outbox, &bytes[len..], body, last);
+                }
+            }
+            Part::Body { bytes, pieces, last } => self.send_ranges(worker, outbox, bytes, pieces, last),
+            Part::End => self.send(worker, outbox, &[], true),
+        }
+        Ok(())
+    }
+
+    fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        outbox: &mut Outbox,
+        moved: &mut bool,
+    ) -> Poll<Result<(), Gone>> {
+        self.stream.wait(cx);
+        if self.stream.gone.get() {
+            return Poll::Ready(Err(Gone));
+        }
+        if !outbox.is_empty() {
+            let sent = self.shared.core.borrow_mut().send_data(
+                self.stream.id,
+                outbox.rest(),
+                self.ends,
+                self.timer.now(),
+            );
+            outbox.advance(sent);
+            *moved |= sent > 0;
+            self.ended |= self.ends && outbox.is_empty();
+            self.shared.flush_soon();
+        }
+        // More may be read when what is there has gone, or else a client that reads nothing fills our memory.
+        if outbox.is_empty() && (self.ended || !self.shared.is_crowded()) {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn refuse(&mut self, _: &Worker, fault: Fault, request: &Request, _goes_on: bool) -> After {
+        self.ended = true;
+        answer(
+            &mut self.shared.core.borrow_mut(),
+            self.stream.id,
+            fault,
+            request.facts.is_head(),
+            self.timer.now(),
+        );
+        self.shared.flush_soon();
+        After::Next
+    }
+
+    /// Requests in HTTP/2 can't ask for another protocol, so no endpoint's 101 comes this far.
+    async fn tunnel(&mut self, _: &Worker, _: Upstream, _: &LiveEndpoint, _: Duration) {}
+}
+
+impl Exchange {
+    fn send_ranges(
+        &mut self,
+        worker: &Worker,
+        outbox: &mut Outbox,
+        bytes: &[u8],
+        ranges: &[Range<usize>],
+        last: bool,
+    ) {
+        match ranges {
+            [only] => self.send(worker, outbox, &[&bytes[only.clone()]], last),
+            several => {
+                let pieces: Vec<&[u8]> = several.iter().map(|range| &bytes[range.clone()]).collect();
+                self.send(worker, outbox, &pieces, last);
+            }
+        }
+    }
+}
+
+/// Answers in an endpoint's place. It is small; what the windows do not allow at once is not sent at all.
+pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, head_only: bool, now: Moment) {
+    let Some(mut head) = core.respond(stream, fault.status()) else { return };
+    let body = explain(fault).concat();
+    head.field(b"content-type", b"text/plain");
+    head.field(b"content-length", body.len().to_string().as_bytes());
+    head.field(b"haechi-fault", fault.name().as_bytes());
+    if fault.status() == 405 {
+        // As in HTTP/1: what is allowed depends on the endpoint.
+        head.field(b"allow", b"");
+    }
+    head.finish(head_only);
+    if !head_only && core.send_data(stream, body.as_bytes(), true, now) < body.len() {
+        core.reset(stream, Code::ENHANCE_YOUR_CALM);
+    }
+}
