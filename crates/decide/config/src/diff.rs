@@ -214,7 +214,7 @@ fn listener(old: (&Listener, &[Pool]), new: (&Listener, &[Pool]), plan: &mut Pla
         match kind {
             ListenerKind::Http(http) => http.routes.clone(),
             ListenerKind::Tls(tls) => tls.routes.clone(),
-            ListenerKind::Tcp(_) => Vec::new(),
+            ListenerKind::Tcp(_) | ListenerKind::Udp(_) => Vec::new(),
         }
     };
     // Of another protocol, all is another.

@@ -95,8 +95,12 @@ pub(crate) static LISTENER: Shape = Shape {
             "Addresses to stand on. `:80` means 0.0.0.0:80 and [::]:80.",
         )
         .required(),
-        Key::new("protocol", Kind::Word(&["http", "https", "tcp", "tls", "udp"], &[]), "What is spoken on it.")
-            .required(),
+        Key::new(
+            "protocol",
+            Kind::Word(&["http", "https", "tcp", "tls", "udp"], &[]),
+            "What is spoken on it.",
+        )
+        .required(),
         Key::new(
             "maxConnections",
             COUNT,

@@ -263,7 +263,18 @@ mod tests {
     #[test]
     fn what_breaks_a_rule_says_which() {
         let read = |extensions: &[Vec<u8>]| Hello::read(&records(&hello(extensions), RECORD));
-        for odd in [&b""[..], b".", b"a b", b"::1", b"a:443", b"a\0b", b"a/b", b"*.example.com", &[0xff], &[b'a'; 256]] {
+        for odd in [
+            &b""[..],
+            b".",
+            b"a b",
+            b"::1",
+            b"a:443",
+            b"a\0b",
+            b"a/b",
+            b"*.example.com",
+            &[0xff],
+            &[b'a'; 256],
+        ] {
             assert_eq!(read(&[named(odd)]), Hello::Broken("a name that no host has"), "{odd:?}");
         }
         assert_eq!(read(&[named(b"a"), named(b"b")]), Hello::Broken("two lists of names"));
@@ -302,7 +313,7 @@ mod tests {
             let first = Hello::read(&wire);
             let mut reader = HelloReader::default();
             let by_pieces = (0..=wire.len()).map(|cut| reader.read(&wire[..cut])).find(|it| *it != Hello::Partial);
-            proptest::prop_assert_eq!(by_pieces.unwrap_or(Hello::Partial), first.clone());
+            proptest::prop_assert_eq!(&by_pieces.unwrap_or(Hello::Partial), &first);
             if first != Hello::Partial {
                 proptest::prop_assert_eq!(Hello::read(&[wire, more].concat()), first);
             }
