@@ -83,6 +83,10 @@ pub fn read_body<'a>(framing: Framing, dechunk: bool, blocks: impl Iterator<Item
                     "bytes were left although it goes on"
                 );
                 assert_eq!(advance.done, body.is_done());
+                if let Some(trailers) = body.take_trailers().filter(|_| !dechunk) {
+                    read.out.extend_from_slice(trailers.lines());
+                    read.out.extend_from_slice(b"\r\n");
+                }
                 read.taken += advance.consumed;
                 read.done = Ok(advance.done);
             }

@@ -226,7 +226,7 @@ fn bodies_of_all_kinds_go_through_byte_by_byte() {
         connection
             .send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n")
             .unwrap();
-        connection.send(b"6\r\n world\r\n0\r\nTrailer: gone\r\n\r\n").unwrap();
+        connection.send(b"6\r\n world\r\n0\r\nCookie: gone\r\n\r\n").unwrap();
         assert_eq!(connection.reply(false).unwrap().text(), "hello world");
     }
 }

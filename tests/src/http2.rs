@@ -23,6 +23,8 @@ pub struct Answer {
     pub interim: Vec<u16>,
     /// Fields of the final head.
     pub fields: BTreeMap<String, String>,
+    /// Fields behind the body.
+    pub trailers: Vec<(String, String)>,
     /// What came of the body.
     pub body: Vec<u8>,
     /// It ended as it should.
@@ -118,6 +120,17 @@ impl Http2 {
             }
             assert!(now() < deadline, "{} bytes of a body do not go", body.len());
         }
+    }
+
+    /// Ends a body with these fields behind it.
+    ///
+    /// # Panics
+    /// When there is no body under way.
+    pub fn send_trailers(&mut self, stream: StreamId, fields: &[(&str, &str)]) {
+        let mut trailers = self.core.trailers(stream).unwrap();
+        fields.iter().for_each(|(name, value)| trailers.field(name.as_bytes(), value.as_bytes()));
+        trailers.finish(true);
+        self.turn().unwrap();
     }
 
     /// Sends a part of a body, as far as the window goes.
@@ -219,7 +232,13 @@ impl Http2 {
                         self.core.release(stream, bytes.len());
                     }
                 }
-                Event::Trailers { stream } => self.answers.entry(stream.number()).or_default().whole = true,
+                Event::Trailers { stream } => {
+                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                    let answer = self.answers.entry(stream.number()).or_default();
+                    answer.whole = true;
+                    answer.trailers =
+                        head.fields().map(|(_, field)| (text(field.name), text(field.value))).collect();
+                }
                 Event::Reset { stream, why, .. } => {
                     self.answers.entry(stream.number()).or_default().reset = Some(why.to_string());
                 }

@@ -103,17 +103,36 @@ impl Peer {
     /// # Panics
     /// When it is none.
     pub fn chunks(&mut self) -> Vec<u8> {
-        let mut body = Vec::new();
+        self.chunks_and_trailers().0
+    }
+
+    /// The same, with the lines behind it.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn chunks_and_trailers(&mut self) -> (Vec<u8>, String) {
+        let (mut body, mut trailers) = (Vec::new(), String::new());
         loop {
-            let mut line = String::new();
-            self.stream.read_line(&mut line).unwrap();
-            let length = usize::from_str_radix(line.trim_end(), 16).unwrap();
-            body.extend(self.body(length));
-            self.stream.read_line(&mut line).unwrap();
+            let length = usize::from_str_radix(self.line().trim_end(), 16).unwrap();
             if length == 0 {
-                return body;
+                break;
+            }
+            body.extend(self.body(length));
+            self.line();
+        }
+        loop {
+            match self.line() {
+                line if line == "\r\n" => return (body, trailers),
+                line => trailers += &line,
             }
         }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).unwrap();
+        assert!(line.ends_with("\r\n"), "a line that ends early: {line:?}");
+        line
     }
 
     /// Sends bytes; false if the connection is broken.

@@ -18,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::problem::{Outcome, Problem, While};
 
 /// From one connection to the next.
-const EVERY: Duration = Duration::from_millis(10);
+pub(super) const EVERY: Duration = Duration::from_millis(10);
 
 /// An attempt without an answer has failed by then. Shorter than the second after which the kernel would send a
 /// lost SYN again: the next attempt finds the way before it, and hides nothing.
@@ -79,16 +79,28 @@ impl Drop for Client {
     }
 }
 
-/// The longest time without a good answer in a span of attempts, how many attempts failed in it, and how many of
-/// these were reset.
-pub(crate) fn gap(attempts: &[Attempt]) -> Outcome<(Duration, usize, usize)> {
+/// What a client went through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Gap {
+    /// The last good answer before the longest time without one.
+    pub(crate) from: Instant,
+    /// That time.
+    pub(crate) length: Duration,
+    /// Attempts that failed, all in all.
+    pub(crate) failed: usize,
+    /// Those of them that were reset.
+    pub(crate) reset: usize,
+}
+
+/// The longest time without a good answer in a span of attempts, and how many failed.
+pub(crate) fn gap(attempts: &[Attempt]) -> Outcome<Gap> {
     let mut good: Vec<_> =
         attempts.iter().filter(|attempt| attempt.good).map(|attempt| attempt.ended).collect();
     good.sort_unstable();
-    let longest = good.windows(2).map(|pair| pair[1] - pair[0]).max();
-    let longest = longest.ok_or_else(|| Problem::new("the client got no answers"))?;
+    let longest = good.windows(2).map(|pair| (pair[1] - pair[0], pair[0])).max();
+    let (length, from) = longest.ok_or_else(|| Problem::new("the client got no answers"))?;
     let reset = attempts.iter().filter(|attempt| attempt.reset).count();
-    Ok((longest, attempts.len() - good.len(), reset))
+    Ok(Gap { from, length, failed: attempts.len() - good.len(), reset })
 }
 
 async fn ask(to: SocketAddr, attempts: &Arc<Mutex<Vec<Attempt>>>, stop: &AtomicBool) {
@@ -140,7 +152,9 @@ mod tests {
         };
         let attempts =
             [at(0, 1, true), at(30, 31, true), at(10, 260, false), at(20, 21, true), at(400, 411, true)];
-        assert_eq!(gap(&attempts).unwrap(), (Duration::from_millis(380), 1, 1));
+        let from = start + Duration::from_millis(31);
+        let length = Duration::from_millis(380);
+        assert_eq!(gap(&attempts).unwrap(), Gap { from, length, failed: 1, reset: 1 });
         assert!(gap(&[]).is_err());
         assert!(gap(&[at(0, 1, true)]).is_err());
     }

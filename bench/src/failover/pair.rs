@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use haechi_tests::{Namespace, Network, Stall, now, pause};
 use rustix::process::{Pid, Signal, kill_process};
@@ -186,15 +186,17 @@ impl<'a> Node<'a> {
         self.namespace.has_on_network(VIRTUAL)
     }
 
-    /// Sends a signal to everything that runs in its namespace, children first: as if the node did.
-    pub(crate) fn signal(&self, signal: Signal) -> Outcome<()> {
+    /// Sends a signal to everything that runs in its namespace, children first: as if the node did. Tells when the first
+    /// was sent: to find them all takes longer than nodes need to agree.
+    pub(crate) fn signal(&self, signal: Signal) -> Outcome<Instant> {
         let mut inside = self.inside()?;
         inside.sort_unstable_by_key(|pid| std::cmp::Reverse(pid.as_raw_nonzero()));
+        let at = now();
         for pid in inside {
             // Gone in between is as good.
             let _gone = kill_process(pid, signal);
         }
-        Ok(())
+        Ok(at)
     }
 
     /// Asks it to end: the programs that were started, who end their children themselves.

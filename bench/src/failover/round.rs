@@ -7,7 +7,7 @@ use haechi_tests::{Ear, Network, Observer, now, pause, serve_flows};
 use rustix::process::Signal;
 
 use super::blow::Blow;
-use super::client::{self, Client};
+use super::client::{self, Client, Gap};
 use super::flows::Flows;
 use super::pair::{BETTER, Hung, Make, Node, ONE, PATIENCE, Setting, TWO, WORSE};
 use super::{ENDPOINT, Seen, VIRTUAL};
@@ -126,8 +126,7 @@ impl Strike<'_> {
         }
         let broken = flows.map(|flows| self.broken(flows));
         drop(hung);
-        let healing = now();
-        self.undo(active)?;
+        let healing = self.undo(active)?;
         // What comes back may disturb too, and then it is part of what the client saw.
         until("only one node has the address", || active.has_address() != other.has_address())?;
         pause(Duration::from_millis(300));
@@ -152,10 +151,14 @@ impl Strike<'_> {
     fn hit(&self, active: &mut Node<'_>) -> Outcome<Option<Hung>> {
         let network = self.network;
         match self.blow {
-            Blow::Kill => active.signal(Signal::KILL)?,
+            Blow::Kill => {
+                active.signal(Signal::KILL)?;
+            }
             Blow::KillPrograms => active.kill_programs()?,
             Blow::Unplug | Blow::Flap => network.unplug(active.name),
-            Blow::Freeze(_) => active.signal(Signal::STOP)?,
+            Blow::Freeze(_) => {
+                active.signal(Signal::STOP)?;
+            }
             Blow::Mute => network.mute(active.name),
             Blow::Deafen => network.deafen(active.name),
             Blow::Part => {
@@ -194,8 +197,9 @@ impl Strike<'_> {
         }
     }
 
-    /// Makes all whole again.
-    fn undo(&self, active: &mut Node<'_>) -> Outcome<()> {
+    /// Makes all whole again. Tells from when on the nodes can meet.
+    fn undo(&self, active: &mut Node<'_>) -> Outcome<Instant> {
+        let healing = now();
         match self.blow {
             Blow::Kill | Blow::KillPrograms | Blow::Stop | Blow::Storm => {
                 active.signal(Signal::KILL)?;
@@ -203,11 +207,11 @@ impl Strike<'_> {
                 active.start()?;
             }
             Blow::Unplug | Blow::Flap => self.network.plug(active.name),
-            Blow::Freeze(_) => active.signal(Signal::CONT)?,
+            Blow::Freeze(_) => return active.signal(Signal::CONT),
             Blow::Mute | Blow::Deafen | Blow::Part | Blow::CutOff => self.network.heal(),
             Blow::Hang | Blow::HandOver | Blow::Upgrade => {}
         }
-        Ok(())
+        Ok(healing)
     }
 
     /// The cable of the better node, ten times: it wants the address back each time.
@@ -229,8 +233,19 @@ impl Strike<'_> {
         let mut attempts = self.client.take();
         // The last answers before it are where the gap begins.
         attempts.retain(|attempt| attempt.ended + Duration::from_millis(100) > at);
-        let (gap, failed, reset) = client::gap(&attempts)?;
-        Ok(Seen { gap, failed, reset, ..Seen::default() })
+        let Gap { from, length, failed, reset } = client::gap(&attempts)?;
+        self.remark(at, from, length);
+        Ok(Seen { gap: length, failed, reset, ..Seen::default() })
+    }
+
+    /// Ours may not be silent for longer than the arithmetic says, and what the client's own rhythm adds at both ends:
+    /// such a round is told, with the time, so that the nodes' logs can be read beside it.
+    fn remark(&self, at: Instant, from: Instant, length: Duration) {
+        if matches!(self.make, Make::Haechi(_)) && length > self.make.down() + client::EVERY * 2 {
+            let (blow, when) = (self.blow, jiff::Timestamp::now());
+            let after = (from + length).saturating_duration_since(at);
+            crate::note(&format!("{blow}, {when}: no answer for {length:.0?}, until {after:.0?} after it"));
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod peers;
+mod trailers;
 mod trouble;
 
 use std::net::SocketAddr;
@@ -106,6 +107,8 @@ fn an_endpoint_sees_the_request_as_http1_has_it() {
             "Host: test",
             "x-own: 1",
             "cookie: a=1; b=2",
+            "TE: trailers",
+            "Connection: TE",
             &format!("X-Forwarded-For: {}", client.own_address().ip()),
             "X-Forwarded-Proto: http"
         ]

@@ -3,24 +3,28 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use haechi_hpack::{Encoder, Secrecy};
+use haechi_hpack::Encoder;
 use haechi_http2::{Config, Connection, Event, Head, Input, PREFACE, Role};
 use haechi_model::Moment;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use common::{Fields, block, data, frame, read_by_h2, read_by_us};
 
 /// A request as an application sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Seen {
     method: String,
     path: String,
-    fields: Vec<(String, Vec<u8>)>,
+    fields: Fields,
     body: Vec<u8>,
-    trailers: Vec<(String, Vec<u8>)>,
+    trailers: Fields,
     complete: bool,
 }
 
@@ -34,28 +38,19 @@ struct Outcome {
     closed: bool,
 }
 
-fn sorted(mut fields: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
-    fields.sort();
-    fields
-}
-
 fn ours(wire: &[u8]) -> Outcome {
     let now = Moment::from_nanos(1 << 40);
     let mut connection = Connection::new(Role::Server, Config::default(), now);
     let (mut head, mut input) = (Head::default(), Input::new(wire));
     let mut outcome = Outcome::default();
     while let Some(event) = connection.receive(&mut input, &mut head, now) {
-        let fields = || {
-            let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
-            sorted(head.fields().map(|(_, field)| (text(field.name), field.value.to_vec())).collect())
-        };
         match event {
             Event::Head { stream, end } => {
                 let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
                 let seen = Seen {
                     method: text(head.method()),
                     path: text(head.path().unwrap_or_default()),
-                    fields: fields(),
+                    fields: read_by_us(&head),
                     complete: end,
                     ..Seen::default()
                 };
@@ -68,9 +63,8 @@ fn ours(wire: &[u8]) -> Outcome {
                 connection.release(stream, bytes.len());
             }
             Event::Trailers { stream } => {
-                let trailers = fields();
                 let seen = outcome.requests.get_mut(&stream.number()).unwrap();
-                seen.trailers = trailers;
+                seen.trailers = read_by_us(&head);
                 seen.complete = true;
             }
             Event::Reset { stream, why, .. } | Event::Refused { stream, why } => {
@@ -100,9 +94,7 @@ async fn theirs_body(id: u32, mut body: h2::RecvStream, seen: Shared) {
             let mut seen = seen.borrow_mut();
             let seen = seen.get_mut(&id).unwrap();
             seen.complete = true;
-            seen.trailers = sorted(
-                trailers.iter().flatten().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect(),
-            );
+            seen.trailers = trailers.as_ref().map(read_by_h2).unwrap_or_default();
         }
         Err(_) => seen.borrow_mut().get_mut(&id).unwrap().complete = false,
     }
@@ -140,10 +132,13 @@ fn theirs(wire: &[u8]) -> Outcome {
             let (parts, body) = request.into_parts();
             let id = answer.stream_id().as_u32();
             answers.push(answer);
-            let fields = parts.headers.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect();
             let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-            let request =
-                Seen { method: parts.method.to_string(), path, fields: sorted(fields), ..Seen::default() };
+            let request = Seen {
+                method: parts.method.to_string(),
+                path,
+                fields: read_by_h2(&parts.headers),
+                ..Seen::default()
+            };
             shared.borrow_mut().insert(id, request);
             tokio::task::spawn_local(theirs_body(id, body, Rc::clone(&shared)));
         }
@@ -177,14 +172,6 @@ const STRICTER: &[&str] = &[
     // §8.3.1 forbids a user in `:authority`.
     "byte not allowed in the host",
 ];
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut out = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
-    out.extend([kind, flags]);
-    out.extend(stream.to_be_bytes());
-    out.extend(payload);
-    out
-}
 
 /// One thing that a client does.
 #[derive(Clone, Debug)]
@@ -273,13 +260,7 @@ fn write(acts: &[Act]) -> Vec<u8> {
     let mut wire = PREFACE.to_vec();
     wire.extend(frame(4, 0, 0, &[]));
     let mut encoder = Encoder::new(true);
-    let mut block = |fields: &[(&str, &str)]| {
-        let mut out = Vec::new();
-        for (name, value) in fields {
-            encoder.field(name.as_bytes(), value.as_bytes(), Secrecy::Open, &mut out);
-        }
-        out
-    };
+    let mut block = |fields: &[(&str, &str)]| block(&mut encoder, fields);
     for act in acts {
         match act {
             Act::Ask { stream, change, extra, end, cut, padded } => {
@@ -296,13 +277,7 @@ fn write(acts: &[Act]) -> Vec<u8> {
                     wire.extend(frame(9, 4, *stream, &rest));
                 }
             }
-            Act::Data { stream, len, end, padding } => {
-                let mut payload = vec![b'd'; *len];
-                if let Some(padding) = padding {
-                    payload = [&[*padding][..], &payload, &vec![0; usize::from(*padding)]].concat();
-                }
-                wire.extend(frame(0, u8::from(*end) | (u8::from(padding.is_some()) * 8), *stream, &payload));
-            }
+            Act::Data { stream, len, end, padding } => wire.extend(data(*stream, *len, *end, *padding)),
             Act::Trailers { stream, bad, end } => {
                 let fields: &[(&str, &str)] = if *bad { &[(":path", "/")] } else { &[("x-sum", "1")] };
                 wire.extend(frame(1, 4 | u8::from(*end), *stream, &block(fields)));

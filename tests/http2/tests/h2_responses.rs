@@ -3,21 +3,23 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use haechi_hpack::{Encoder, Secrecy};
+use haechi_hpack::Encoder;
 use haechi_http2::{Config, Connection, Event, Head, Input, Request, Role};
 use haechi_model::Moment;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use common::{Fields, block, data, frame, read_by_h2, read_by_us};
+
 /// What is asked, on streams 1, 3 and 5; the last one is left open.
 const METHODS: [&str; 3] = ["GET", "HEAD", "POST"];
-
-type Fields = Vec<(String, Vec<u8>)>;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Seen {
@@ -34,16 +36,6 @@ struct Outcome {
     torn: Vec<u32>,
     rules: Vec<&'static str>,
     closed: bool,
-}
-
-fn sorted(mut fields: Fields) -> Fields {
-    fields.sort();
-    fields
-}
-
-fn lines(head: &Head) -> Fields {
-    let text = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
-    sorted(head.fields().map(|(_, field)| (text(field.name), field.value.to_vec())).collect())
 }
 
 fn ours(wire: &[u8]) -> Outcome {
@@ -64,8 +56,12 @@ fn ours(wire: &[u8]) -> Outcome {
     while let Some(event) = connection.receive(&mut input, &mut head, now) {
         match event {
             Event::Head { stream, end } => {
-                let seen =
-                    Seen { status: head.status(), fields: lines(&head), complete: end, ..Seen::default() };
+                let seen = Seen {
+                    status: head.status(),
+                    fields: read_by_us(&head),
+                    complete: end,
+                    ..Seen::default()
+                };
                 outcome.responses.insert(stream.number(), seen);
             }
             Event::Data { stream, bytes, end } => {
@@ -76,7 +72,7 @@ fn ours(wire: &[u8]) -> Outcome {
             }
             Event::Trailers { stream } => {
                 let seen = outcome.responses.get_mut(&stream.number()).unwrap();
-                seen.trailers = lines(&head);
+                seen.trailers = read_by_us(&head);
                 seen.complete = true;
             }
             Event::Reset { stream, why, .. } => {
@@ -98,10 +94,8 @@ type Shared = Rc<RefCell<BTreeMap<u32, Seen>>>;
 async fn theirs_one(id: u32, response: h2::client::ResponseFuture, seen: Shared) {
     let Ok(response) = response.await else { return };
     let (parts, mut body) = response.into_parts();
-    let named = |fields: &http::HeaderMap| {
-        sorted(fields.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect())
-    };
-    let mut one = Seen { status: parts.status.as_u16(), fields: named(&parts.headers), ..Seen::default() };
+    let mut one =
+        Seen { status: parts.status.as_u16(), fields: read_by_h2(&parts.headers), ..Seen::default() };
     let mut sound = true;
     while let Some(piece) = body.data().await {
         let Ok(piece) = piece else {
@@ -112,7 +106,7 @@ async fn theirs_one(id: u32, response: h2::client::ResponseFuture, seen: Shared)
         one.body.extend(&piece);
     }
     if sound && let Ok(trailers) = body.trailers().await {
-        one.trailers = trailers.as_ref().map(named).unwrap_or_default();
+        one.trailers = trailers.as_ref().map(read_by_h2).unwrap_or_default();
         one.complete = true;
     }
     seen.borrow_mut().insert(id, one);
@@ -179,14 +173,6 @@ const STRICTER: &[&str] = &[
     "body longer than its `content-length`",
 ];
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut out = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
-    out.extend([kind, flags]);
-    out.extend(stream.to_be_bytes());
-    out.extend(payload);
-    out
-}
-
 #[derive(Clone, Debug)]
 enum Act {
     Head { stream: u32, status: usize, extra: Vec<usize>, end: bool },
@@ -231,13 +217,7 @@ fn act() -> impl Strategy<Value = Act> {
 fn write(acts: &[Act]) -> Vec<u8> {
     let mut wire = frame(4, 0, 0, &[]);
     let mut encoder = Encoder::new(true);
-    let mut block = |fields: &[(&str, &str)]| {
-        let mut out = Vec::new();
-        for (name, value) in fields {
-            encoder.field(name.as_bytes(), value.as_bytes(), Secrecy::Open, &mut out);
-        }
-        out
-    };
+    let mut block = |fields: &[(&str, &str)]| block(&mut encoder, fields);
     for act in acts {
         match act {
             Act::Head { stream, status, extra, end } => {
@@ -245,13 +225,7 @@ fn write(acts: &[Act]) -> Vec<u8> {
                 fields.extend(extra.iter().map(|at| EXTRA[*at]));
                 wire.extend(frame(1, 4 | u8::from(*end), *stream, &block(&fields)));
             }
-            Act::Data { stream, len, end, padding } => {
-                let mut payload = vec![b'd'; *len];
-                if let Some(padding) = padding {
-                    payload = [&[*padding][..], &payload, &vec![0; usize::from(*padding)]].concat();
-                }
-                wire.extend(frame(0, u8::from(*end) | (u8::from(padding.is_some()) * 8), *stream, &payload));
-            }
+            Act::Data { stream, len, end, padding } => wire.extend(data(*stream, *len, *end, *padding)),
             Act::Trailers { stream, end } => {
                 wire.extend(frame(1, 4 | u8::from(*end), *stream, &block(&[("x-sum", "1")])));
             }

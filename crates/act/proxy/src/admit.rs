@@ -137,6 +137,10 @@ pub(crate) fn take_body(
     for range in pieces.ranges() {
         out.extend_from_slice(&bytes[range.clone()]);
     }
+    if let Some(trailers) = body.take_trailers() {
+        out.extend_from_slice(trailers.lines());
+        out.extend_from_slice(b"\r\n");
+    }
     Ok(advance.consumed)
 }
 

@@ -38,9 +38,6 @@ pub fn write_chunk(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The chunk that ends a body.
-pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-
 #[cfg(test)]
 mod tests {
     use haechi_model::HttpLimits;
@@ -95,7 +92,7 @@ mod tests {
         for piece in [&b"hello"[..], b"", &[7; 300]] {
             write_chunk(piece, &mut out);
         }
-        out.extend_from_slice(LAST_CHUNK);
+        crate::write_last_chunk(b"", &mut out);
         let (mut body, mut pieces) = (Body::new(Framing::Chunked, true), Pieces::default());
         let advance = body.advance(&out, &mut pieces).unwrap();
         assert!(advance.done && advance.consumed == out.len());

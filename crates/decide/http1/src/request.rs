@@ -68,6 +68,8 @@ pub struct RequestHead {
     pub keep_alive: bool,
     /// The client asks for another protocol on this connection, and may have it after a 101.
     pub upgrade: bool,
+    /// The client takes trailers (RFC 9110 §10.1.4).
+    pub takes_trailers: bool,
     target: Target,
     fields: Vec<Field>,
     cuts: Cuts,
@@ -206,6 +208,8 @@ impl RequestHead {
         if !self.upgrade {
             self.cut_named(FieldName::Upgrade);
         }
+        // HTTP/1.0 knows no chunks, so nothing could stand behind them.
+        self.takes_trailers = seen.trailers && self.version == Version::Http11;
         if seen.other_options {
             self.cut_options(buf);
         }
@@ -268,6 +272,8 @@ impl RequestHead {
         }
         if self.upgrade {
             out.extend_from_slice(b"Connection: upgrade\r\n");
+        } else if self.takes_trailers {
+            out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n");
         }
         out.extend_from_slice(forwarding);
         out.extend_from_slice(b"\r\n");
@@ -285,6 +291,7 @@ struct Seen {
     upgrade_field: bool,
     h2c: bool,
     expect: bool,
+    trailers: bool,
     other_options: bool,
     options: u16,
 }
@@ -326,7 +333,12 @@ impl Seen {
                 }
                 self.expect = true;
             }
-            FieldName::HopByHop | FieldName::Te | FieldName::Forwarding => cuts.push(field.line),
+            FieldName::Te => {
+                // Other codings are between the client and us; this one is also between us and the endpoint.
+                self.trailers |= list(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+                cuts.push(field.line);
+            }
+            FieldName::HopByHop | FieldName::Forwarding => cuts.push(field.line),
             FieldName::Other => {}
         }
         Ok(())

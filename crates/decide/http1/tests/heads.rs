@@ -62,7 +62,7 @@ fn a_plain_request() {
 #[test]
 fn hop_by_hop_and_forged_forwarding_fields_do_not_go_on() {
     let text = b"POST / HTTP/1.1\r\nConnection: close, x-mine, Host, X-Forwarded-For\r\nHost: h\r\nKeep-Alive: 5\r\n\
-        TE: trailers\r\nX-Mine: 1\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_Proto: https\r\nForwarded: for=6\r\n\
+        TE: gzip\r\nX-Mine: 1\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_Proto: https\r\nForwarded: for=6\r\n\
         X-Real-IP: 6.6.6.6\r\nContent-Length: 3\r\n\r\n";
     assert_eq!(
         upstream(text),
@@ -76,6 +76,20 @@ fn a_field_that_connection_names_twice_over_does_not_bring_others_back() {
     // Found by fuzzing: the cut of a line inside a merged cut ended it early, and X-Real-IP went on.
     let text = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, connection, te\r\nTE: x\r\nX-Real-IP: 6\r\nA: b\r\n\r\n";
     assert_eq!(upstream(text), "GET / HTTP/1.1\r\nHost: h\r\nA: b\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
+}
+
+#[test]
+fn only_trailers_of_te_go_on() {
+    for (te, goes) in [("trailers", true), ("gzip, Trailers", true), ("gzip", false), ("trailers;q=1", false)]
+    {
+        let text = format!("GET / HTTP/1.1\r\nHost: h\r\nConnection: TE\r\nTE: {te}\r\n\r\n");
+        let line = if goes { "TE: trailers\r\nConnection: TE\r\n" } else { "" };
+        assert_eq!(
+            upstream(text.as_bytes()),
+            format!("GET / HTTP/1.1\r\nHost: h\r\n{line}X-Forwarded-For: 192.0.2.1\r\n\r\n")
+        );
+    }
+    assert!(!upstream(b"GET / HTTP/1.0\r\nHost: h\r\nTE: trailers\r\n\r\n").contains("TE"));
 }
 
 #[test]

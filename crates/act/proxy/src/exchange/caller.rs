@@ -41,6 +41,8 @@ pub(crate) enum Part<'a> {
         len: usize,
         /// What of the bytes behind the head goes on, counted from the head's end.
         body: &'a [Range<usize>],
+        /// Lines of trailers behind it; only if that is all.
+        trailers: &'a [u8],
         /// Whether that is all.
         last: bool,
     },
@@ -50,6 +52,8 @@ pub(crate) enum Part<'a> {
         bytes: &'a [u8],
         /// What of it goes on.
         pieces: &'a [Range<usize>],
+        /// Lines of trailers behind it; only if that is the rest.
+        trailers: &'a [u8],
         /// Whether that is the rest.
         last: bool,
     },

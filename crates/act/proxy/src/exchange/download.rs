@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use haechi_http1::{Body, Downstream, Framing, Parsed, Pieces, head_end};
+use haechi_http1::{Body, Downstream, Framing, Parsed, Pieces, Trailers, Version, head_end};
 use haechi_model::{Algorithm, Fault, HttpLimits, Moment};
 
 use super::caller::{Caller, Gone, Outbox, Part};
@@ -182,7 +182,7 @@ impl<C: Caller> Flow<'_, C> {
                 return Err(self.failure(Fault::BadResponse));
             }
             // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
-            if to.version == haechi_http1::Version::Http11 {
+            if to.version == Version::Http11 {
                 self.put(&mut scratch.out, Part::Interim { head, bytes })?;
                 self.download.told = Told::Interim;
             }
@@ -238,7 +238,10 @@ impl<C: Caller> Flow<'_, C> {
             self.after_body(behind.len() - used);
         }
         let last = self.download.phase == Phase::Done;
-        self.put(&mut scratch.out, Part::Head { head, bytes, len, body: scratch.pieces.ranges(), last })
+        let trailers = self.take_trailers();
+        let trailers = trailers.as_ref().map_or(&b""[..], |trailers| trailers.lines());
+        let body = scratch.pieces.ranges();
+        self.put(&mut scratch.out, Part::Head { head, bytes, len, body, trailers, last })
     }
 
     /// Whether this status is thrown away for another try, which is paid for here: without means it goes
@@ -259,7 +262,16 @@ impl<C: Caller> Flow<'_, C> {
         let used = advance(body, bytes, &mut scratch.pieces).map_err(|fault| self.failure(fault))?;
         self.after_body(bytes.len() - used);
         let last = self.download.phase == Phase::Done;
-        self.put(&mut scratch.out, Part::Body { bytes, pieces: scratch.pieces.ranges(), last })
+        let trailers = self.take_trailers();
+        let trailers = trailers.as_ref().map_or(&b""[..], |trailers| trailers.lines());
+        let pieces = scratch.pieces.ranges();
+        self.put(&mut scratch.out, Part::Body { bytes, pieces, trailers, last })
+    }
+
+    /// What stood behind the body, for a client whose protocol has a place for it.
+    fn take_trailers(&mut self) -> Option<Box<Trailers>> {
+        let knows = self.request.facts.version != Version::Http10 || self.client.frames_itself();
+        self.download.body.as_mut().and_then(Body::take_trailers).filter(|_| knows)
     }
 
     /// Notes the end of the body. Bytes behind it belong to nothing: the connection is not trusted again.

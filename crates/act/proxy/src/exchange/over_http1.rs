@@ -97,14 +97,20 @@ impl Caller for Client {
                 head.write_downstream(bytes, out);
                 self.send(worker, outbox, out, &[])
             }
-            Part::Head { head, bytes, len, body, .. } => match untouched(head, len, body) {
-                Some(whole) => self.send(worker, outbox, &bytes[..whole], &[]),
-                None => {
-                    head.write_downstream(bytes, out);
-                    self.send_pieces(worker, outbox, out, &bytes[len..], body)
+            Part::Head { head, bytes, len, body, trailers, .. } => {
+                match untouched(head, len, body) {
+                    Some(whole) => self.send(worker, outbox, &bytes[..whole], &[])?,
+                    None => {
+                        head.write_downstream(bytes, out);
+                        self.send_pieces(worker, outbox, out, &bytes[len..], body)?;
+                    }
                 }
-            },
-            Part::Body { bytes, pieces, .. } => self.send_pieces(worker, outbox, out, bytes, pieces),
+                self.send_trailers(worker, outbox, trailers)
+            }
+            Part::Body { bytes, pieces, trailers, .. } => {
+                self.send_pieces(worker, outbox, out, bytes, pieces)?;
+                self.send_trailers(worker, outbox, trailers)
+            }
             Part::End => Ok(()),
         }
     }
@@ -168,6 +174,11 @@ impl Client {
                 self.send(worker, outbox, out, &[])
             }
         }
+    }
+
+    /// Sends what stands behind the last chunk, with the empty line that ends it.
+    fn send_trailers(&mut self, worker: &Worker, outbox: &mut Outbox, lines: &[u8]) -> Result<(), Gone> {
+        if lines.is_empty() { Ok(()) } else { self.send(worker, outbox, lines, b"\r\n") }
     }
 
     /// Sends two pieces in a row; keeps what the client does not take.

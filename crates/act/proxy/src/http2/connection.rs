@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use haechi_http1::Parts;
-use haechi_http2::{Config, Connection, Event, Head, Input, Name, Role, StreamId};
+use haechi_http2::{Code, Config, Connection, Event, Head, Input, Name, Role, StreamId};
 use haechi_model::{Fault, Moment};
 
 use super::shared::{BACKLOG, Shared};
@@ -164,13 +164,7 @@ impl Serving<'_> {
                     self.shared.core.borrow_mut().release(stream, bytes.len());
                 }
             }
-            // Nothing that follows a body goes on over HTTP/1, as there.
-            Event::Trailers { stream } => {
-                if let Some(open) = self.shared.find(stream) {
-                    open.inbox.borrow_mut().ended = true;
-                    open.wake();
-                }
-            }
+            Event::Trailers { stream } => self.hear_trailers(stream, head),
             Event::Reset { stream, why, .. } => {
                 tracing::debug!(peer = %self.peer(), stream = stream.number(), %why, "stream ended before its time");
                 if let Some(open) = self.shared.find(stream) {
@@ -193,6 +187,21 @@ impl Serving<'_> {
             }
             Event::Interim { .. } | Event::Pong | Event::GoingAway { .. } => {}
         }
+    }
+
+    fn hear_trailers(&self, stream: StreamId, head: &Head) {
+        let Some(open) = self.shared.find(stream) else { return };
+        let mut inbox = open.inbox.borrow_mut();
+        let judged = head.fields().try_for_each(|(_, field)| inbox.trailers.add(field.name, field.value));
+        inbox.ended = true;
+        drop(inbox);
+        if let Err(error) = judged {
+            self.local.scene().listener().counters.of(self.worker.number).fault(error.fault);
+            tracing::debug!(peer = %self.peer(), rule = error.rule, "request cut off");
+            self.shared.core.borrow_mut().reset(stream, Code::PROTOCOL_ERROR);
+            return open.end();
+        }
+        open.wake();
     }
 
     fn peer(&self) -> SocketAddr {
@@ -235,7 +244,7 @@ impl Serving<'_> {
         let mut core = self.shared.core.borrow_mut();
         answer(&mut core, stream, refused.fault, refused.head_only, now);
         // The rest of its body, if there is one, nobody reads.
-        core.reset(stream, haechi_http2::Code::NO_ERROR);
+        core.reset(stream, Code::NO_ERROR);
     }
 
     /// Says farewell when no request more is wanted, or none has come for long. Gives when that will be.

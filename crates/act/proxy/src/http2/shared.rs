@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
+use haechi_http1::Trailers;
 use haechi_http2::{Connection, StreamId};
 
 /// Output that waits beyond this keeps requests from reading more from their endpoints: a hot buffer's worth, as in
@@ -24,6 +25,8 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct Inbox {
     pub(super) bytes: Vec<u8>,
+    /// Behind them.
+    pub(super) trailers: Trailers,
     /// Nothing follows.
     pub(super) ended: bool,
 }
@@ -50,7 +53,7 @@ impl Shared {
     pub(super) fn add(&self, id: StreamId, ended: bool) -> Rc<Stream> {
         let stream = Rc::new(Stream {
             id,
-            inbox: RefCell::new(Inbox { bytes: Vec::new(), ended }),
+            inbox: RefCell::new(Inbox { ended, ..Inbox::default() }),
             gone: Cell::new(false),
             waker: RefCell::default(),
         });

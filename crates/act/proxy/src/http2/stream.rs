@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use haechi_http1::{Body, Framing, LAST_CHUNK, ResponseHead, explain, write_chunk};
+use haechi_http1::{Body, Framing, ResponseHead, explain, trailer_fields, write_chunk, write_last_chunk};
 use haechi_http2::{Code, Connection, StreamId};
 use haechi_model::{Fault, Moment};
 
@@ -32,8 +32,10 @@ pub(super) struct Exchange {
     timer: Timer,
     /// Whether the body goes on in chunks, because its length is not known.
     chunked: bool,
-    /// The response is to end once the outbox is empty.
+    /// The response is to end once the outbox is empty,
     ends: bool,
+    /// with these lines of trailers.
+    trailers: Vec<u8>,
     /// It has.
     ended: bool,
 }
@@ -47,7 +49,7 @@ impl Exchange {
         request: &Request,
     ) -> Self {
         let chunked = matches!(request.body, Body::Chunked(_));
-        Self { shared, stream, peer, timer, chunked, ends: false, ended: false }
+        Self { shared, stream, peer, timer, chunked, ends: false, trailers: Vec::new(), ended: false }
     }
 
     /// The exchange is over. What the client did not get whole, it must notice; what it has not sent yet, nobody reads.
@@ -68,14 +70,14 @@ impl Exchange {
         let mut core = self.shared.core.borrow_mut();
         let now = worker.timers.now();
         for (at, piece) in pieces.iter().enumerate() {
-            let end = self.ends && at + 1 == pieces.len();
+            let end = self.ends && self.trailers.is_empty() && at + 1 == pieces.len();
             let sent = if outbox.is_empty() { core.send_data(self.stream.id, piece, end, now) } else { 0 };
             outbox.push(worker, &piece[sent..]);
             self.ended |= end && sent == piece.len() && !piece.is_empty();
         }
         if self.ends && !self.ended && outbox.is_empty() {
-            core.send_data(self.stream.id, &[], true, now);
             self.ended = true;
+            end(&mut core, self.stream.id, &self.trailers, now);
         }
         drop(core);
         self.shared.flush_soon();
@@ -147,7 +149,7 @@ impl Caller for Exchange {
         if self.chunked {
             write_chunk(&inbox.bytes, &mut request.sent);
             if inbox.ended {
-                request.sent.extend_from_slice(LAST_CHUNK);
+                write_last_chunk(inbox.trailers.lines(), &mut request.sent);
                 request.body = Body::new(Framing::None, false);
             }
         } else {
@@ -181,15 +183,19 @@ impl Caller for Exchange {
         }
         match part {
             Part::Interim { head, bytes } => self.send_head(head, bytes, false)?,
-            Part::Head { head, bytes, len, body, last } => {
-                let whole = last && body.is_empty();
+            Part::Head { head, bytes, len, body, trailers, last } => {
+                let whole = last && body.is_empty() && trailers.is_empty();
                 self.send_head(head, bytes, whole)?;
                 self.ended = whole;
                 if !whole {
+                    self.trailers.extend_from_slice(trailers);
                     self.send_ranges(worker, outbox, &bytes[len..], body, last);
                 }
             }
-            Part::Body { bytes, pieces, last } => self.send_ranges(worker, outbox, bytes, pieces, last),
+            Part::Body { bytes, pieces, trailers, last } => {
+                self.trailers.extend_from_slice(trailers);
+                self.send_ranges(worker, outbox, bytes, pieces, last);
+            }
             Part::End => self.send(worker, outbox, &[], true),
         }
         Ok(())
@@ -206,15 +212,18 @@ impl Caller for Exchange {
             return Poll::Ready(Err(Gone));
         }
         if !outbox.is_empty() {
-            let sent = self.shared.core.borrow_mut().send_data(
-                self.stream.id,
-                outbox.rest(),
-                self.ends,
-                self.timer.now(),
-            );
+            let mut core = self.shared.core.borrow_mut();
+            let (last, now) = (self.ends && self.trailers.is_empty(), self.timer.now());
+            let sent = core.send_data(self.stream.id, outbox.rest(), last, now);
             outbox.advance(sent);
             *moved |= sent > 0;
-            self.ended |= self.ends && outbox.is_empty();
+            if self.ends && outbox.is_empty() {
+                self.ended = true;
+                if !last {
+                    end(&mut core, self.stream.id, &self.trailers, now);
+                }
+            }
+            drop(core);
             self.shared.flush_soon();
         }
         // More may be read when what is there has gone, or else a client that reads nothing fills our memory.
@@ -259,6 +268,17 @@ impl Exchange {
             }
         }
     }
+}
+
+/// Ends our side of a stream, with these lines of trailers.
+fn end(core: &mut Connection, stream: StreamId, trailers: &[u8], now: Moment) {
+    if trailers.is_empty() {
+        core.send_data(stream, &[], true, now);
+        return;
+    }
+    let Some(mut head) = core.trailers(stream) else { return };
+    trailer_fields(trailers).for_each(|(name, value)| head.field(name, value));
+    head.finish(true);
 }
 
 /// Answers in an endpoint's place. It is small; what the windows do not allow at once is not sent at all.
