@@ -42,7 +42,7 @@ fn who_shows_no_good_certificate_is_refused() {
         assert_eq!(ask(&front, &showing(&front, &clients.leaf(&["alice"]))).unwrap().0, 200, "{mode}");
         assert!(ask(&front, &showing(&front, &others.leaf(&["alice"]))).is_err(), "{mode}: another CA");
         assert!(ask(&front, &showing(&front, &clients.expired(&["alice"]))).is_err(), "{mode}: expired");
-        assert!(front.handshakes("refused") >= 2);
+        assert!(front.handshakes("refused") >= 2, "{mode}");
     }
 }
 
