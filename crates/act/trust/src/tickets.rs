@@ -6,12 +6,14 @@ use std::path::Path;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use haechi_model::ListenerName;
+use rustls::pki_types::UnixTime;
 use rustls::server::ProducesTickets;
 
 use crate::file;
 use crate::finding::{Finding, Problem};
 
-/// As long as rustls' own tickets may be used with each of their keys.
+/// As long as rustls' own tickets may be used with each of their keys. Nobody has to change those of a file, so the
+/// time stands in the ticket too: what was verified of a client does not hold for ever.
 const LIFETIME_SECONDS: u32 = 12 * 60 * 60;
 
 /// Longest ticket that is looked at: a session with a client's chain of certificates has a few KiB.
@@ -19,6 +21,9 @@ const MOST: usize = 16 << 10;
 
 /// What says which key sealed a ticket.
 const ID: usize = 16;
+
+/// When it was sealed, in seconds since 1970.
+const TIME: usize = 8;
 
 /// A secret as `openssl rand -hex 32` prints it.
 const SECRET: usize = 32;
@@ -116,19 +121,35 @@ impl ProducesTickets for Tickets {
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        let key = self.keys.get(self.current)?;
-        let mut sealed = plain.to_vec();
-        let nonce = key.seal.seal_in_place_append_tag(Aad::from(key.id), &mut sealed).ok()?;
-        Some([&key.id[..], &nonce.as_ref()[..], &sealed].concat())
+        self.seal(plain, UnixTime::now().as_secs())
     }
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
-        let (id, rest) = ticket.split_first_chunk::<ID>().filter(|_| ticket.len() <= MOST)?;
+        self.open(ticket, UnixTime::now().as_secs())
+    }
+}
+
+impl Tickets {
+    fn seal(&self, plain: &[u8], now: u64) -> Option<Vec<u8>> {
+        let key = self.keys.get(self.current)?;
+        let head = [&key.id[..], &now.to_be_bytes()].concat();
+        let mut sealed = plain.to_vec();
+        let nonce = key.seal.seal_in_place_append_tag(Aad::from(&head), &mut sealed).ok()?;
+        Some([&head[..], &nonce.as_ref()[..], &sealed].concat())
+    }
+
+    fn open(&self, ticket: &[u8], now: u64) -> Option<Vec<u8>> {
+        let (head, rest) = ticket.split_first_chunk::<{ ID + TIME }>().filter(|_| ticket.len() <= MOST)?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
+        let (id, time) = head.split_first_chunk::<ID>()?;
         let key = self.keys.iter().find(|key| key.id == *id)?;
+        // Another node's clock may be ahead of ours.
+        let age = now.abs_diff(u64::from_be_bytes(*time.first_chunk()?));
+        if age > LIFETIME_SECONDS.into() {
+            return None;
+        }
         let mut open = sealed.to_vec();
-        let nonce = Nonce::from(nonce);
-        let length = key.seal.open_in_place(nonce, Aad::from(key.id), &mut open).ok()?.len();
+        let length = key.seal.open_in_place(Nonce::from(nonce), Aad::from(head), &mut open).ok()?.len();
         open.truncate(length);
         Some(open)
     }
@@ -177,6 +198,23 @@ mod tests {
             assert_eq!(here.decrypt(&sealed[..at]), None);
         }
         assert_eq!(here.decrypt(&vec![0; MOST + 1]), None);
+    }
+
+    #[test]
+    fn a_ticket_has_its_time_though_its_key_stays() {
+        let here = tickets(&LINES, "web", b"");
+        let life = u64::from(LIFETIME_SECONDS);
+        let sealed = here.seal(b"session", 100 * life).unwrap();
+        for (now, opens) in [
+            (99 * life - 1, false),
+            (100 * life - 60, true),
+            (100 * life, true),
+            (101 * life, true),
+            (101 * life + 1, false),
+            (u64::MAX, false),
+        ] {
+            assert_eq!(here.open(&sealed, now).is_some(), opens, "{now}");
+        }
     }
 
     #[test]
