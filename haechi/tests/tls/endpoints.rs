@@ -196,7 +196,7 @@ fn a_response_without_end_must_end_with_close_notify() {
         .with_single_cert(vec![certificate], key)
         .unwrap();
     let config = Arc::new(config);
-    let listener = std::net::TcpListener::bind(SocketAddr::new(address(), 8443)).unwrap();
+    let listener = TcpListener::bind(SocketAddr::new(address(), 8443)).unwrap();
     let secure = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for (number, socket) in listener.incoming().map_while(Result::ok).enumerate() {

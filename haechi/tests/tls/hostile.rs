@@ -73,7 +73,7 @@ fn messages_behind_a_refused_one_bring_nobody_down() {
     let named = [&[22, 3, 1][..], &length, &named, &[2, 0, 0, 0]].concat();
     for _ in 0..2 * front.node.status()["workers"].as_u64().unwrap() {
         assert!(is_alert(&answer(&front, &twice)));
-        assert_eq!(answer(&front, &named), [21, 3, 3, 0, 2, 2, 112]);
+        assert!(is_alert(&answer(&front, &named)));
     }
     let (code, text) = front.curl("shop.example.com", "/", &[]);
     assert!(code == 0 && text.contains("can't be reached"), "it still serves: {text}");

@@ -355,7 +355,7 @@ impl Session {
                 Ok(Next::Wait) => return Ok(used),
                 Ok(Next::Ended) => self.ended = true,
                 Err(error) => {
-                    self.note_alert(&mut bytes[used..]);
+                    self.note_alert();
                     return Err(error);
                 }
             }
@@ -370,19 +370,16 @@ impl Session {
         }
     }
 
-    /// What the other side is to be told after an error. `bytes` are those that rustls is not done with: behind a bad
-    /// message others may stand, which it has noted the places of and looks for there.
-    fn note_alert(&mut self, bytes: &mut [u8]) {
+    /// What the other side is to be told after an error. Only as long as rustls has something to say: then it does not
+    /// look at bytes. When it does, it panics: on none, where messages stood behind the bad one, as it has noted their
+    /// places; on the same ones, as it would say its alert twice.
+    fn note_alert(&mut self) {
         self.broken = true;
         if take_refused_name() {
             self.backlog.bytes.extend_from_slice(UNRECOGNIZED_NAME);
             return;
         }
-        let mut used = 0;
-        // The alert, and then the same error again.
-        while let (discard, Ok(Next::More)) = self.step(&mut bytes[used..], &mut Sink::kept()) {
-            used += discard;
-        }
+        while self.side.common().wants_write() && self.step(&mut [], &mut Sink::kept()).1.is_ok() {}
     }
 
     /// What stands to be read without a look at the socket.
