@@ -40,6 +40,14 @@ impl Nginx {
     /// # Panics
     /// When there is no nginx, or it does not start.
     pub fn start(name: &str, ip: IpAddr, locations: &str, http: &str) -> Self {
+        Self::start_with(name, ip, locations, http, "")
+    }
+
+    /// The same with more words for its `listen`.
+    ///
+    /// # Panics
+    /// When there is no nginx, or it does not start.
+    pub fn start_with(name: &str, ip: IpAddr, locations: &str, http: &str, listen: &str) -> Self {
         let folder = TempDir::new(name);
         let address = SocketAddr::new(ip, 8080);
         let at = folder.path().display();
@@ -49,7 +57,7 @@ impl Nginx {
              http {{ access_log off; root {at}; client_max_body_size 64m; keepalive_requests 1000000;\n\
              client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
              uwsgi_temp_path {at}/u; scgi_temp_path {at}/s; {http}\n\
-             server {{ listen {address} backlog=4096; {locations} }} }}\n"
+             server {{ listen {address} backlog=4096 {listen}; {locations} }} }}\n"
         );
         std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
         let mut nginx = Self { name: name.to_owned(), address, folder, child: None };

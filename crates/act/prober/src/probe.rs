@@ -24,7 +24,9 @@ impl Runner for Probes {
     async fn run(&self, job: &Job) -> ProbeOutcome {
         let deadline = Deadline { at: Instant::now() + job.check.timeout, timeout: job.check.timeout };
         let result = match &job.check.probe {
-            Probe::Tcp => connect::connect(job.address, deadline).await.map(|_| "connected".into()),
+            Probe::Tcp => connect::connect(job.address, job.check.proxy_protocol, deadline)
+                .await
+                .map(|_| "connected".into()),
             Probe::Http { tls, method, path, host, expect, body } => {
                 let ask = http::Ask {
                     method,
@@ -33,6 +35,7 @@ impl Runner for Probes {
                     expect,
                     body: body.as_ref(),
                     address: job.address,
+                    proxy_protocol: job.check.proxy_protocol,
                 };
                 http::probe(&ask, tls.as_ref(), &self.trust, deadline).await
             }

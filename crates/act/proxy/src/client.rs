@@ -1,6 +1,5 @@
 //! A client's connection: one exchange after the other, until one of the sides has had enough.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use crate::engine;
 use crate::exchange;
 use crate::handshake;
 use crate::http2;
+use crate::preface::Origin;
 use crate::scene::Local;
 use crate::stream::Stream;
 use crate::timer::Timer;
@@ -72,11 +72,11 @@ enum Head {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, peer: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, origin: Origin) {
     let over_tls = local.scene().http().is_some_and(|http| http.tls.is_some());
     let mut client = Client {
         stream,
-        who: Who::new(peer, over_tls),
+        who: Who::new(origin, over_tls),
         timer: worker.timers.timer(),
         unread: Unread::default(),
         leaving: Leaving::new(&worker.away),

@@ -18,6 +18,7 @@ mod exchange;
 mod handshake;
 mod http2;
 mod live;
+mod preface;
 mod scene;
 mod select;
 mod sockets;

@@ -356,7 +356,13 @@ mod tests {
 
     fn listener(ip: [u8; 4], port: u16) -> Listener {
         let kind = ListenerKind::Tcp(TcpListener { pool: PoolIndex(0), idle_timeout: Duration::ZERO });
-        Listener { name: "db".into(), bind: vec![(ip, port).into()], kind, max_connections: None }
+        Listener {
+            name: "db".into(),
+            bind: vec![(ip, port).into()],
+            kind,
+            max_connections: None,
+            proxy_protocol: None,
+        }
     }
 
     #[test]

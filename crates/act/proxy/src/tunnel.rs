@@ -1,6 +1,5 @@
 //! Bytes both ways: `tcp` listeners, and what follows a 101.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::buffers::HOT;
 use crate::client::Client;
 use crate::exchange::note_outcome;
 use crate::live::LiveEndpoint;
+use crate::preface::Origin;
 use crate::scene::{Local, Scene};
 use crate::select::{Place, select, source_of};
 use crate::stream::{Spliced, Stream};
@@ -28,12 +28,12 @@ pub(crate) const UPGRADED_IDLE: Duration = Duration::from_secs(3600);
 const SPLICE_FROM: u64 = HOT as u64;
 
 /// Serves one connection of a `tcp` listener.
-pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stream, peer: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stream, origin: Origin) {
     let scene = local.scene();
     let ListenerKind::Tcp(listener) = &scene.listener().config.kind else { return };
     let timer = worker.timers.timer();
     let to = To { pool: listener.pool.index(), idle_timeout: listener.idle_timeout, ahead: Vec::new() };
-    pass_on(&worker, &scene, &mut stream, &timer, peer, to).await;
+    pass_on(&worker, &scene, &mut stream, &timer, &origin, to).await;
 }
 
 /// Where a connection's bytes go.
@@ -51,17 +51,18 @@ pub(crate) async fn pass_on(
     scene: &Rc<Scene>,
     stream: &mut Stream,
     timer: &Timer,
-    peer: SocketAddr,
+    origin: &Origin,
     to: To,
 ) {
     let To { pool, idle_timeout, ahead } = to;
+    let peer = origin.client;
     let source = source_of(scene.pool(pool), peer);
     let mut tried = Tried::new();
     let mut tries = 0u8;
     loop {
         let mut client = (timer, &mut *stream);
         let (fault, again) = match select(worker, scene, pool, source, &tried, &mut client).await {
-            Ok(place) => match connect(worker, timer, &place).await {
+            Ok(place) => match connect(worker, timer, &place, origin, stream).await {
                 Ok(mut upstream) => {
                     let both = Both { worker, client: stream, upstream: &mut upstream.stream, timer };
                     both.run(place.endpoint(), idle_timeout, ahead).await;
@@ -84,12 +85,19 @@ pub(crate) async fn pass_on(
     }
 }
 
-async fn connect(worker: &Worker, timer: &Timer, place: &Place) -> Result<Upstream, Fault> {
+async fn connect(
+    worker: &Worker,
+    timer: &Timer,
+    place: &Place,
+    origin: &Origin,
+    client: &Stream,
+) -> Result<Upstream, Fault> {
     let (pool, endpoint) = (place.pool(), place.endpoint());
     let counters = endpoint.counters(worker.number);
     counters.requests.add(1);
     timer.works_with(endpoint.serial);
-    let connected = Upstream::connect(worker, timer, endpoint, pool).await;
+    let told = pool.config.proxy_protocol.map(|_| origin.ends(client));
+    let connected = Upstream::connect(worker, timer, endpoint, pool, told).await;
     let failed = connected.as_ref().is_err_and(|fault| fault.side() == Side::Endpoint);
     counters.failures.add(u64::from(failed));
     note_outcome(worker, pool, endpoint, failed);

@@ -8,6 +8,7 @@ use haechi_model::{Fault, ListenerKind, TlsListener};
 use haechi_route::Query;
 use haechi_tls::{Hello, HelloReader, MOST_ON_WIRE};
 
+use crate::preface::Origin;
 use crate::scene::{Local, Scene};
 use crate::stream::{Stream, UNRECOGNIZED_NAME};
 use crate::timer::Timer;
@@ -15,7 +16,8 @@ use crate::tunnel::{self, To};
 use crate::worker::Worker;
 
 /// Serves one connection of a `tls` listener.
-pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stream, peer: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stream, origin: Origin) {
+    let peer = origin.client;
     let scene = local.scene();
     let ListenerKind::Tls(listener) = &scene.listener().config.kind else { return };
     let timer = worker.timers.timer();
@@ -23,7 +25,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stre
         Ok((name, ahead)) => match find_pool(&scene, listener, name.as_deref()) {
             Some(pool) => {
                 let to = To { pool, idle_timeout: listener.idle_timeout, ahead };
-                tunnel::pass_on(&worker, &scene, &mut stream, &timer, peer, to).await;
+                tunnel::pass_on(&worker, &scene, &mut stream, &timer, &origin, to).await;
             }
             None => {
                 count(&worker, &scene, peer, Fault::NoRoute, "a name that no route has");

@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 
+use crate::preface::Origin;
+
 /// A client, as endpoints are told of it.
 pub(crate) struct Who {
     pub(crate) peer: SocketAddr,
+    pub(crate) origin: Origin,
     lines: [u8; LINES],
     len: u8,
 }
@@ -14,7 +17,8 @@ const LINES: usize = 96;
 
 impl Who {
     /// Writes the lines once for all requests of the connection.
-    pub(crate) fn new(peer: SocketAddr, over_tls: bool) -> Self {
+    pub(crate) fn new(origin: Origin, over_tls: bool) -> Self {
+        let peer = origin.client;
         let mut lines = [0; LINES];
         let mut rest = &mut lines[..];
         // It fits by the constant's doc; if it did not, the lines would be cut at the array's end.
@@ -27,7 +31,7 @@ impl Who {
             ),
         );
         let len = u8::try_from(LINES - rest.len()).unwrap_or(0);
-        Self { peer, lines, len }
+        Self { peer, origin, lines, len }
     }
 
     /// Whole header lines that go on with every request.
@@ -40,15 +44,19 @@ impl Who {
 mod tests {
     use super::*;
 
+    fn new(peer: &str, over_tls: bool) -> Who {
+        Who::new(Origin::of(peer.parse().unwrap()), over_tls)
+    }
+
     #[test]
     fn the_longest_address_fits_and_a_mapped_one_is_plain() {
-        let who = Who::new("[2001:db8:1234:5678:9abc:def0:1234:5678]:65535".parse().unwrap(), true);
+        let who = new("[2001:db8:1234:5678:9abc:def0:1234:5678]:65535", true);
         let text = std::str::from_utf8(who.forwarding()).unwrap();
         assert_eq!(
             text,
             "X-Forwarded-For: 2001:db8:1234:5678:9abc:def0:1234:5678\r\nX-Forwarded-Proto: https\r\n"
         );
-        let mapped = Who::new("[::ffff:192.0.2.1]:1".parse().unwrap(), false);
+        let mapped = new("[::ffff:192.0.2.1]:1", false);
         assert_eq!(mapped.forwarding(), b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n");
     }
 }

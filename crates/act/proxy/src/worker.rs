@@ -23,13 +23,14 @@ use crate::buffers::Buffers;
 use crate::engine::{self, Watched, Way};
 use crate::handshake::Handshakes;
 use crate::live::{ListenerCounters, Live};
+use crate::preface::Origin;
 use crate::scene::{Local, Scene};
 use crate::sockets::{Opening, Socket, Stand};
 use crate::stream::{Room, Stream, room};
 use crate::timer::{TICK, Timers};
 use crate::udp::{Inlet, LentFlow};
 use crate::upstream::{IdleConnections, out_of_descriptors};
-use crate::{client, tunnel, udp, unopened};
+use crate::{client, preface, tunnel, udp, unopened};
 
 /// Connections accepted in one go before others get their turn.
 const ACCEPT_BATCH: u32 = 64;
@@ -254,19 +255,48 @@ impl Worker {
         let stream = Stream::accepted(socket);
         match local.scene().listener().config.kind {
             ListenerKind::Http(_) => engine::spawn(async move {
-                client::serve(worker, local, stream, peer).await;
+                if let Some((stream, origin)) = meet(&worker, &local, stream, peer).await {
+                    client::serve(worker, local, stream, origin).await;
+                }
                 drop(open);
             }),
             ListenerKind::Tcp(_) => engine::spawn(async move {
-                tunnel::serve(worker, local, stream, peer).await;
+                if let Some((stream, origin)) = meet(&worker, &local, stream, peer).await {
+                    tunnel::serve(worker, local, stream, origin).await;
+                }
                 drop(open);
             }),
             ListenerKind::Tls(_) => engine::spawn(async move {
-                unopened::serve(worker, local, stream, peer).await;
+                if let Some((stream, origin)) = meet(&worker, &local, stream, peer).await {
+                    unopened::serve(worker, local, stream, origin).await;
+                }
                 drop(open);
             }),
             // Nothing is accepted there.
             ListenerKind::Udp(_) => {}
+        }
+    }
+}
+
+/// Learns whose connection it is; `None` if it is refused.
+async fn meet(
+    worker: &Worker,
+    local: &Local,
+    mut stream: Stream,
+    peer: SocketAddr,
+) -> Option<(Stream, Origin)> {
+    let scene = local.scene();
+    if scene.listener().config.proxy_protocol.is_none() {
+        return Some((stream, Origin::of(peer)));
+    }
+    // Boxed because it is rare, and every connection's memory would hold room for it.
+    match Box::pin(preface::meet(worker, &scene, &mut stream, peer)).await {
+        Ok(origin) => Some((stream, origin)),
+        Err(fault) => {
+            scene.listener().counters.of(worker.number).fault(fault);
+            tracing::debug!(%peer, fault = fault.name(), "connection refused");
+            stream.reset_on_close();
+            None
         }
     }
 }

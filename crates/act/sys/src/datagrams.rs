@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use rustix::net::sockopt;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::net::Presence;
+use crate::net::{Presence, prepared};
 use crate::options;
 
 pub use batch::{AT_ONCE, Batch, Datagram, Unicast};
@@ -50,14 +50,7 @@ pub fn stand_alone(address: SocketAddr, presence: Presence) -> io::Result<UdpSoc
 }
 
 fn unbound(address: SocketAddr, presence: Presence) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    if presence == Presence::Anywhere {
-        if address.is_ipv6() { socket.set_freebind_v6(true)? } else { socket.set_freebind_v4(true)? }
-    }
-    Ok(socket)
+    prepared(address, Type::DGRAM, Protocol::UDP, presence)
 }
 
 fn tell_destination(socket: &Socket, six: bool) -> io::Result<()> {

@@ -68,11 +68,22 @@ pub fn listen_alone(address: SocketAddr, presence: Presence) -> io::Result<TcpLi
 }
 
 fn unbound(address: SocketAddr, presence: Presence) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let socket = prepared(address, Type::STREAM, Protocol::TCP, presence)?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+/// A non-blocking socket of one family that may be bound to an address that is elsewhere now.
+pub(crate) fn prepared(
+    address: SocketAddr,
+    kind: Type,
+    protocol: Protocol,
+    presence: Presence,
+) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind.nonblocking(), Some(protocol))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    socket.set_reuse_address(true)?;
     if presence == Presence::Anywhere {
         if address.is_ipv6() { socket.set_freebind_v6(true)? } else { socket.set_freebind_v4(true)? }
     }
@@ -125,6 +136,14 @@ pub fn outcome(socket: &TcpStream) -> io::Result<()> {
 #[inline]
 pub fn receive(socket: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
     Ok(recv(socket, buf, RecvFlags::empty())?.0)
+}
+
+/// Like [`receive`], and leaves it there.
+///
+/// # Errors
+/// The same.
+pub fn look(socket: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    Ok(recv(socket, buf, RecvFlags::PEEK)?.0)
 }
 
 /// Gives bytes to the kernel, as many as it takes.

@@ -168,6 +168,9 @@ codes! {
         "A keys file maps ids from 0 to 255 to secrets, and `sign` names the one that signs: `sign: 1`, `keys: { 1: … }`. A \
          secret is 16 to 64 bytes in hexadecimal digits, as `openssl rand -hex 32` prints it: below 16 bytes it could be \
          guessed, and over 64 SHA-256 would shorten it (RFC 2104 section 3). Messages never show it.";
+    Network, Error, "HCH0319", "not a network",
+        "A network is an IP address with a prefix length, whose other bits are zero: `10.0.0.0/8`, `2001:db8::/32`. An address \
+         alone is one host. Names are not resolved.";
 
     UnknownPool, Error, "HCH0401", "no such pool",
         "The route or listener names a pool that is not in `pools`.";

@@ -18,6 +18,9 @@ pub const NODE_NAME: &str = "haechi";
 /// renew after 30 to 60 minutes).
 pub const TCP_IDLE: Duration = Duration::from_secs(3600);
 
+/// Whoever stands between us and the client sends it with the first bytes.
+pub const PREFACE: Duration = Duration::from_secs(5);
+
 /// A question and its answer take a second; a conversation that pauses for longer than half a minute keeps itself
 /// alive, because routers on its way forget it after that (RFC 4787 wants two minutes, many have 30 s).
 pub const UDP_IDLE: Duration = Duration::from_secs(30);
@@ -76,6 +79,7 @@ pub fn pool(name: &str) -> Pool {
         panic_threshold: 0,
         drain_timeout: DRAIN,
         source_mask: SourceMask::default(),
+        proxy_protocol: None,
         tls: None,
     }
 }
@@ -100,7 +104,13 @@ pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> L
         timeouts: ClientTimeouts::default(),
         tls: None,
     };
-    Listener { name: name.into(), bind, kind: ListenerKind::Http(http), max_connections: None }
+    Listener {
+        name: name.into(),
+        bind,
+        kind: ListenerKind::Http(http),
+        max_connections: None,
+        proxy_protocol: None,
+    }
 }
 
 /// The route that takes every request.
@@ -137,6 +147,7 @@ pub fn health_check(probe: Probe) -> HealthCheck {
         healthy_threshold: 2,
         unhealthy_threshold: 3,
         start_grace: Duration::ZERO,
+        proxy_protocol: None,
     }
 }
 

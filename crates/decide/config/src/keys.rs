@@ -124,13 +124,33 @@ pub(crate) static LISTENER: Shape = Shape {
             IDLE,
             "A connection or flow on which neither side sent anything for so long ends (tcp, tls: 1h if left out; udp: 30s).",
         ),
+        Key::new(
+            "proxyProtocol",
+            Kind::Section(&PROXY_PROTOCOL),
+            "Who tells in front of a connection whose it is (http, https, tcp, tls).",
+        ),
         Key::new("maxFlows", Kind::Int(1, 1 << 20), "Most flows at a time over all workers (udp).")
             .default("16384")
             .because("each takes a descriptor, and Linux' default for these (`fs.nr_open`) ends there"),
     ],
-    later: &["proxyProtocol"],
+    later: &[],
     extensible: false,
 };
+
+pub(crate) static PROXY_PROTOCOL: Shape = Shape::new(
+    "the proxyProtocol section",
+    &[
+        Key::new("from", Kind::Many(&Kind::Text(Text::Network)), "Who sends a preface, and must.").required(),
+        Key::new(
+            "others",
+            Kind::Word(&["refuse", "serve"], &[]),
+            "What becomes of whom `from` does not name: `serve` takes them as they come, without a preface.",
+        )
+        .default("refuse"),
+        Key::new("timeout", WAIT, "From the connection's begin to the last byte of its preface.")
+            .default("5s"),
+    ],
+);
 
 pub(crate) static ROUTE: Shape = Shape::new(
     "a route",
@@ -251,9 +271,14 @@ pub(crate) static POOL: Shape = Shape {
             Kind::Section(&SOURCE_MASK),
             "Which part of a client's address ipHash looks at.",
         ),
+        Key::new(
+            "proxyProtocol",
+            Kind::Word(&["v1", "v2"], &[]),
+            "Tells endpoints in front of each connection whose it is, in this version of the PROXY protocol.",
+        ),
         Key::new("tls", Kind::Section(&POOL_TLS), "Its endpoints speak TLS."),
     ],
-    later: &["affinity", "proxyProtocol"],
+    later: &["affinity"],
     extensible: false,
 };
 

@@ -133,6 +133,7 @@ fn text_name(text: Text) -> &'static str {
         Text::Interface => "interface",
         Text::VirtualAddress => "virtual address",
         Text::Peer => "IP address, or address",
+        Text::Network => "network",
         Text::Payload => "text, or `hex:` with bytes",
         Text::KeyId => "key id",
         Text::Secret => "secret",

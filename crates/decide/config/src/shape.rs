@@ -67,6 +67,8 @@ pub(crate) enum Text {
     VirtualAddress,
     /// An address, with or without a port.
     Peer,
+    /// An address, or one with a prefix length.
+    Network,
     /// Bytes, as a text or in hexadecimal digits.
     Payload,
     KeyId,

@@ -263,6 +263,7 @@ fn open_files_are_counted_by_connections() {
         bind: Vec::new(),
         kind: ListenerKind::Tcp(TcpListener { pool: PoolIndex(0), idle_timeout: Duration::ZERO }),
         max_connections: std::num::NonZeroU32::new(most),
+        proxy_protocol: None,
     };
     // Most connections (0: no limit), open files, and whether that is well.
     let rows = [

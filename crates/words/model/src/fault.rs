@@ -70,6 +70,10 @@ faults! {
     CodingUnknown: Client, 501, "codingUnknown", "this transfer coding is not implemented";
     /// Neither HTTP/1.0 nor HTTP/1.1.
     VersionUnknown: Client, 505, "versionUnknown", "this HTTP version is not supported";
+    /// What should say in front of a connection whose it is does not.
+    BadPreface: Client, 400, "badPreface", "the PROXY protocol's preface is missing or malformed";
+    /// Only who speaks the PROXY protocol may connect here.
+    NotAProxy: Client, 403, "notAProxy", "only known proxies may connect here";
     /// The client went away before its answer was there.
     ClientGone: Client, 499, "clientGone", "the client closed the connection";
     /// No route takes this request.

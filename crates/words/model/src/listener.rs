@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{ListenerName, ListenerTls, PoolIndex};
+use crate::{ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
 
 /// One entry of `listeners`.
 #[derive(Clone, PartialEq, Debug)]
@@ -17,6 +17,8 @@ pub struct Listener {
     pub kind: ListenerKind,
     /// Most connections open at a time over all workers; further ones wait in the kernel's queue.
     pub max_connections: Option<NonZeroU32>,
+    /// Who says in front of a connection whose it is (connections only).
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// What is spoken on a listener.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
-use crate::{AdminState, ClientFiles, EndpointName, PoolName, PoolTls, Zone};
+use crate::{AdminState, ClientFiles, EndpointName, PoolName, PoolTls, ProxyVersion, Zone};
 
 /// One entry of `pools`.
 #[derive(Clone, PartialEq, Debug)]
@@ -38,6 +38,8 @@ pub struct Pool {
     pub drain_timeout: Duration,
     /// Which part of a client's address `ipHash` looks at.
     pub source_mask: SourceMask,
+    /// Whether and how endpoints are told in front of a connection whose it is.
+    pub proxy_protocol: Option<ProxyVersion>,
     /// Its endpoints speak TLS.
     pub tls: Option<PoolTls>,
 }
@@ -98,6 +100,8 @@ pub struct HealthCheck {
     /// Failures within this time of the first probe do not count until one probe succeeded (Kubernetes'
     /// startup probe).
     pub start_grace: Duration,
+    /// The pool's: a probe says that it is nobody's.
+    pub proxy_protocol: Option<ProxyVersion>,
 }
 
 /// What one probe does.

@@ -61,6 +61,7 @@ fn check(interval: u64) -> Arc<HealthCheck> {
         healthy_threshold: 2,
         unhealthy_threshold: 3,
         start_grace: Duration::ZERO,
+        proxy_protocol: None,
     })
 }
 

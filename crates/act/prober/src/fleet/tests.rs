@@ -29,6 +29,7 @@ fn check(probe: Probe, interval: u64) -> Arc<HealthCheck> {
         healthy_threshold: 2,
         unhealthy_threshold: 2,
         start_grace: Duration::ZERO,
+        proxy_protocol: None,
     })
 }
 

@@ -4,14 +4,28 @@ use std::io;
 use std::net::SocketAddr;
 
 use haechi_health::FailureKind;
+use haechi_model::ProxyVersion;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::text::{ours, plain};
 use super::{Deadline, Failed};
 
-/// A connection to `address`.
-pub(super) async fn connect(address: SocketAddr, deadline: Deadline) -> Result<TcpStream, Failed> {
-    let phase = async { TcpStream::connect(address).await.map_err(|error| failed(&error, address)) };
+/// A connection to `address`, which is told that it is nobody's if it wants to be told.
+pub(super) async fn connect(
+    address: SocketAddr,
+    proxy_protocol: Option<ProxyVersion>,
+    deadline: Deadline,
+) -> Result<TcpStream, Failed> {
+    let phase = async {
+        let mut stream = TcpStream::connect(address).await.map_err(|error| failed(&error, address))?;
+        if let Some(version) = proxy_protocol {
+            let mut preface = Vec::new();
+            haechi_preface::write(version, None, &mut preface);
+            stream.write_all(&preface).await.map_err(|error| failed(&error, address))?;
+        }
+        Ok::<_, Failed>(stream)
+    };
     let stream = deadline.limit("connection", phase).await?;
     if is_itself(&stream) {
         return Err(refused(address));
@@ -66,9 +80,9 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let deadline =
             Deadline { at: Instant::now() + Duration::from_secs(5), timeout: Duration::from_secs(5) };
-        let stream = connect(address, deadline).await.unwrap();
+        let stream = connect(address, None, deadline).await.unwrap();
         assert!(!is_itself(&stream));
         drop((stream, listener));
-        assert_eq!(connect(address, deadline).await.unwrap_err(), refused(address));
+        assert_eq!(connect(address, None, deadline).await.unwrap_err(), refused(address));
     }
 }

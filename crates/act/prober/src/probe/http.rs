@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use haechi_health::FailureKind;
-use haechi_model::{BodyMatch, ProbeTls, StatusRange};
+use haechi_model::{BodyMatch, ProbeTls, ProxyVersion, StatusRange};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use self::body::{Body, Search};
@@ -34,6 +34,7 @@ pub(super) struct Ask<'a> {
     pub(super) expect: &'a [StatusRange],
     pub(super) body: Option<&'a BodyMatch>,
     pub(super) address: SocketAddr,
+    pub(super) proxy_protocol: Option<ProxyVersion>,
 }
 
 /// Asks over TCP or TLS. A success tells the status.
@@ -44,7 +45,7 @@ pub(super) async fn probe(
     deadline: Deadline,
 ) -> Result<String, Failed> {
     let request = request(ask)?;
-    let mut stream = connect::connect(ask.address, deadline).await?;
+    let mut stream = connect::connect(ask.address, ask.proxy_protocol, deadline).await?;
     match tls {
         None => deadline.limit("answer", exchange(&mut stream, ask, &request)).await,
         Some(tls) => {

@@ -39,6 +39,7 @@ fn check(probe: Probe, timeout: Duration) -> HealthCheck {
         healthy_threshold: 1,
         unhealthy_threshold: 1,
         start_grace: Duration::ZERO,
+        proxy_protocol: None,
     }
 }
 

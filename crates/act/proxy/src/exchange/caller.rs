@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use haechi_http1::ResponseHead;
 use haechi_model::{Fault, Moment};
+use haechi_preface::Ends;
 
 use crate::admit::Request;
 use crate::client::After;
@@ -108,6 +109,9 @@ impl Outbox {
 pub(crate) trait Caller: Applicant {
     /// Where it comes from.
     fn peer(&self) -> SocketAddr;
+
+    /// Both ends of its connection.
+    fn ends(&self) -> Ends;
 
     /// Whether no request more is wanted of it.
     fn is_leaving(&mut self, worker: &Worker, local: &Local) -> bool;

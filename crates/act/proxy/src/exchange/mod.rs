@@ -103,10 +103,13 @@ async fn attempt<C: Caller>(
     counters.retries.add(u64::from(how.again));
     client.timer().works_with(endpoint.serial);
     let strict = !request.facts.method.is_idempotent();
-    let take = || worker.idle.take(endpoint, pool, worker.timers.now(), strict);
+    let told = pool.config.proxy_protocol.map(|_| client.ends());
+    let take = || worker.idle.take(endpoint, pool, worker.timers.now(), strict, told);
     let mut upstream = match (!how.fresh).then(take).flatten() {
         Some(upstream) => upstream,
-        None => Upstream::connect(worker, client.timer(), endpoint, pool).await.map_err(Failure::connect)?,
+        None => {
+            Upstream::connect(worker, client.timer(), endpoint, pool, told).await.map_err(Failure::connect)?
+        }
     };
     let mut flow = Flow::new(worker, client, local, &mut upstream, request, pool, how.last);
     let end = std::future::poll_fn(|cx| flow.poll(cx)).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use haechi_http1::{Persistence, ResponseHead};
 use haechi_model::{Fault, Moment};
+use haechi_preface::Ends;
 
 use super::caller::{Caller, Gone, Outbox, Part};
 use crate::admit::{Request, take_body};
@@ -38,6 +39,10 @@ impl Applicant for Client {
 impl Caller for Client {
     fn peer(&self) -> SocketAddr {
         self.who.peer
+    }
+
+    fn ends(&self) -> Ends {
+        self.who.origin.ends(&self.stream)
     }
 
     fn is_leaving(&mut self, worker: &Worker, local: &Local) -> bool {

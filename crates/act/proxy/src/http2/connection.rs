@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use haechi_http1::Parts;
 use haechi_http2::{Code, Config, Connection, Event, Head, Input, Name, Role, StreamId};
 use haechi_model::{Fault, Moment};
+use haechi_preface::Ends;
 
 use super::shared::{BACKLOG, Shared};
 use super::stream::{Exchange, answer};
@@ -21,7 +22,8 @@ use crate::worker::Worker;
 pub(crate) async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client) -> After {
     let core = Connection::new(Role::Server, config(), worker.timers.now());
     let shared = Rc::new(Shared::new(core));
-    let mut serving = Serving { worker, local, client, shared, idle_since: None, stuck_until: None };
+    let between = client.who.origin.ends(&client.stream);
+    let mut serving = Serving { worker, local, client, shared, between, idle_since: None, stuck_until: None };
     let ahead = std::mem::take(&mut serving.client.unread).into_rest();
     serving.take(&ahead);
     let after = std::future::poll_fn(|cx| serving.poll(cx)).await;
@@ -41,6 +43,8 @@ struct Serving<'a> {
     local: &'a Rc<Local>,
     client: &'a mut Client,
     shared: Rc<Shared>,
+    /// Its ends, asked for once and not for each request.
+    between: Ends,
     /// Since when no request runs.
     idle_since: Option<Moment>,
     /// By when the client must have taken some of what waits for it.
@@ -229,7 +233,7 @@ impl Serving<'_> {
         let (worker, local) = (Rc::clone(self.worker), Rc::clone(self.local));
         let shared = Rc::clone(&self.shared);
         let stream = shared.add(stream, end);
-        let mut caller = Exchange::new(shared, stream, self.peer(), worker.timers.timer(), &request);
+        let mut caller = Exchange::new(shared, stream, self.between, worker.timers.timer(), &request);
         engine::spawn(async move {
             let after = exchange::run(&worker, &mut caller, &local, request).await;
             caller.finish(after);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use haechi_http1::{Body, Framing, ResponseHead, explain, trailer_fields, write_chunk, write_last_chunk};
 use haechi_http2::{Code, Connection, StreamId};
 use haechi_model::{Fault, Moment};
+use haechi_preface::Ends;
 
 use super::shared::{Shared, Stream};
 use crate::admit::Request;
@@ -28,7 +29,7 @@ const LEAST_ROOM: usize = 4 << 10;
 pub(super) struct Exchange {
     shared: Rc<Shared>,
     stream: Rc<Stream>,
-    peer: SocketAddr,
+    between: Ends,
     timer: Timer,
     /// Whether the body goes on in chunks, because its length is not known.
     chunked: bool,
@@ -44,12 +45,12 @@ impl Exchange {
     pub(super) fn new(
         shared: Rc<Shared>,
         stream: Rc<Stream>,
-        peer: SocketAddr,
+        between: Ends,
         timer: Timer,
         request: &Request,
     ) -> Self {
         let chunked = matches!(request.body, Body::Chunked(_));
-        Self { shared, stream, peer, timer, chunked, ends: false, trailers: Vec::new(), ended: false }
+        Self { shared, stream, between, timer, chunked, ends: false, trailers: Vec::new(), ended: false }
     }
 
     /// The exchange is over. What the client did not get whole, it must notice; what it has not sent yet, nobody reads.
@@ -112,7 +113,11 @@ impl Applicant for Exchange {
 
 impl Caller for Exchange {
     fn peer(&self) -> SocketAddr {
-        self.peer
+        self.between.client
+    }
+
+    fn ends(&self) -> Ends {
+        self.between
     }
 
     /// The connection says it for all of its requests.

@@ -59,6 +59,25 @@ impl Stream {
         }
     }
 
+    /// Looks at what is there without taking it, as soon as that is more than `known` bytes; 0 is the end. What is
+    /// on the wire: for what comes before TLS.
+    pub(crate) fn poll_peek(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+        known: usize,
+    ) -> Poll<io::Result<usize>> {
+        self.wire.poll_peek(cx, buf, known)
+    }
+
+    /// Takes bytes that [`Self::poll_peek`] has seen.
+    ///
+    /// # Errors
+    /// The connection broke meanwhile.
+    pub(crate) fn take_known(&mut self, buf: &mut [u8]) -> io::Result<()> {
+        self.wire.take_known(buf)
+    }
+
     /// Writes what the socket takes now; 0 if nothing. What was not taken is to be written again, the same bytes
     /// first: over TLS they may be encrypted already.
     #[inline]
@@ -165,6 +184,11 @@ impl Stream {
     pub(crate) fn peek(&self) -> Waiting {
         let decrypted = self.tls.as_ref().and_then(|session| session.waiting());
         decrypted.unwrap_or_else(|| self.wire.peek())
+    }
+
+    /// Our end (a system call).
+    pub(crate) fn own_end(&self) -> Option<SocketAddr> {
+        self.wire.own_end()
     }
 
     /// The address that the client came to (a system call).

@@ -85,6 +85,42 @@ impl Wire {
         read
     }
 
+    /// Looks at what is there without taking it, as soon as that is more than `known` bytes; 0 is the end.
+    pub(super) fn poll_peek(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+        known: usize,
+    ) -> Poll<io::Result<usize>> {
+        let socket = self.watched()?;
+        loop {
+            let count = std::task::ready!(socket.poll_io(Way::In, cx, |socket| net::look(socket, buf)))?;
+            if count == 0 || count > known {
+                return Poll::Ready(Ok(count));
+            }
+            socket.exhausted(Way::In);
+            // The end has come, or the note would be gone.
+            if socket.is_noted(Way::In) {
+                return Poll::Ready(Ok(0));
+            }
+        }
+    }
+
+    /// Takes bytes that [`Self::poll_peek`] has seen.
+    ///
+    /// # Errors
+    /// The connection broke meanwhile.
+    pub(super) fn take_known(&mut self, mut buf: &mut [u8]) -> io::Result<()> {
+        let socket = self.watched()?.socket();
+        while !buf.is_empty() {
+            match net::receive(socket, buf)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => buf = &mut buf[count..],
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what the socket takes now; 0 if nothing.
     #[inline]
     pub(super) fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
@@ -152,6 +188,11 @@ impl Wire {
         more: bool,
     ) -> Poll<io::Result<usize>> {
         self.watched()?.poll_io(Way::Out, cx, |socket| pipe.drain(socket, more))
+    }
+
+    /// Our end (a system call).
+    pub(super) fn own_end(&self) -> Option<SocketAddr> {
+        self.socket()?.local_addr().ok()
     }
 
     /// The address that the client came to (a system call).

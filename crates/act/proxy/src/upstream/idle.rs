@@ -6,6 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use haechi_model::{Moment, Pool};
+use haechi_preface::Ends;
 use haechi_sys::net::Waiting;
 
 use super::Upstream;
@@ -60,14 +61,17 @@ impl IdleConnections {
         pool: &LivePool,
         now: Moment,
         strict: bool,
+        told: Option<Ends>,
     ) -> Option<Upstream> {
         let verified = pool.verified.load();
         let verified = verified.as_ref().map(Arc::as_ptr);
         let mut pools = self.by_endpoint.borrow_mut();
         let kept = pools.get_mut(&endpoint.serial)?;
         kept.in_use = true;
-        while let Some(Idle { mut upstream, until }) = kept.idle.pop() {
+        while let Some(Idle { mut upstream, until }) = pop(&mut kept.idle, told) {
+            // Where endpoints were told of clients until a moment ago, another client's is none for this one.
             let alive = until > now
+                && upstream.told == told
                 && upstream.may_go_on(&pool.config, now)
                 // Who is trusted may have changed, or whether it is TLS at all.
                 && upstream.verified.as_ref().map(Arc::as_ptr) == verified
@@ -114,6 +118,16 @@ impl IdleConnections {
     }
 }
 
+/// The newest of this client's, or simply the newest where endpoints are not told of clients.
+#[inline]
+fn pop(idle: &mut Vec<Idle>, told: Option<Ends>) -> Option<Idle> {
+    if told.is_none() {
+        return idle.pop();
+    }
+    let at = idle.iter().rposition(|idle| idle.upstream.told == told)?;
+    Some(idle.remove(at))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 mod tests {
@@ -144,10 +158,10 @@ mod tests {
         let connections = IdleConnections::default();
         let room = || connections.by_endpoint.borrow().get(&endpoint.serial).map(|kept| kept.idle.capacity());
 
-        let upstream = Upstream { stream, reused: false, verified: None, born: now, requests: 0 };
+        let upstream = Upstream { stream, reused: false, told: None, verified: None, born: now, requests: 0 };
         connections.give(upstream, &endpoint, &pool.config, now);
         let had = room();
-        let used = connections.take(&endpoint, &pool, now, true).expect("it is alive");
+        let used = connections.take(&endpoint, &pool, now, true, None).expect("it is alive");
         connections.sweep(now);
         assert_eq!(room(), had);
         drop(used);

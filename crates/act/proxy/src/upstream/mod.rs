@@ -6,7 +6,8 @@ use std::io;
 use std::sync::Arc;
 use std::task::Poll;
 
-use haechi_model::{Fault, Moment, Pool};
+use haechi_model::{Fault, Moment, Pool, ProxyVersion};
+use haechi_preface::Ends;
 use haechi_trust::{Refusal, Verified};
 use rustls::pki_types::ServerName;
 
@@ -23,6 +24,8 @@ pub(crate) struct Upstream {
     pub(crate) stream: Stream,
     /// Came out of the idle pool: the endpoint may have closed it while nobody looked.
     pub(crate) reused: bool,
+    /// Whose connection it was told to be: only this one's requests go on it.
+    told: Option<Ends>,
     /// Whom it was verified by, where it speaks TLS.
     verified: Option<Arc<Verified>>,
     born: Moment,
@@ -39,6 +42,7 @@ impl Upstream {
         timer: &Timer,
         endpoint: &LiveEndpoint,
         pool: &LivePool,
+        told: Option<Ends>,
     ) -> Result<Self, Fault> {
         timer.set(pool.config.timeouts.connect);
         endpoint.counters(worker.number).connects.add(1);
@@ -53,19 +57,37 @@ impl Upstream {
             if timer.has_passed(cx) { Poll::Ready(Err(Fault::ConnectTimeout)) } else { Poll::Pending }
         });
         let mut stream = connected.await?;
+        if let Some(version) = pool.config.proxy_protocol {
+            announce(worker, &mut stream, version, told)?;
+        }
         let verified = pool.config.tls.is_some().then(|| pool.verified.load_full());
         if let Some(verified) = &verified {
             // Rare beside requests, and every connection's memory would hold room for it.
             Box::pin(secure(worker, timer, endpoint, verified.as_deref(), &mut stream)).await?;
         }
         let (verified, born) = (verified.flatten(), worker.timers.now());
-        Ok(Self { stream, reused: false, verified, born, requests: 0 })
+        Ok(Self { stream, reused: false, told, verified, born, requests: 0 })
     }
 
     /// Whether it may take another request by age and count.
     fn may_go_on(&self, pool: &Pool, now: Moment) -> bool {
         self.requests < pool.keep_alive.max_requests && now.since(self.born) < pool.keep_alive.max_age
     }
+}
+
+/// Says whose connection it is. A new socket takes that at once, or the connection is broken.
+fn announce(
+    worker: &Worker,
+    stream: &mut Stream,
+    version: ProxyVersion,
+    told: Option<Ends>,
+) -> Result<(), Fault> {
+    let mut bytes = worker.buffers.take_vector();
+    haechi_preface::write(version, told, &mut bytes);
+    let written = stream.write_now(&bytes);
+    let whole = written.is_ok_and(|count| count == bytes.len());
+    worker.buffers.give_vector(bytes);
+    if whole { Ok(()) } else { Err(Fault::ConnectFailed) }
 }
 
 /// Speaks TLS, once it is clear who answers.

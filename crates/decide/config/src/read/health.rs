@@ -26,6 +26,7 @@ pub(super) fn check(pool: &Object<'_, '_>, report: &mut Report) -> Option<Health
         healthy_threshold: object.int("healthyThreshold", report).or(default.healthy_threshold),
         unhealthy_threshold: object.int("unhealthyThreshold", report).or(default.unhealthy_threshold),
         start_grace: object.duration("startGrace", report).or(default.start_grace),
+        proxy_protocol: None,
     };
     object.done();
     pool.has("healthCheck").then_some(check)

@@ -1,8 +1,8 @@
 //! Listeners: where they stand, and what belongs to which protocol.
 
 use haechi_model::{
-    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener, TlsListener,
-    UdpListener,
+    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, Network, PoolIndex, ProxyProtocol,
+    TcpListener, TlsListener, UdpListener,
 };
 
 use super::clash::Bind;
@@ -58,6 +58,7 @@ fn listener(
     bind(name, &object, protocol == Some("udp"), binds, report);
     let max_connections =
         object.int::<u32>("maxConnections", report).ok().and_then(std::num::NonZeroU32::new);
+    let proxy_protocol = proxy_protocol(&object, report);
     let kind = match protocol {
         Some("tcp") => ListenerKind::Tcp(tcp(&object, references, report)),
         Some("tls") => ListenerKind::Tls(unopened(&object, references, report)),
@@ -74,6 +75,7 @@ fn listener(
         bind: binds[start..].iter().map(|bind| bind.address).collect(),
         kind,
         max_connections,
+        proxy_protocol,
     }
 }
 
@@ -192,6 +194,7 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
     ] {
         not_here(object, key, "only http listeners have it", help, report);
     }
+    not_here(object, "proxyProtocol", "only connections have it", "remove it", report);
     not_here(object, "tls", "datagrams are moved as they are", "remove it", report);
     let more = "datagrams have no connections";
     not_here(object, "maxConnections", more, "a udp listener has `maxFlows`", report);
@@ -206,6 +209,30 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
             .and_then(std::num::NonZeroU32::new)
             .unwrap_or(defaults::MAX_FLOWS),
     }
+}
+
+fn proxy_protocol(object: &Object<'_, '_>, report: &mut Report) -> Option<ProxyProtocol> {
+    let section = object.section("proxyProtocol", report);
+    let read = ProxyProtocol {
+        from: networks(&section, "from", report),
+        others: section.word("others", report).or("refuse") == "serve",
+        timeout: section.duration("timeout", report).or(defaults::PREFACE),
+    };
+    section.done();
+    object.has("proxyProtocol").then_some(read)
+}
+
+/// A key that holds one network or a list of them.
+fn networks(object: &Object<'_, '_>, key: &str, report: &mut Report) -> Vec<Network> {
+    let Some((node, at)) = object.node(key) else { return Vec::new() };
+    if matches!(&node.data, Data::List(items) if items.is_empty()) {
+        report
+            .add(Code::WrongType, node.span, format!("`{key}` needs at least one network"))
+            .help("such as `10.0.0.0/8`, or the address of one host");
+    }
+    let wanted = "a network such as `10.0.0.0/8`";
+    let one = |node| item(node, at, key, wanted, report, |text, _| value::net::network(text));
+    many(node).iter().filter_map(one).collect()
 }
 
 fn no_flows(object: &Object<'_, '_>, report: &mut Report) {

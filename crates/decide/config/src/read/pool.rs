@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use haechi_model::{AdminState, Algorithm, Endpoint, Pool};
+use haechi_model::{AdminState, Algorithm, Endpoint, HealthCheck, Pool, ProxyVersion};
 
 use super::{health, named, policy, tls};
 use crate::object::{Object, item};
@@ -39,11 +39,15 @@ fn pool(name: &str, object: Object<'_, '_>, report: &mut Report) -> Pool {
     if balanced && algorithm != Algorithm::IpHash {
         idle(&object, "sourceMask", "only `algorithm: ipHash` reads it", report);
     }
+    let proxy_protocol = object.word("proxyProtocol", report).ok().map(|word| match word {
+        "v1" => ProxyVersion::V1,
+        _ => ProxyVersion::V2,
+    });
     let pool = Pool {
         name: name.into(),
         algorithm,
         endpoints,
-        health_check: health::check(&object, report),
+        health_check: health::check(&object, report).map(|check| told(check, proxy_protocol)),
         passive: policy::passive(&object, report),
         retry: policy::retry(&object, report),
         timeouts: policy::timeouts(&object, report),
@@ -54,10 +58,16 @@ fn pool(name: &str, object: Object<'_, '_>, report: &mut Report) -> Pool {
         panic_threshold: object.percent("panicThreshold", report).or(0),
         drain_timeout: policy::drain(&object, report),
         source_mask: policy::source_mask(&object, report),
+        proxy_protocol,
         tls: tls::pool(&object, report),
     };
     object.done();
     pool
+}
+
+/// A port of its own is another server's, of whom nobody said that it wants a preface (as HAProxy has it).
+fn told(check: HealthCheck, pool: Option<ProxyVersion>) -> HealthCheck {
+    HealthCheck { proxy_protocol: pool.filter(|_| check.port.is_none()), ..check }
 }
 
 fn idle(object: &Object<'_, '_>, key: &str, why: &str, report: &mut Report) {

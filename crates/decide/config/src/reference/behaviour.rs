@@ -19,7 +19,7 @@ How values are written: [below](#values). How things behave: [routes](#which-rou
 
 /// How each kind of value is written, with the code that refuses it.
 pub(super) fn values() -> String {
-    let rows: [(&str, String, Code); 14] = [
+    let rows: [(&str, String, Code); 15] = [
         (
             "duration",
             "`250ms`, `10s`, `1h30m`, `1d`: whole numbers with units d, h, m, s, ms, us, ns, the largest first. A \
@@ -74,6 +74,11 @@ pub(super) fn values() -> String {
             "IP address and prefix length of its network: `10.0.0.100/24`, `2001:db8::100/64`.".into(),
             Code::VirtualAddress,
         ),
+        (
+            "network",
+            "IP address and prefix length, with zeros behind it: `10.0.0.0/8`, `2001:db8::/32`; an address alone is one host.".into(),
+            Code::Network,
+        ),
         ("text", format!("At most {MAX_TEXT} bytes, not empty."), Code::Text),
     ];
     let mut out = "\n## Values\n\n| kind | written | if not |\n|---|---|---|\n".to_owned();
@@ -89,8 +94,21 @@ pub(super) fn values() -> String {
     out
 }
 
-pub(super) const PARTS: &[&str] =
-    &[ROUTES, TLS, HEALTH, EJECTION, WORK, RETRIES, VIRTUAL_ADDRESSES, REHEARSALS, RIGHTS, TIME, RELOAD, UDP];
+pub(super) const PARTS: &[&str] = &[
+    ROUTES,
+    TLS,
+    HEALTH,
+    EJECTION,
+    WORK,
+    RETRIES,
+    VIRTUAL_ADDRESSES,
+    REHEARSALS,
+    RIGHTS,
+    TIME,
+    RELOAD,
+    UDP,
+    PREFACES,
+];
 
 const TLS: &str = "
 ## TLS
@@ -128,6 +146,23 @@ CA of `ca` (or of the system) and be for `serverName`, which is also what is ask
 address. `verify: false` takes anybody, and with it anybody in between. An endpoint that fails this fails its request as
 one that can't be reached does: another is tried, `untrusted` or `tlsFailed` is counted, and `status` and `events` say in
 words what is wrong. Health checks over https without `tls` of their own verify as the pool does.
+";
+
+const PREFACES: &str = "
+## The PROXY protocol
+
+Behind another load balancer a listener sees that one's address and not its clients'. With `proxyProtocol` those in
+`from` begin each connection with a preface that says whose it is, in version 1 (text) or 2 (binary), and must: from
+them a connection without one, with a broken one, of more than 4 KiB, or with one that takes longer than `timeout`
+is reset (fault `badPreface` or `headerTimeout`). From then on the client is the one that the preface names: for
+`ipHash`, `X-Forwarded-For` and logs. A preface that says nothing (`LOCAL`, `UNKNOWN`, Unix sockets) leaves the
+sender's address. Who is not in `from` is reset (fault `notAProxy`), or served without a preface with
+`others: serve`; a preface of theirs is then no preface, but a bad request or bytes for the endpoint.
+
+A pool with `proxyProtocol: v1` or `v2` tells its endpoints in the same way, with the client's address and the one that
+it asked. A connection to such an endpoint serves one client connection only: what `keepAlive` keeps waits for
+that client's next request. Probes say that they are nobody's (`LOCAL`, `UNKNOWN`), but say nothing to a port of their
+own (`healthCheck.port`). With TLS the preface stands in front of the handshake, on both sides. UDP flows have none.
 ";
 
 const UDP: &str = "

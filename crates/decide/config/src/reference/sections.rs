@@ -68,6 +68,20 @@ listeners:
 ",
     },
     Section {
+        heading: "Proxy protocol",
+        path: "listeners.NAME.proxyProtocol",
+        shape: &keys::PROXY_PROTOCOL,
+        intro: "For a listener behind another load balancer: see [PROXY protocol](#the-proxy-protocol).",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    proxyProtocol: { from: [10.0.0.0/24, \"2001:db8::7\"], timeout: 2s }
+    routes: [{ pool: web }]
+",
+    },
+    Section {
         heading: "Route",
         path: "listeners.NAME.routes[]",
         shape: &keys::ROUTE,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use haechi_model::VirtualAddress;
+use haechi_model::{Network, VirtualAddress};
 
 use super::Complaint;
 use crate::Code;
@@ -215,4 +215,26 @@ fn name(host: &str) -> Complaint {
 fn is_name(text: &str) -> bool {
     text.bytes().any(|b| b.is_ascii_alphabetic())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+}
+/// An address with a prefix length, or one host's alone.
+pub(crate) fn network(text: &str) -> Result<Network, Complaint> {
+    let help = "such as `10.0.0.0/8`, `2001:db8::/32`, or the address of one host";
+    let wrong = |label: &str| Complaint::new(Code::Network, label).help(help);
+    let (address, prefix) =
+        text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let address: IpAddr = address.parse().map_err(|_| wrong("not an IP address"))?;
+    let whole = if address.is_ipv4() { 32 } else { 128 };
+    let prefix = match prefix {
+        None => whole,
+        Some(prefix) => prefix
+            .parse()
+            .ok()
+            .filter(|prefix: &u8| *prefix <= whole && text.ends_with(&format!("/{prefix}")))
+            .ok_or_else(|| wrong("not a prefix length"))?,
+    };
+    let network = Network::of(address, prefix);
+    if network.address != address {
+        return Err(wrong("has bits behind its prefix").suggest(network.to_string()));
+    }
+    Ok(network)
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use haechi_model::{
     AdminState, Algorithm, BodyMatch, ClientTimeouts, Endpoint, HealthCheck, HostMatch, HttpLimits, Listener,
-    ListenerKind, PathMatch, Pool, PoolIndex, Probe, Queue, Retry, RetryOn, Route, Snapshot, SourceMask,
-    StatusRange, UpstreamKeepAlive, UpstreamTimeouts,
+    ListenerKind, PathMatch, Pool, PoolIndex, Probe, ProxyProtocol, ProxyVersion, Queue, Retry, RetryOn,
+    Route, Snapshot, SourceMask, StatusRange, UpstreamKeepAlive, UpstreamTimeouts,
 };
 
 use super::tls;
@@ -118,11 +118,13 @@ pub(crate) fn root(snapshot: &Snapshot) -> Out {
 pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
     let mut fields = vec![must("bind", Out::List(binds(&listener.bind)))];
     let limit = listener.max_connections.map(|most| must("maxConnections", Out::bare(&most)));
+    let preface = listener.proxy_protocol.as_ref().map(|it| must("proxyProtocol", proxy_protocol(it)));
     match &listener.kind {
         ListenerKind::Http(http) => {
             let over_tls = http.tls.as_ref();
             fields.push(must("protocol", Out::bare(if over_tls.is_some() { "https" } else { "http" })));
             fields.extend(limit);
+            fields.extend(preface);
             fields.push(must("routes", Out::List(http.routes.iter().map(|one| route(one, pools)).collect())));
             fields.push(may("limits", limits(&http.limits), http.limits == HttpLimits::default()));
             fields.push(may(
@@ -135,6 +137,7 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
         ListenerKind::Tls(tls) => {
             fields.push(must("protocol", Out::bare("tls")));
             fields.extend(limit);
+            fields.extend(preface);
             let by_host = |one: &Route| {
                 let mut fields: Vec<Field> =
                     host(&one.host).map(|host| must("host", host)).into_iter().collect();
@@ -150,6 +153,7 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
         ListenerKind::Tcp(tcp) => {
             fields.push(must("protocol", Out::bare("tcp")));
             fields.extend(limit);
+            fields.extend(preface);
             fields.push(must("pool", pool_name(tcp.pool, pools)));
             fields.push(time("idleTimeout", tcp.idle_timeout, defaults::TCP_IDLE));
         }
@@ -161,6 +165,14 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
         }
     }
     Out::Map(fields)
+}
+
+fn proxy_protocol(preface: &ProxyProtocol) -> Out {
+    Out::Map(vec![
+        must("from", Out::List(preface.from.iter().map(Out::text).collect())),
+        may("others", Out::bare(if preface.others { "serve" } else { "refuse" }), !preface.others),
+        time("timeout", preface.timeout, defaults::PREFACE),
+    ])
 }
 
 pub(super) fn pool_name(index: PoolIndex, pools: &[Pool]) -> Out {
@@ -257,6 +269,9 @@ pub(crate) fn pool(pool: &Pool) -> Out {
     fields.push(count("panicThreshold", &pool.panic_threshold, &0));
     let drain = Out::Map(vec![time("timeout", pool.drain_timeout, defaults::DRAIN)]);
     fields.push(may("drain", drain, pool.drain_timeout == defaults::DRAIN));
+    fields.extend(pool.proxy_protocol.map(|version| {
+        must("proxyProtocol", Out::bare(if version == ProxyVersion::V1 { "v1" } else { "v2" }))
+    }));
     fields.push(may("sourceMask", source_mask(pool.source_mask), pool.source_mask == SourceMask::default()));
     fields.extend(pool.tls.as_ref().map(|tls| must("tls", tls::pool(tls))));
     Out::Map(fields)

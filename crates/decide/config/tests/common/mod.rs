@@ -10,9 +10,9 @@ use haechi_config::defaults;
 use haechi_model::{
     Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
     ClientTimeouts, Endpoint, HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener,
-    ListenerKind, ListenerTls, Node, PassiveCheck, PathMatch, Pool, PoolIndex, PoolTls, Probe, ProbeTls,
-    Queue, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener, TlsListener, TlsPolicy,
-    TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
+    ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch, Pool, PoolIndex, PoolTls, Probe,
+    ProbeTls, ProxyProtocol, ProxyVersion, Queue, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange,
+    TcpListener, TlsListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -124,6 +124,7 @@ fn health_check() -> impl Strategy<Value = HealthCheck> {
                 healthy_threshold,
                 unhealthy_threshold,
                 start_grace,
+                proxy_protocol: None,
             }
         })
 }
@@ -171,6 +172,7 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
             UpstreamKeepAlive { idle, idle_timeout, max_age, max_requests }
         });
     let mask = (1..=32_u8, 1..=128_u8, any::<bool>()).prop_map(|(v4, v6, port)| SourceMask { v4, v6, port });
+    let version = prop_oneof![Just(ProxyVersion::V1), Just(ProxyVersion::V2)];
     let small = (of(any::<NonZeroU32>()), ms(0), 0..=100_u8, ms(0));
     let sections = (
         of(health_check()),
@@ -179,17 +181,20 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
         of(timeouts),
         of(queue),
         of(keep_alive),
-        of(mask),
-        of(pool_tls()),
+        (of(mask), of(version), of(pool_tls())),
     );
     (algorithm(), endpoints, sections, of(small)).prop_map(move |(algorithm, endpoints, sections, small)| {
-        let (health_check, passive, retry, timeouts, queue, keep_alive, mask, tls) = sections;
+        let (health_check, passive, retry, timeouts, queue, keep_alive, (mask, proxy_protocol, tls)) =
+            sections;
         let (connection_limit, slow_start, panic_threshold, drain_timeout) =
             small.unwrap_or((None, Duration::ZERO, 0, defaults::DRAIN));
         Pool {
             algorithm,
             endpoints,
-            health_check,
+            health_check: health_check.map(|check| HealthCheck {
+                proxy_protocol: proxy_protocol.filter(|_| check.port.is_none()),
+                ..check
+            }),
             passive,
             retry: retry.unwrap_or_default(),
             timeouts: timeouts.unwrap_or_default(),
@@ -200,6 +205,7 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
             panic_threshold,
             drain_timeout,
             source_mask: mask.unwrap_or_default(),
+            proxy_protocol,
             tls,
             ..defaults::pool(&name)
         }
@@ -335,9 +341,14 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
             max_flows: flows.and_then(NonZeroU32::new).unwrap_or(defaults::MAX_FLOWS),
         })
     });
-    (bind, prop_oneof![http, tcp, tls, udp], of(any::<NonZeroU32>())).prop_map(move |(bind, kind, limit)| {
+    let network = (ip(), any::<u8>()).prop_map(|(address, prefix)| Network::of(address, prefix));
+    let preface = (vec(network, 1..3), any::<bool>(), ms(1))
+        .prop_map(|(from, others, timeout)| ProxyProtocol { from, others, timeout });
+    let kind = prop_oneof![http, tcp, tls, udp];
+    (bind, kind, of(any::<NonZeroU32>()), of(preface)).prop_map(move |(bind, kind, limit, preface)| {
+        let proxy_protocol = preface.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
         let max_connections = limit.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
-        Listener { name: name.as_str().into(), bind, kind, max_connections }
+        Listener { name: name.as_str().into(), bind, kind, max_connections, proxy_protocol }
     })
 }
 

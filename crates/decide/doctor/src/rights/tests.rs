@@ -10,7 +10,13 @@ const ALL: [Right; 4] = [Right::NetAdmin, Right::NetRaw, Right::NetBindService, 
 
 fn listener(port: u16) -> Listener {
     let kind = ListenerKind::Tcp(TcpListener { pool: PoolIndex(0), idle_timeout: std::time::Duration::ZERO });
-    Listener { name: "db".into(), bind: vec![([0, 0, 0, 0], port).into()], kind, max_connections: None }
+    Listener {
+        name: "db".into(),
+        bind: vec![([0, 0, 0, 0], port).into()],
+        kind,
+        max_connections: None,
+        proxy_protocol: None,
+    }
 }
 
 fn udp() -> Transport {

@@ -21,6 +21,7 @@ fn check(healthy: u16, unhealthy: u16) -> HealthCheck {
         healthy_threshold: healthy,
         unhealthy_threshold: unhealthy,
         start_grace: Duration::ZERO,
+        proxy_protocol: None,
     }
 }
 

@@ -9,7 +9,8 @@ use super::*;
 const OK: &[StatusRange] = &[StatusRange { first: 200, last: 399 }];
 
 fn ask<'a>(expect: &'a [StatusRange], body: Option<&'a BodyMatch>) -> Ask<'a> {
-    Ask { method: "GET", path: "/health", host: None, expect, body, address: "10.0.1.11:80".parse().unwrap() }
+    let address = "10.0.1.11:80".parse().unwrap();
+    Ask { method: "GET", path: "/health", host: None, expect, body, address, proxy_protocol: None }
 }
 
 /// The answer in pieces of `cut` bytes, then the end of the connection.
