@@ -3,7 +3,7 @@
 //! A target checks properties that hold for *every* input (it is read the same in pieces; what is written
 //! reads the same again; a naive model or a peer agrees), so that a finding is a bug and not an opinion.
 
-use haechi_http1::{Body, Framing, Parsed, Pieces, RequestHead, Version};
+use haechi_http1::{Body, Framing, Onward, Parsed, Pieces, RequestHead, Version};
 use haechi_model::HttpLimits;
 
 /// Limits that short inputs can reach too; the defaults are far beyond what a fuzzer sends.
@@ -153,7 +153,8 @@ pub fn requests(wire: &[u8], limits: &HttpLimits, forwarding: &[u8]) -> (Vec<Mea
         if meaning.host.is_empty() {
             meaning.host = AUTHORITY.to_vec();
         }
-        head.write_upstream(rest, AUTHORITY, forwarding, &mut written);
+        let onward = Onward { authority: AUTHORITY, forwarding, ..Onward::default() };
+        head.write_upstream(rest, &onward, &mut written);
         written.extend_from_slice(&framed.out);
         let last = !head.keep_alive || meaning.upgrade || head.version == Version::Http10;
         found.push(meaning);

@@ -36,7 +36,7 @@ fn clients() -> impl Iterator<Item = Downstream> {
 
 fn passed_on_reads_the_same(head: &ResponseHead, bytes: &[u8], to: &Downstream) {
     let mut out = Vec::new();
-    head.write_downstream(bytes, &mut out);
+    head.write_downstream(bytes, b"", &mut out);
     assert!(!head.untouched() || out == bytes, "{}", out.escape_ascii());
     let mut again = ResponseHead::default();
     assert_eq!(again.parse(&out, &WIDE, to), Ok(Parsed::Complete(out.len())), "{}", out.escape_ascii());
@@ -55,7 +55,7 @@ fn passed_on_reads_the_same(head: &ResponseHead, bytes: &[u8], to: &Downstream) 
     }
     // A second haechi on the way changes nothing more.
     let mut twice = Vec::new();
-    again.write_downstream(&out, &mut twice);
+    again.write_downstream(&out, b"", &mut twice);
     if !head.dechunk {
         assert_eq!(out.escape_ascii().to_string(), twice.escape_ascii().to_string());
     }

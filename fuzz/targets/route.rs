@@ -63,7 +63,7 @@ fn route(line: &str) -> Route {
             value: (!value.is_empty()).then(|| value.into()),
         })
         .collect();
-    Route { host, path, methods, headers, pool: PoolIndex(0) }
+    Route { host, path, methods, headers, pool: Some(PoolIndex(0)), filters: None }
 }
 
 fn naive(routes: &[Route], query: &Query<'_, [(&[u8], &[u8])]>) -> Option<usize> {

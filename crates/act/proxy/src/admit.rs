@@ -3,8 +3,9 @@
 
 use std::rc::Rc;
 
-use haechi_http1::{Body, HeadError, Method, Parsed, Persistence, Pieces, RequestHead, Version};
-use haechi_model::{Fault, Moment};
+use haechi_filter::{Asked, Filter, Verdict};
+use haechi_http1::{Body, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version};
+use haechi_model::{Fault, Moment, Route};
 use haechi_route::{Headers, Query};
 
 use crate::engine;
@@ -18,6 +19,8 @@ pub(crate) struct Request {
     pub(crate) scene: Rc<Scene>,
     /// Position of its pool in the scene.
     pub(crate) pool: usize,
+    /// Position of its route in the listener.
+    pub(crate) route: usize,
     pub(crate) facts: Facts,
     /// What `ipHash` looks at.
     pub(crate) source: u64,
@@ -28,6 +31,14 @@ pub(crate) struct Request {
     pub(crate) body: Body,
     /// When the head was complete, or the try before this one had failed.
     pub(crate) began: Moment,
+}
+
+impl Request {
+    /// What is done to its answer besides, if anything.
+    #[inline]
+    pub(crate) fn filter(&self) -> Option<&Filter> {
+        self.scene.listener().filter(self.route)
+    }
 }
 
 /// What of the head matters after it was written on.
@@ -70,6 +81,13 @@ impl Refused {
     }
 }
 
+/// An answer of ours that is no fault and has no body.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) fields: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) persistence: Persistence,
+}
+
 impl From<HeadError> for Refused {
     fn from(error: HeadError) -> Self {
         Self::new(error.fault, error.rule)
@@ -80,6 +98,8 @@ impl From<HeadError> for Refused {
 pub(crate) enum Admitted {
     /// A request, and how many bytes it took.
     Request(Request, usize),
+    /// An answer at once, and how many bytes it concerns.
+    Answered(Answer, usize),
     /// A refusal, and how many bytes it concerns.
     Refused(Refused, usize),
     /// The head is not complete.
@@ -103,12 +123,35 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let counters = scene.listener().counters.of(worker.number);
     counters.requests.add(1);
     let began = engine::now();
-    let Some(pool) = find_pool(&scene, head, bytes) else {
-        return Admitted::Refused(no_route(head), if has_body(head) { bytes.len() } else { len });
+    // Where the next request begins is known for sure only if this one has no body.
+    let concerned = if has_body(head) { bytes.len() } else { len };
+    let Some((route, to)) = find_route(&scene, head, bytes) else {
+        return Admitted::Refused(no_route(head), concerned);
     };
-    let mut sent = worker.buffers.take_vector();
     let authority = scene.listener().authority.as_bytes();
-    head.write_upstream(bytes, authority, who.forwarding(), &mut sent);
+    let mut onward = Onward { authority, forwarding: who.forwarding(), ..Onward::default() };
+    if let Some(filter) = scene.listener().filter(route) {
+        scratch.out.clear();
+        let asked = asked(head, bytes, authority, http.tls.is_some());
+        match filter.decide(&asked, &mut scratch.out) {
+            Verdict::On { host, rewritten } => {
+                let edits = filter.request();
+                head.cut(bytes, |name| edits.removes(name));
+                onward.host = host;
+                onward.target = rewritten.then_some(&*scratch.out);
+                onward.lines = edits.lines();
+            }
+            Verdict::Redirect(status) => {
+                let fields = vec![("Location", scratch.out.clone())];
+                let persistence = persistence(head);
+                return Admitted::Answered(Answer { status, fields, persistence }, concerned);
+            }
+        }
+    }
+    let Some(pool) = to.pool else { return Admitted::Refused(no_route(head), concerned) };
+    let pool = pool.index();
+    let mut sent = worker.buffers.take_vector();
+    head.write_upstream(bytes, &onward, &mut sent);
     let mut body = Body::new(head.framing, false);
     let used = match take_body(&mut body, &bytes[len..], &mut scratch.pieces, &mut sent) {
         Ok(used) => len + used,
@@ -116,7 +159,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     };
     let source = source_of(scene.pool(pool), who.peer);
     let facts = Facts::of(head);
-    Admitted::Request(Request { scene, pool, facts, source, sent, body, began }, used)
+    Admitted::Request(Request { scene, pool, route, facts, source, sent, body, began }, used)
 }
 
 /// Appends to `out` what goes on of a body's next bytes; gives how many of them belong to it.
@@ -144,7 +187,12 @@ pub(crate) fn take_body(
     Ok(advance.consumed)
 }
 
-fn find_pool(scene: &Scene, head: &RequestHead, bytes: &[u8]) -> Option<usize> {
+fn asked<'a>(head: &RequestHead, bytes: &'a [u8], authority: &'a [u8], over_tls: bool) -> Asked<'a> {
+    let host = head.host.map(|host| host.of(bytes)).filter(|host| !host.is_empty());
+    Asked { host: host.unwrap_or(authority), path: head.path.of(bytes), query: head.query(bytes), over_tls }
+}
+
+fn find_route<'s>(scene: &'s Scene, head: &RequestHead, bytes: &[u8]) -> Option<(usize, &'s Route)> {
     let query = Query {
         host: head.host.map(|host| host.of(bytes)),
         path: head.path.of(bytes),
@@ -152,7 +200,7 @@ fn find_pool(scene: &Scene, head: &RequestHead, bytes: &[u8]) -> Option<usize> {
         headers: &Fields { head, bytes },
     };
     let route = scene.listener().routes.find(&query)?;
-    Some(scene.http()?.routes.get(route)?.pool.index())
+    Some((route, scene.http()?.routes.get(route)?))
 }
 
 struct Fields<'a> {
@@ -170,13 +218,17 @@ fn has_body(head: &RequestHead) -> bool {
     head.framing != haechi_http1::Framing::None
 }
 
+/// The connection goes on after an answer of ours, unless a body follows that nobody reads.
+fn persistence(head: &RequestHead) -> Persistence {
+    Persistence::of(head.version, head.keep_alive && !has_body(head))
+}
+
 /// Nobody serves this, but the connection may go on where the next request surely begins.
 fn no_route(head: &RequestHead) -> Refused {
-    let keep_alive = head.keep_alive && !has_body(head);
     Refused {
         fault: Fault::NoRoute,
         rule: None,
-        persistence: Persistence::of(head.version, keep_alive),
+        persistence: persistence(head),
         head_only: head.method == Method::Head,
     }
 }

@@ -4,10 +4,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use haechi_http1::{Persistence, write_fault};
+use haechi_http1::{Persistence, write_answer, write_fault};
 use haechi_model::{ClientTimeouts, Fault, HttpLimits, Moment};
 
-use crate::admit::{Admitted, Refused, Request, admit};
+use crate::admit::{Admitted, Answer, Refused, Request, admit};
 use crate::away::Leaving;
 use crate::buffers::HOT;
 use crate::engine;
@@ -66,6 +66,7 @@ enum Head {
     /// The client speaks HTTP/2.
     Http2,
     Refused(Refused),
+    Answered(Answer),
     /// Nothing came for so long that we leave.
     Left,
     Gone,
@@ -93,6 +94,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
             Head::Request(request) => exchange::run(&worker, &mut client, &local, request).await,
             Head::Http2 => http2::serve(&worker, &local, &mut client).await,
             Head::Refused(refused) => client.refuse(&worker, &local, &refused),
+            Head::Answered(answer) => client.say(&worker, &local, &answer),
             Head::Left => After::Linger,
             Head::Gone => After::Close,
         };
@@ -216,6 +218,7 @@ impl Client {
         let (head, used) = match admit(worker, local, &self.who, bytes) {
             Admitted::Request(request, used) => (Head::Request(request), used),
             Admitted::Refused(refused, used) => (Head::Refused(refused), used),
+            Admitted::Answered(answer, used) => (Head::Answered(answer), used),
             Admitted::Partial => {
                 self.unread.push(bytes);
                 self.unread.note_partial();
@@ -243,6 +246,7 @@ impl Client {
         let (head, used) = match admit(worker, local, &self.who, self.unread.rest()) {
             Admitted::Request(request, used) => (Head::Request(request), used),
             Admitted::Refused(refused, used) => (Head::Refused(refused), used),
+            Admitted::Answered(answer, used) => (Head::Answered(answer), used),
             Admitted::Partial => {
                 self.unread.note_partial();
                 return None;
@@ -267,13 +271,27 @@ impl Client {
         if let Some(rule) = refused.rule {
             tracing::debug!(peer = %self.who.peer, fault = refused.fault.name(), rule, "request refused");
         }
-        let persistence = match refused.persistence {
+        let persistence = self.settle(worker, local, refused.persistence);
+        self.answer(worker, refused.fault, persistence, refused.head_only)
+    }
+
+    /// Answers at once, because a filter says so.
+    fn say(&mut self, worker: &Worker, local: &Local, answer: &Answer) -> After {
+        let persistence = self.settle(worker, local, answer.persistence);
+        let mut out = worker.buffers.take_vector();
+        let fields = answer.fields.iter().map(|(name, value)| (*name, &**value));
+        write_answer(answer.status, fields, persistence, &mut out);
+        self.send_whole(worker, out, persistence)
+    }
+
+    /// What it is told of its connection: as it asked, unless no request more is wanted of it.
+    fn settle(&mut self, worker: &Worker, local: &Local, asked: Persistence) -> Persistence {
+        match asked {
             Persistence::Implied | Persistence::KeepAlive if self.is_leaving(worker, local) => {
                 Persistence::Close
             }
             as_asked => as_asked,
-        };
-        self.answer(worker, refused.fault, persistence, refused.head_only)
+        }
     }
 
     /// Sends haechi's own answer. It is small: if the socket does not take it at once, the client is not
@@ -287,6 +305,10 @@ impl Client {
     ) -> After {
         let mut out = worker.buffers.take_vector();
         write_fault(fault, persistence, head_only, &mut out);
+        self.send_whole(worker, out, persistence)
+    }
+
+    fn send_whole(&mut self, worker: &Worker, out: Vec<u8>, persistence: Persistence) -> After {
         let written = self.stream.write_now(&out);
         let complete = written.is_ok_and(|count| count == out.len());
         worker.buffers.give_vector(out);

@@ -89,5 +89,5 @@ async fn read_hello(
 fn find_pool(scene: &Scene, listener: &TlsListener, name: Option<&str>) -> Option<usize> {
     let query = Query { host: name.map(str::as_bytes), path: b"/", method: b"", headers: &() };
     let route = scene.listener().routes.find(&query)?;
-    Some(listener.routes.get(route)?.pool.index())
+    Some(listener.routes.get(route)?.pool?.index())
 }

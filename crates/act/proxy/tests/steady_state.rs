@@ -24,6 +24,11 @@ const REQUEST: &[u8] = b"GET /a/b?c=d HTTP/1.1\r\nHost: example.com\r\nUser-Agen
 const RESPONSE: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nKeep-Alive: timeout=5\r\nContent-Length: 5\r\n\r\nhello";
 
+/// Edits both ways and a new path and host: all that a request with filters needs on its way.
+const FILTERS: &str = ", filters: { requestHeaderModifier: { set: { Cookie: none }, add: { X-Env: prod }, remove: User-Agent }, \
+    responseHeaderModifier: { set: { Content-Type: text/html }, add: { X-Frame-Options: DENY } }, \
+    urlRewrite: { hostname: api.example.com, path: { replacePrefixMatch: /v2/a } } }";
+
 const WARM_UP: usize = 500;
 /// Few enough for a busy machine, where each costs four waits for a core: the connection lives for a minute at most.
 const COUNTED: usize = 2_000;
@@ -63,10 +68,16 @@ fn ask(stream: &mut TcpStream, times: usize) {
 
 #[test]
 fn a_kept_connection_allocates_nothing_per_request() {
+    // One after the other: the counter is the process's.
+    counts_nothing("");
+    counts_nothing(FILTERS);
+}
+
+fn counts_nothing(filters: &str) {
     let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen: SocketAddr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let config = format!(
-        "listeners:\n  web: {{ bind: \"{listen}\", protocol: http, routes: [{{ host: example.com, path: /a, pool: web }}, {{ pool: web }}] }}\n\
+        "listeners:\n  web: {{ bind: \"{listen}\", protocol: http, routes: [{{ host: example.com, path: /a, pool: web{filters} }}, {{ pool: web }}] }}\n\
          pools:\n  web: {{ endpoints: {{ e: \"{}\" }}, algorithm: leastResponseTime, connectionLimit: 10 }}\n",
         upstream.local_addr().unwrap()
     );

@@ -171,6 +171,11 @@ codes! {
     Network, Error, "HCH0319", "not a network",
         "A network is an IP address with a prefix length, whose other bits are zero: `10.0.0.0/8`, `2001:db8::/32`. An address \
          alone is one host. Names are not resolved.";
+    FixedHeader, Error, "HCH0320", "a header that filters can't change",
+        "Fields that say where a message ends (`Content-Length`, `Transfer-Encoding`) or that are for one connection \
+         (`Connection`, `Upgrade`, …) are written by whoever sends the message; if a filter could change them, two readers \
+         could see two different requests. `Host` is changed by `urlRewrite`. `X-Forwarded-For` and `X-Forwarded-Proto` say \
+         who asked, and haechi writes them itself.";
 
     UnknownPool, Error, "HCH0401", "no such pool",
         "The route or listener names a pool that is not in `pools`.";
@@ -206,6 +211,10 @@ codes! {
          place in the sorted list of `nodes`: address i is first at node i, next at node i + 1, and so on. So this node must \
          be in the list, no node twice, the ids must end at 255, and the names (`edge-1`, `edge-2`, …) must be free. \
          Priorities go down from 200 in tens, which is enough for 20 nodes.";
+
+    RedirectLoop, Error, "HCH0412", "a redirect to itself",
+        "A client that follows the redirect asks the same again, until it gives up. The new URL must differ in its scheme, \
+         host, port or path.";
 
     NoListener, Warning, "HCH0501", "nothing is served",
         "The config has no listener, so no connection is accepted.";

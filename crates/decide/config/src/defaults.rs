@@ -96,6 +96,9 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
     }
 }
 
+/// Found: for now, and for any method (Gateway API's default).
+pub const REDIRECT_STATUS: u16 = 302;
+
 /// An `http` listener with these routes.
 pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> Listener {
     let http = HttpListener {
@@ -120,7 +123,8 @@ pub fn route(pool: PoolIndex) -> Route {
         path: haechi_model::PathMatch::Prefix("/".into()),
         methods: Vec::new(),
         headers: Vec::new(),
-        pool,
+        pool: Some(pool),
+        filters: None,
     }
 }
 

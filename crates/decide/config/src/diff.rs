@@ -247,29 +247,46 @@ fn matches(route: &Route) -> String {
     text
 }
 
+/// What a route does with what it matches: its pool, and its filters.
+#[derive(PartialEq)]
+struct Does(Vec<Field>);
+
+impl Does {
+    fn of(route: &Route, pools: &[Pool]) -> Self {
+        let fields = fields(write::route(route, pools));
+        Self(fields.into_iter().filter(|field| matches!(&*field.key, "pool" | "filters")).collect())
+    }
+}
+
+impl fmt::Display for Does {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let does: Vec<_> =
+            self.0.iter().map(|Field { key, value, .. }| format!("{key} {}", show(value))).collect();
+        f.write_str(&does.join(", "))
+    }
+}
+
 fn routes(listener: &str, old: (&[Route], &[Pool]), new: (&[Route], &[Pool]), plan: &mut Plan) {
-    let keyed = |(routes, pools): (&[Route], &[Pool])| -> Vec<(String, String)> {
-        let pool = |route: &Route| {
-            pools.get(route.pool.index()).map_or_else(String::new, |pool| pool.name.to_string())
-        };
-        routes.iter().map(|route| (matches(route), pool(route))).collect()
+    let keyed = |(routes, pools): (&[Route], &[Pool])| -> Vec<(String, Does)> {
+        routes.iter().map(|route| (matches(route), Does::of(route, pools))).collect()
     };
     let (before, after) = (keyed(old), keyed(new));
     if before == after {
         return;
     }
     let start = plan.steps.len();
-    let known: HashMap<_, _> = before.iter().rev().map(|(key, pool)| (key, pool)).collect();
+    let known: HashMap<_, _> = before.iter().rev().map(|(key, does)| (key, does)).collect();
     let kept: HashSet<_> = after.iter().map(|(key, _)| key).collect();
     for (key, _) in before.iter().filter(|(key, _)| !kept.contains(key)) {
         plan.add(format!("route {listener}: {}", cut(key)), "removed", Disruption::None);
     }
-    for (key, pool) in &after {
+    for (key, does) in &after {
         let subject = || format!("route {listener}: {}", cut(key));
         match known.get(key) {
-            Some(old) if *old == pool => {}
-            Some(old) => plan.add(subject(), format!("pool {old} -> {pool}"), Disruption::None),
-            None => plan.add(subject(), format!("added: pool {pool}"), Disruption::None),
+            Some(old) => {
+                compare("", &old.0, &does.0, &mut |_, change| plan.add(subject(), change, Disruption::None));
+            }
+            None => plan.add(subject(), format!("added: {does}"), Disruption::None),
         }
     }
     // Order and repetition change nothing for requests, but they are part of the file.

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+mod filter;
 mod tls;
 mod virtual_router;
 
+pub(crate) use filter::{FILTERS, HEADER_EDITS, PATH_REWRITE, REDIRECT, URL_REWRITE};
 pub(crate) use tls::{CERTIFICATE, CLIENT_CERTIFICATES, LISTENER_TLS, POOL_TLS};
 pub(crate) use virtual_router::{
     ANNOUNCE, KEYS_FILE, MOVER, SPREAD, TRACK, TRACK_INTERFACE, TRACK_POOL, TRACK_PROGRAM, TRACK_PROXY,
@@ -164,7 +166,8 @@ pub(crate) static ROUTE: Shape = Shape::new(
         .default("/"),
         Key::new("methods", Kind::Many(&Kind::Text(Text::Method)), "Any of these methods; all if left out."),
         Key::new("headers", Kind::Headers, "All of these must be there with this value; null takes any value."),
-        Key::new("pool", NAME, "Where matching requests go.").required(),
+        Key::new("pool", NAME, "Where matching requests go. Needed, but where a filter answers all of them."),
+        Key::new("filters", Kind::Section(&FILTERS), "What is done to matching requests and to their answers."),
     ],
 );
 

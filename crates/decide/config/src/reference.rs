@@ -5,6 +5,7 @@
 //! of it in `sections`; a test compiles every example, and another compares the pages with `docs/`.
 
 mod behaviour;
+mod filters;
 mod sections;
 
 use std::fmt::Write as _;
@@ -25,7 +26,7 @@ pub fn reference() -> String {
     let mut out = format!("{MADE}\n{}", behaviour::OPENING);
     out.push_str(&behaviour::values());
     out.push_str("\n## All keys\n");
-    for section in SECTIONS {
+    for section in all_sections() {
         self::section(section, &mut out);
     }
     for part in behaviour::PARTS {
@@ -52,6 +53,14 @@ pub fn diagnostics_reference() -> String {
         let _ = writeln!(out, "\n### {number}: {}{severity}\n\n{}", code.title(), wrap(code.explanation()));
     }
     out
+}
+
+/// Filters stand behind what a route matches.
+fn all_sections() -> impl Iterator<Item = &'static Section> {
+    let routes =
+        SECTIONS.iter().position(|section| std::ptr::eq(section.shape, &keys::PATH)).map_or(0, |at| at + 1);
+    let (before, after) = SECTIONS.split_at(routes);
+    before.iter().chain(filters::SECTIONS).chain(after)
 }
 
 fn group_of(group: &str) -> &'static str {
@@ -114,6 +123,7 @@ fn takes(kind: &Kind) -> String {
         Kind::Named(value) => format!("map of names, each to {}", takes(value)),
         Kind::Keyed(text, value) => format!("map of {}s, each to {}", text_name(*text), takes(value)),
         Kind::Headers => "map of header names, each to a text or null".into(),
+        Kind::Fields => "map of header names, each to a text".into(),
         Kind::List(item) => format!("list of: {}", takes(item)),
         Kind::Many(item) => format!("{}, or a list of them", takes(item)),
         Kind::Either(kinds) => kinds.iter().map(takes).collect::<Vec<_>>().join(", or "),
@@ -129,6 +139,8 @@ fn text_name(text: Text) -> &'static str {
         Text::Host => "host",
         Text::Path => "path",
         Text::Method => "method",
+        Text::HeaderName => "header name",
+        Text::Redirect => "301, 302, 303, 307 or 308",
         Text::Status => "status code or range",
         Text::Interface => "interface",
         Text::VirtualAddress => "virtual address",
@@ -160,7 +172,7 @@ fn days(time: Duration) -> String {
 }
 
 fn link(shape: &Shape) -> String {
-    let found = SECTIONS.iter().find(|section| std::ptr::eq(section.shape, shape));
+    let found = all_sections().find(|section| std::ptr::eq(section.shape, shape));
     found.map_or_else(
         || shape.title.into(),
         |section| format!("[{}](#{})", section.heading, section.heading.to_lowercase().replace(' ', "-")),
@@ -172,7 +184,7 @@ fn bounds() -> String {
     for (what, kind, reason) in &keys::SHARED {
         let _ = writeln!(out, "| {what} | {} | {reason} |", range(kind));
     }
-    for section in SECTIONS {
+    for section in all_sections() {
         for key in section.shape.keys {
             if let Some(reason) = key.because {
                 let path = if section.path.is_empty() { String::new() } else { format!("{}.", section.path) };

@@ -48,7 +48,9 @@ fn property(key: &Key) -> Value {
 
 /// A default as JSON: the tables hold it as YAML.
 fn default(kind: &Kind, text: &str) -> Value {
-    let number = matches!(kind, Kind::Int(..) | Kind::Percent).then(|| text.parse::<u64>().ok()).flatten();
+    let number = matches!(kind, Kind::Int(..) | Kind::Percent | Kind::Text(Text::Redirect))
+        .then(|| text.parse::<u64>().ok())
+        .flatten();
     let list = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     match (number, list, kind) {
         (Some(number), ..) => json!(number),
@@ -66,6 +68,7 @@ fn kind(kind: &Kind) -> Value {
                 { "type": "string", "pattern": value::pattern(Text::Status) },
             ],
         }),
+        Kind::Text(Text::Redirect) => json!({ "type": "integer", "enum": value::http::REDIRECTS }),
         Kind::Text(text) => match value::pattern(*text) {
             Some(pattern) => json!({ "type": "string", "pattern": pattern }),
             None => json!({ "type": "string", "minLength": 1, "maxLength": MAX_TEXT }),
@@ -98,8 +101,13 @@ fn kind(kind: &Kind) -> Value {
         // Editors read `x-canary: 1` as a number; the reader takes what is written.
         Kind::Headers => json!({
             "type": "object",
-            "propertyNames": { "pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$" },
+            "propertyNames": { "pattern": value::pattern(Text::HeaderName) },
             "additionalProperties": { "type": ["string", "number", "boolean", "null"] },
+        }),
+        Kind::Fields => json!({
+            "type": "object",
+            "propertyNames": { "pattern": value::pattern(Text::HeaderName) },
+            "additionalProperties": { "type": ["string", "number", "boolean"] },
         }),
         Kind::List(item) => json!({ "type": "array", "items": self::kind(item) }),
         Kind::Many(item) => {

@@ -44,6 +44,8 @@ pub(crate) enum Kind {
     Keyed(Text, &'static Kind),
     /// A map from header names to a text or nothing.
     Headers,
+    /// A map from header names to a text.
+    Fields,
     List(&'static Kind),
     /// One or a list.
     Many(&'static Kind),
@@ -61,6 +63,9 @@ pub(crate) enum Text {
     Host,
     Path,
     Method,
+    HeaderName,
+    /// A status that sends a client elsewhere.
+    Redirect,
     Status,
     Interface,
     /// An address with a prefix length.

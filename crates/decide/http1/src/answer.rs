@@ -38,6 +38,29 @@ impl Persistence {
     }
 }
 
+/// Appends a whole answer of ours that is no fault: one without a body. `fields` are what it says besides; no name or
+/// value holds a byte that ends a line.
+pub fn write_answer<'f>(
+    status: u16,
+    fields: impl Iterator<Item = (&'f str, &'f [u8])>,
+    persistence: Persistence,
+    out: &mut Vec<u8>,
+) {
+    // Writing to a Vec never fails.
+    let _ = std::io::Write::write_fmt(out, format_args!("HTTP/1.1 {status} {}\r\n", reason(status)));
+    for (name, value) in fields {
+        for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
+            out.extend_from_slice(piece);
+        }
+    }
+    if status != 204 {
+        // RFC 9110 §8.6: a 204 has none.
+        out.extend_from_slice(b"Content-Length: 0\r\n");
+    }
+    out.extend_from_slice(persistence.line());
+    out.extend_from_slice(b"\r\n");
+}
+
 /// Appends the whole answer for `fault`. The body says what went wrong and whose fault it is, and nothing
 /// of the inside; `Haechi-Fault` lets a client's log tell our answer from an endpoint's.
 pub fn write_fault(fault: Fault, persistence: Persistence, head_only: bool, out: &mut Vec<u8>) {
@@ -75,6 +98,12 @@ pub const fn explain(fault: Fault) -> [&'static str; 6] {
 
 const fn reason(status: u16) -> &'static str {
     match status {
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
         404 => "Not Found",
         405 => "Method Not Allowed",
@@ -94,6 +123,19 @@ const fn reason(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_without_a_body_says_so() {
+        let mut out = Vec::new();
+        write_answer(308, [("Location", &b"https://h/"[..])].into_iter(), Persistence::Implied, &mut out);
+        assert_eq!(
+            out,
+            b"HTTP/1.1 308 Permanent Redirect\r\nLocation: https://h/\r\nContent-Length: 0\r\n\r\n"
+        );
+        out.clear();
+        write_answer(204, std::iter::empty(), Persistence::Close, &mut out);
+        assert_eq!(out, b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    }
 
     #[test]
     fn every_fault_makes_a_well_formed_answer() {

@@ -1,7 +1,7 @@
 //! Header fields: names that this core must know, and one line's grammar (RFC 9112 §5).
 
 use crate::HeadError;
-use crate::edit::Span;
+use crate::edit::{Cuts, Span};
 use crate::scan::{token, value_end};
 
 /// A field line.
@@ -152,6 +152,16 @@ pub(crate) fn values<'a>(
         .iter()
         .filter(move |field| field.name.of(buf).eq_ignore_ascii_case(name.as_bytes()))
         .map(move |field| field.value.of(buf))
+}
+
+/// Takes out fields that `goes` names, but none that says how the message is framed or where it goes.
+pub(crate) fn cut(fields: &[Field], cuts: &mut Cuts, buf: &[u8], goes: impl Fn(&[u8]) -> bool) {
+    for field in fields {
+        let free = matches!(field.known, FieldName::Other | FieldName::Forwarding);
+        if free && goes(field.name.of(buf)) {
+            cuts.insert(field.line);
+        }
+    }
 }
 
 /// Most options in the `Connection` fields of one head: each names a field, and no more fields than this may

@@ -28,13 +28,13 @@ mod scan;
 mod target;
 mod trailers;
 
-pub use answer::{Persistence, explain, write_fault};
+pub use answer::{Persistence, explain, write_answer, write_fault};
 pub use body::{Advance, Body, Chunks, Pieces};
 pub use compose::{Parts, write_chunk};
 pub use edit::Span;
 pub use error::HeadError;
 pub use framing::Framing;
-pub use request::{Method, Parsed, RequestHead, Version};
+pub use request::{Method, Onward, Parsed, RequestHead, Version};
 pub use response::{Downstream, ResponseHead};
 pub use scan::head_end;
 pub use trailers::{Trailers, trailer_fields, write_last_chunk};

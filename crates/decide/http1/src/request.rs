@@ -3,7 +3,7 @@
 use haechi_model::{Fault, HttpLimits};
 
 use crate::edit::{Cuts, Span};
-use crate::fields::{Field, FieldName, count_options, crlf, list, parse_line, values};
+use crate::fields::{Field, FieldName, count_options, crlf, cut, list, parse_line, values};
 use crate::framing::{Framing, Lengths};
 use crate::scan::is_token;
 use crate::target::{self, Target, check_authority};
@@ -247,22 +247,40 @@ impl RequestHead {
         values(&self.fields, buf, name)
     }
 
-    /// Appends the head for the endpoint: the same bytes without the cuts, `forwarding` (whole lines, such
-    /// as `X-Forwarded-For: …\r\n`) and the final empty line. `buf` is what was parsed. `authority` stands
-    /// in for a `Host` that nobody sent (HTTP/1.0 may lack it; RFC 9112 §3.3 makes it the server's own name).
-    pub fn write_upstream(&self, buf: &[u8], authority: &[u8], forwarding: &[u8], out: &mut Vec<u8>) {
-        let untouched_line = self.version == Version::Http11 && self.target.authority.is_none();
+    /// The query with its `?`, as sent; nothing if there is none.
+    pub fn query<'a>(&self, buf: &'a [u8]) -> &'a [u8] {
+        self.target.origin.of(buf).get(self.path.len()..).unwrap_or_default()
+    }
+
+    /// Takes out fields that `goes` names. What says how the message is framed or where it goes stays, whatever
+    /// `goes` says.
+    pub fn cut(&mut self, buf: &[u8], goes: impl Fn(&[u8]) -> bool) {
+        cut(&self.fields, &mut self.cuts, buf, goes);
+    }
+
+    /// Appends the head for the endpoint: the same bytes without the cuts, what `onward` says and the final empty
+    /// line. `buf` is what was parsed.
+    pub fn write_upstream(&mut self, buf: &[u8], onward: &Onward<'_>, out: &mut Vec<u8>) {
+        if onward.host.is_some() {
+            self.cut_named(FieldName::Host);
+        }
+        let untouched_line = self.version == Version::Http11
+            && self.target.authority.is_none()
+            && onward.target.is_none()
+            && onward.host.is_none();
         let from = if untouched_line {
             0
         } else {
             out.extend_from_slice(self.method_name.of(buf));
             out.push(b' ');
-            let origin = self.target.origin.of(buf);
+            let origin = onward.target.unwrap_or_else(|| self.target.origin.of(buf));
             out.extend_from_slice(if origin.is_empty() { b"/" } else { origin });
             out.extend_from_slice(b" HTTP/1.1\r\n");
-            if !self.fields.iter().any(|field| field.known == FieldName::Host) {
+            let sent = self.fields.iter().any(|field| field.known == FieldName::Host);
+            if onward.host.is_some() || !sent {
+                let host = onward.host.or(self.host.map(|host| host.of(buf)));
                 out.extend_from_slice(b"Host: ");
-                out.extend_from_slice(self.host.map_or(authority, |host| host.of(buf)));
+                out.extend_from_slice(host.unwrap_or(onward.authority));
                 out.extend_from_slice(b"\r\n");
             }
             self.line_end
@@ -275,9 +293,26 @@ impl RequestHead {
         } else if self.takes_trailers {
             out.extend_from_slice(b"TE: trailers\r\nConnection: TE\r\n");
         }
-        out.extend_from_slice(forwarding);
+        out.extend_from_slice(onward.forwarding);
+        out.extend_from_slice(onward.lines);
         out.extend_from_slice(b"\r\n");
     }
+}
+
+/// What a request's head goes on with, besides what came. All of it is good to be written: no byte ends a line that
+/// should not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Onward<'a> {
+    /// Stands in for a `Host` that nobody sent (HTTP/1.0 may lack it; RFC 9112 §3.3 makes it the server's own name).
+    pub authority: &'a [u8],
+    /// Whole lines, such as `X-Forwarded-For: …\r\n`.
+    pub forwarding: &'a [u8],
+    /// Path and query in place of those that came.
+    pub target: Option<&'a [u8]>,
+    /// Host in place of the one that came.
+    pub host: Option<&'a [u8]>,
+    /// More whole lines.
+    pub lines: &'a [u8],
 }
 
 /// What the fields said.

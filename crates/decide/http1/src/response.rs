@@ -4,7 +4,7 @@ use haechi_model::HttpLimits;
 
 use crate::answer::Persistence;
 use crate::edit::{Cuts, Span};
-use crate::fields::{Field, FieldName, count_options, crlf, list, parse_line, values};
+use crate::fields::{Field, FieldName, count_options, crlf, cut, list, parse_line, values};
 use crate::framing::{Framing, Lengths};
 use crate::scan::value_end;
 use crate::{HeadError, Parsed, Version, head_end};
@@ -197,6 +197,11 @@ impl ResponseHead {
         }
     }
 
+    /// Takes out fields that `goes` names; what says how the message is framed stays, whatever `goes` says.
+    pub fn cut(&mut self, buf: &[u8], goes: impl Fn(&[u8]) -> bool) {
+        cut(&self.fields, &mut self.cuts, buf, goes);
+    }
+
     /// Whether the bytes that came can go on as they are.
     pub const fn untouched(&self) -> bool {
         self.cuts.is_empty() && self.inject.is_empty() && !self.old_version
@@ -224,8 +229,8 @@ impl ResponseHead {
         self.fields.iter().filter(stays).map(|field| (field.name.of(buf), field.value.of(buf)))
     }
 
-    /// Appends the head for the client. `buf` is what was parsed.
-    pub fn write_downstream(&self, buf: &[u8], out: &mut Vec<u8>) {
+    /// Appends the head for the client, with these whole lines behind the others. `buf` is what was parsed.
+    pub fn write_downstream(&self, buf: &[u8], lines: &[u8], out: &mut Vec<u8>) {
         const VERSION: usize = "HTTP/1.1".len();
         let from = if self.old_version {
             out.extend_from_slice(b"HTTP/1.1");
@@ -237,6 +242,7 @@ impl ResponseHead {
             out.extend_from_slice(kept);
         }
         out.extend_from_slice(self.inject);
+        out.extend_from_slice(lines);
         out.extend_from_slice(b"\r\n");
     }
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use haechi_http1::{Downstream, Framing, HeadError, Method, Parsed, RequestHead, ResponseHead, Version};
+use haechi_http1::{
+    Downstream, Framing, HeadError, Method, Onward, Parsed, RequestHead, ResponseHead, Version,
+};
 use haechi_model::{Fault, HttpLimits};
 use proptest::prelude::*;
 
@@ -20,9 +22,17 @@ fn refused(text: &[u8]) -> (Fault, &'static str) {
 }
 
 fn upstream(text: &[u8]) -> String {
-    let (head, _) = request(text).unwrap();
+    edited(text, &Onward::default(), "")
+}
+
+/// `goes`: names that are taken out.
+fn edited(text: &[u8], onward: &Onward<'_>, goes: &str) -> String {
+    let (mut head, _) = request(text).unwrap();
     let mut out = Vec::new();
-    head.write_upstream(text, b"me.example", b"X-Forwarded-For: 192.0.2.1\r\n", &mut out);
+    head.cut(text, |name| goes.split(' ').any(|gone| gone.as_bytes().eq_ignore_ascii_case(name)));
+    let onward =
+        Onward { authority: b"me.example", forwarding: b"X-Forwarded-For: 192.0.2.1\r\n", ..*onward };
+    head.write_upstream(text, &onward, &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -40,7 +50,7 @@ fn response(text: &[u8], to: &Downstream) -> Result<ResponseHead, HeadError> {
 
 fn downstream(text: &[u8], to: &Downstream) -> String {
     let mut out = Vec::new();
-    response(text, to).unwrap().write_downstream(text, &mut out);
+    response(text, to).unwrap().write_downstream(text, b"", &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -461,4 +471,53 @@ fn a_client_with_framing_of_its_own_gets_fields_and_plain_bytes() {
     let plain = b"HTTP/1.1 204 No Content\r\nServer: s\r\n\r\n";
     let head = response(plain, &Downstream { own_framing: true, ..to_11() }).unwrap();
     assert_eq!(head.fields(plain).count(), 1);
+}
+
+#[test]
+fn edits_go_on_with_the_rest() {
+    let text = b"GET /a?b HTTP/1.1\r\nHost: h\r\nX-Debug: 1\r\nAccept: */*\r\nx-debug: 2\r\n\r\n";
+    let forwarding = "X-Forwarded-For: 192.0.2.1\r\n";
+    let lines = Onward { lines: b"x-env: prod\r\n", ..Onward::default() };
+    assert_eq!(
+        edited(text, &lines, "x-debug"),
+        format!("GET /a?b HTTP/1.1\r\nHost: h\r\nAccept: */*\r\n{forwarding}x-env: prod\r\n\r\n")
+    );
+    let elsewhere = Onward { target: Some(b"/v2/a?b"), host: Some(b"other"), ..Onward::default() };
+    let expected = |fields: &str| format!("GET /v2/a?b HTTP/1.1\r\nHost: other\r\n{fields}{forwarding}\r\n");
+    assert_eq!(edited(text, &elsewhere, ""), expected("X-Debug: 1\r\nAccept: */*\r\nx-debug: 2\r\n"));
+    for text in [&b"GET http://h/a?b HTTP/1.1\r\nhost: h\r\n\r\n"[..], b"GET /a?b HTTP/1.0\r\n\r\n"] {
+        assert_eq!(edited(text, &elsewhere, ""), expected(""));
+    }
+    let host = Onward { host: Some(b"other"), ..Onward::default() };
+    assert_eq!(
+        edited(b"GET / HTTP/1.1\r\nHost: h\r\nHost2: x\r\n\r\n", &host, ""),
+        format!("GET / HTTP/1.1\r\nHost: other\r\nHost2: x\r\n{forwarding}\r\n")
+    );
+}
+
+#[test]
+fn what_frames_or_routes_a_message_is_not_cut_by_edits() {
+    let text = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n";
+    let all = "host content-length expect x-forwarded-for";
+    assert_eq!(edited(text, &Onward::default(), all), upstream(text));
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nServer: s\r\n\r\n";
+    let mut head = response(chunked, &to_11()).unwrap();
+    head.cut(chunked, |_| true);
+    let mut out = Vec::new();
+    head.write_downstream(chunked, b"x-a: b\r\n", &mut out);
+    assert_eq!(out, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nx-a: b\r\n\r\n");
+    assert_eq!(head.fields(chunked).count(), 1);
+}
+
+#[test]
+fn the_query_is_what_follows_the_path() {
+    for (text, query) in [
+        ("GET /a?b?c HTTP/1.1\r\nHost: h\r\n\r\n", "?b?c"),
+        ("GET / HTTP/1.1\r\nHost: h\r\n\r\n", ""),
+        ("GET http://h/a? HTTP/1.1\r\nHost: h\r\n\r\n", "?"),
+        ("OPTIONS http://h HTTP/1.1\r\nHost: h\r\n\r\n", ""),
+        ("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", ""),
+    ] {
+        assert_eq!(request(text.as_bytes()).unwrap().0.query(text.as_bytes()), query.as_bytes(), "{text}");
+    }
 }

@@ -39,7 +39,8 @@ fn route(h: &str, p: &str, methods: &str, headers: &str) -> Route {
         path: path(p),
         methods: words(methods, '|').into_iter().map(Into::into).collect(),
         headers: words(headers, ',').iter().map(header).collect(),
-        pool: PoolIndex(0),
+        pool: Some(PoolIndex(0)),
+        filters: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
+use crate::{Filters, ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
 
 /// One entry of `listeners`.
 #[derive(Clone, PartialEq, Debug)]
@@ -130,8 +130,10 @@ pub struct Route {
     pub methods: Vec<Box<str>>,
     /// All of these must hold.
     pub headers: Vec<HeaderMatch>,
-    /// Where matching requests go.
-    pub pool: PoolIndex,
+    /// Where matching requests go; none where a filter answers all of them.
+    pub pool: Option<PoolIndex>,
+    /// What is done to them and to their answers; none for nothing.
+    pub filters: Option<Box<Filters>>,
 }
 
 /// Host without port, lower case, without a final dot.

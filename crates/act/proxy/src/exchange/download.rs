@@ -1,7 +1,9 @@
 //! The response's way to the client: head, body, and what the client does not take at once.
 
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use haechi_filter::Filter;
 use haechi_http1::{Body, Downstream, Framing, Parsed, Pieces, Trailers, Version, head_end};
 use haechi_model::{Algorithm, Fault, HttpLimits, Moment};
 
@@ -240,8 +242,15 @@ impl<C: Caller> Flow<'_, C> {
         let last = self.download.phase == Phase::Done;
         let trailers = self.take_trailers();
         let trailers = trailers.as_ref().map_or(&b""[..], |trailers| trailers.lines());
-        let body = scratch.pieces.ranges();
-        self.put(&mut scratch.out, Part::Head { head, bytes, len, body, trailers, last })
+        // Only a route with filters pays for holding its scene.
+        let scene = self.request.filter().map(|_| Rc::clone(&self.request.scene));
+        let filter = scene.as_ref().and_then(|scene| scene.listener().filter(self.request.route));
+        let edits = filter.map(Filter::response).filter(|edits| !edits.is_empty());
+        if let Some(edits) = edits {
+            scratch.response.cut(bytes, |name| edits.removes(name));
+        }
+        let (head, body) = (&scratch.response, scratch.pieces.ranges());
+        self.put(&mut scratch.out, Part::Head { head, bytes, len, body, trailers, last, edits })
     }
 
     /// Whether this status is thrown away for another try, which is paid for here: without means it goes

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use haechi_filter::Edits;
 use haechi_http1::{Persistence, ResponseHead};
 use haechi_model::{Fault, Moment};
 use haechi_preface::Ends;
@@ -99,14 +100,14 @@ impl Caller for Client {
         out.clear();
         match part {
             Part::Interim { head, bytes } => {
-                head.write_downstream(bytes, out);
+                head.write_downstream(bytes, &[], out);
                 self.send(worker, outbox, out, &[])
             }
-            Part::Head { head, bytes, len, body, trailers, .. } => {
-                match untouched(head, len, body) {
+            Part::Head { head, bytes, len, body, trailers, edits, .. } => {
+                match untouched(head, len, body, edits) {
                     Some(whole) => self.send(worker, outbox, &bytes[..whole], &[])?,
                     None => {
-                        head.write_downstream(bytes, out);
+                        head.write_downstream(bytes, edits.map_or(&b""[..], Edits::lines), out);
                         self.send_pieces(worker, outbox, out, &bytes[len..], body)?;
                     }
                 }
@@ -150,9 +151,9 @@ impl Caller for Client {
 }
 
 /// How many bytes go on as they came: a head without edits, and a body that follows it without a gap.
-fn untouched(head: &ResponseHead, len: usize, body: &[Range<usize>]) -> Option<usize> {
+fn untouched(head: &ResponseHead, len: usize, body: &[Range<usize>], edits: Option<&Edits>) -> Option<usize> {
     match body {
-        _ if !head.untouched() => None,
+        _ if edits.is_some() || !head.untouched() => None,
         [] => Some(len),
         [only] if only.start == 0 => Some(len + only.end),
         _ => None,

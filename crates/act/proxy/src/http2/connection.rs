@@ -10,8 +10,8 @@ use haechi_model::{Fault, Moment};
 use haechi_preface::Ends;
 
 use super::shared::{BACKLOG, Shared};
-use super::stream::{Exchange, answer};
-use crate::admit::{Admitted, Refused, Request, admit};
+use super::stream::{Exchange, answer, say};
+use crate::admit::{Admitted, Answer, Refused, Request, admit};
 use crate::client::{After, Client};
 use crate::engine;
 use crate::exchange;
@@ -222,6 +222,7 @@ impl Serving<'_> {
         match admitted {
             Admitted::Request(request, used) if used == len => self.spawn(stream, end, request),
             Admitted::Refused(refused, _) => self.refuse(stream, &refused, now),
+            Admitted::Answered(said, _) => self.say(stream, &said),
             Admitted::Request(..) | Admitted::Partial => {
                 self.refuse(stream, &Refused::new(Fault::BadRequest, "a head that ends early"), now);
             }
@@ -238,6 +239,13 @@ impl Serving<'_> {
             let after = exchange::run(&worker, &mut caller, &local, request).await;
             caller.finish(after);
         });
+    }
+
+    fn say(&self, stream: StreamId, said: &Answer) {
+        let mut core = self.shared.core.borrow_mut();
+        say(&mut core, stream, said);
+        // As with a refusal.
+        core.reset(stream, Code::NO_ERROR);
     }
 
     fn refuse(&self, stream: StreamId, refused: &Refused, now: Moment) {

@@ -6,13 +6,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use haechi_filter::Edits;
 use haechi_http1::{Body, Framing, ResponseHead, explain, trailer_fields, write_chunk, write_last_chunk};
 use haechi_http2::{Code, Connection, StreamId};
 use haechi_model::{Fault, Moment};
 use haechi_preface::Ends;
 
 use super::shared::{Shared, Stream};
-use crate::admit::Request;
+use crate::admit::{Answer, Request};
 use crate::client::After;
 use crate::exchange::{Caller, Gone, Outbox, Part};
 use crate::live::LiveEndpoint;
@@ -84,10 +85,19 @@ impl Exchange {
         self.shared.flush_soon();
     }
 
-    fn send_head(&self, head: &ResponseHead, bytes: &[u8], end: bool) -> Result<(), Gone> {
+    fn send_head(
+        &self,
+        head: &ResponseHead,
+        bytes: &[u8],
+        edits: Option<&Edits>,
+        end: bool,
+    ) -> Result<(), Gone> {
         let mut core = self.shared.core.borrow_mut();
         let mut writer = core.respond(self.stream.id, head.status).ok_or(Gone)?;
         for (name, value) in head.fields(bytes) {
+            writer.field(name, value);
+        }
+        for (name, value) in edits.into_iter().flat_map(Edits::added) {
             writer.field(name, value);
         }
         writer.finish(end);
@@ -187,10 +197,10 @@ impl Caller for Exchange {
             return Err(Gone);
         }
         match part {
-            Part::Interim { head, bytes } => self.send_head(head, bytes, false)?,
-            Part::Head { head, bytes, len, body, trailers, last } => {
+            Part::Interim { head, bytes } => self.send_head(head, bytes, None, false)?,
+            Part::Head { head, bytes, len, body, trailers, last, edits } => {
                 let whole = last && body.is_empty() && trailers.is_empty();
-                self.send_head(head, bytes, whole)?;
+                self.send_head(head, bytes, edits, whole)?;
                 self.ended = whole;
                 if !whole {
                     self.trailers.extend_from_slice(trailers);
@@ -273,6 +283,18 @@ impl Exchange {
             }
         }
     }
+}
+
+/// Answers at once, because a filter says so.
+pub(super) fn say(core: &mut Connection, stream: StreamId, answer: &Answer) {
+    let Some(mut head) = core.respond(stream, answer.status) else { return };
+    for (name, value) in &answer.fields {
+        head.field(name.as_bytes(), value);
+    }
+    if answer.status != 204 {
+        head.field(b"content-length", b"0");
+    }
+    head.finish(true);
 }
 
 /// Ends our side of a stream, with these lines of trailers.

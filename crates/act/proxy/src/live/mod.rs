@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use haechi_filter::Filter;
 use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, Node, PoolName, Snapshot};
 use haechi_route::Table;
 use haechi_trust::{Credentials, Shown};
@@ -44,6 +45,8 @@ pub struct LiveListener {
     /// As configured.
     pub config: Listener,
     pub(crate) routes: Table,
+    /// By route; nothing at all if no route has any.
+    filters: Box<[Option<Filter>]>,
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
@@ -142,7 +145,14 @@ impl LiveListener {
             Some(address) => address.to_string().into(),
             None => node.name.clone(),
         };
-        Self { config: config.clone(), routes, authority, counters, shown: ArcSwapOption::empty() }
+        let filters = filters(config);
+        Self { config: config.clone(), routes, filters, authority, counters, shown: ArcSwapOption::empty() }
+    }
+
+    /// The filters of a route, if it has any.
+    #[inline]
+    pub(crate) fn filter(&self, route: usize) -> Option<&Filter> {
+        self.filters.get(route)?.as_ref()
     }
 
     /// What it shows to clients, where it speaks TLS.
@@ -158,5 +168,14 @@ impl LiveListener {
     /// Counts on from what a former process counted.
     pub fn count_on_from(&self, before: ListenerTotals) {
         self.counters.count_on_from(before);
+    }
+}
+
+fn filters(config: &Listener) -> Box<[Option<Filter>]> {
+    match &config.kind {
+        ListenerKind::Http(http) if http.routes.iter().any(|route| route.filters.is_some()) => {
+            http.routes.iter().map(Filter::new).collect()
+        }
+        _ => Box::default(),
     }
 }

@@ -131,16 +131,17 @@ fn http(
     }
     no_flows(object, report);
     HttpListener {
-        routes: routes(object, true, references, report),
+        routes: routes(object, Some(over_tls), references, report),
         limits: limits(object, report),
         timeouts: timeouts(object, report),
         tls: over_tls.then(|| tls::listener(object, report)),
     }
 }
 
+/// `over_tls`: whether clients speak TLS; none if the protocol is not known.
 fn routes(
     object: &Object<'_, '_>,
-    required: bool,
+    over_tls: Option<bool>,
     references: &mut References,
     report: &mut Report,
 ) -> Vec<haechi_model::Route> {
@@ -148,9 +149,9 @@ fn routes(
         .node("routes")
         .filter(|(node, _)| !matches!(&node.data, Data::List(routes) if routes.is_empty()));
     if let Some((node, at)) = given {
-        return route::routes(node, at, references, report);
+        return route::routes(node, at, over_tls, references, report);
     }
-    if required && !object.has("pool") {
+    if over_tls.is_some() && !object.has("pool") {
         references.lose();
         report
             .add(
@@ -277,7 +278,7 @@ fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut R
     }
     let hello_timeout = timeouts.duration("header", report).or(ClientTimeouts::default().header);
     timeouts.done();
-    let routes = routes(object, true, references, report);
+    let routes = routes(object, Some(true), references, report);
     if let Some((node, _)) = object.node("routes") {
         route::by_host_alone(node, report);
     }
@@ -290,7 +291,7 @@ fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut R
 
 /// Without a protocol nobody can say which keys belong here, but their values can be checked.
 fn unknown(object: &Object<'_, '_>, references: &mut References, report: &mut Report) {
-    routes(object, false, references, report);
+    routes(object, None, references, report);
     limits(object, report);
     timeouts(object, report);
     object.duration("idleTimeout", report);

@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use haechi_model::{HeaderMatch, HostMatch, PathMatch, Route};
+use haechi_model::{HeaderMatch, HostMatch, PathMatch, PoolIndex, Route};
 
 use super::listener::NOWHERE;
-use super::{References, not_here};
+use super::{References, filter, not_here};
 use crate::object::{Object, item, list, many, map};
 use crate::report::{Report, quote};
 use crate::tree::{Data, Entry, Node};
@@ -16,6 +16,7 @@ use crate::{Code, Span, keys};
 pub(super) fn routes(
     node: &Node<'_>,
     at: Span,
+    over_tls: Option<bool>,
     references: &mut References,
     report: &mut Report,
 ) -> Vec<Route> {
@@ -27,12 +28,15 @@ pub(super) fn routes(
     // Where each route stands; none if it is not what its author meant.
     let mut places = Vec::with_capacity(nodes.len());
     for node in nodes {
+        let before = report.errors();
         let Some(object) = Object::open(node, &keys::ROUTE, node.span, report) else {
             references.lose();
             continue;
         };
+        // A mistyped `pool` is not also a missing one.
+        let sound = report.errors() == before;
         let before = report.errors();
-        routes.push(route(object, references, report));
+        routes.push(route(object, over_tls, sound, references, report));
         places.push((report.errors() == before && !node.is_broken()).then_some(node.span));
     }
     same(&routes, &places, report);
@@ -44,8 +48,9 @@ pub(super) fn by_host_alone(node: &Node<'_>, report: &mut Report) {
     let Data::List(routes) = &node.data else { return };
     for route in routes {
         let Data::Map(entries) = &route.data else { continue };
-        for Entry { key, .. } in
-            entries.iter().filter(|entry| ["path", "methods", "headers"].contains(&&*entry.key.text))
+        for Entry { key, .. } in entries
+            .iter()
+            .filter(|entry| ["path", "methods", "headers", "filters"].contains(&&*entry.key.text))
         {
             report
                 .add(Code::NotHere, key.span, format!("`{}` does not apply here", key.text))
@@ -55,14 +60,42 @@ pub(super) fn by_host_alone(node: &Node<'_>, report: &mut Report) {
     }
 }
 
-fn route(object: Object<'_, '_>, references: &mut References, report: &mut Report) -> Route {
+fn route(
+    object: Object<'_, '_>,
+    over_tls: Option<bool>,
+    sound: bool,
+    references: &mut References,
+    report: &mut Report,
+) -> Route {
     let host = object.parsed("host", "a host such as `shop.example.com`", report, |text, _| http::host(text));
     let path = path(&object, report);
     let methods = methods(&object, report);
     let headers = headers(&object, report);
-    let pool = references.follow(&object, report).unwrap_or(NOWHERE);
+    let filters = filter::filters(&object, &path, over_tls, report);
+    let redirects = filters.as_ref().is_some_and(|filters| filters.redirect.is_some());
+    let pool = pool(&object, redirects, sound, references, report);
     object.done();
-    Route { host: host.or(HostMatch::Any), path, methods, headers, pool }
+    Route { host: host.or(HostMatch::Any), path, methods, headers, pool, filters }
+}
+
+fn pool(
+    object: &Object<'_, '_>,
+    redirects: bool,
+    sound: bool,
+    references: &mut References,
+    report: &mut Report,
+) -> Option<PoolIndex> {
+    if redirects {
+        let help = "remove `pool`, or the redirect";
+        not_here(object, "pool", "the route redirects every request", help, report);
+        return None;
+    }
+    if sound && !object.has("pool") {
+        report
+            .add(Code::MissingKey, object.at, "a route needs `pool`")
+            .help("`pool`: Where matching requests go.");
+    }
+    Some(references.follow(object, report).unwrap_or(NOWHERE))
 }
 
 fn path(object: &Object<'_, '_>, report: &mut Report) -> PathMatch {

@@ -12,7 +12,7 @@ One YAML file. `haechi check -c FILE` says all that is wrong with it at once, `h
 change of it would do, `haechi schema` prints it as JSON Schema for editors, and `haechi run --print-config`
 what flags or a file come to. Each diagnostic has a code: [diagnostics.md](diagnostics.md).
 
-How values are written: [below](#values). How things behave: [routes](#which-route-takes-a-request),
+How values are written: [below](#values). How things behave: [routes](#which-route-takes-a-request), [filters](#how-filters-behave),
 [health](#health), [ejection](#ejection), [who gets work](#who-gets-work), [retries](#retries),
 [virtual addresses](#virtual-addresses), [time](#time), [reload](#what-a-reload-disturbs). Why bounds are what they are: [bounds](#bounds).
 ";
@@ -96,6 +96,7 @@ pub(super) fn values() -> String {
 
 pub(super) const PARTS: &[&str] = &[
     ROUTES,
+    super::filters::BEHAVIOUR,
     TLS,
     HEALTH,
     EJECTION,

@@ -175,6 +175,26 @@ pub(crate) fn method(text: &str) -> Result<&str, Complaint> {
     Ok(text)
 }
 
+/// Statuses that send a client elsewhere (RFC 9110 §15.4). With 301 and 302 a POST may become a GET.
+pub(crate) const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
+
+/// The status of a redirect.
+pub(crate) fn redirect_status(text: &str) -> Result<u16, Complaint> {
+    let status = text.parse().ok().filter(|status| REDIRECTS.contains(status));
+    status.ok_or_else(|| {
+        Complaint::new(Code::Status, "not a status that sends a client elsewhere")
+            .help("301 and 308 are for good, 302, 303 and 307 for now; with 307 and 308 the method stays")
+    })
+}
+
+/// The name of one host, without a port.
+pub(crate) fn host_name(text: &str) -> Result<Box<str>, Complaint> {
+    match host(text)? {
+        HostMatch::Exact(host) => Ok(host),
+        _ => Err(Complaint::new(Code::Host, "not the name of one host")),
+    }
+}
+
 /// A header's name, in lower case.
 pub(crate) fn header_name(text: &str) -> Result<String, Complaint> {
     let complaint = |label: &str| Complaint::new(Code::HeaderName, label);

@@ -1,6 +1,7 @@
 //! A snapshot back as YAML: for `run --print-config`, and as the ground on which [`crate::diff`] compares.
 //! What is written compiles to the same snapshot.
 
+mod filter;
 mod tls;
 mod tree;
 mod virtual_router;
@@ -8,7 +9,8 @@ mod yaml;
 
 use haechi_model::Snapshot;
 
-pub(crate) use tree::{Field, Out, listener, pool, root};
+pub(crate) use filter::filters;
+pub(crate) use tree::{Field, Out, listener, pool, root, route};
 pub(crate) use virtual_router::{address, virtual_router};
 pub(crate) use yaml::flow;
 

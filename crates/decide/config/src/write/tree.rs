@@ -141,7 +141,7 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
             let by_host = |one: &Route| {
                 let mut fields: Vec<Field> =
                     host(&one.host).map(|host| must("host", host)).into_iter().collect();
-                fields.push(must("pool", pool_name(one.pool, pools)));
+                fields.extend(one.pool.map(|pool| must("pool", pool_name(pool, pools))));
                 Out::Map(fields)
             };
             fields.push(must("routes", Out::List(tls.routes.iter().map(by_host).collect())));
@@ -206,7 +206,8 @@ pub(super) fn host(host: &HostMatch) -> Option<Out> {
     }
 }
 
-fn route(route: &Route, pools: &[Pool]) -> Out {
+/// One route; `pools` are the snapshot's.
+pub(crate) fn route(route: &Route, pools: &[Pool]) -> Out {
     let mut fields = Vec::new();
     fields.extend(host(&route.host).map(|host| must("host", host)));
     fields.push(match &route.path {
@@ -221,7 +222,8 @@ fn route(route: &Route, pools: &[Pool]) -> Out {
         let headers = route.headers.iter().map(|header| must(&header.name, value(&header.value)));
         fields.push(must("headers", Out::Map(headers.collect())));
     }
-    fields.push(must("pool", pool_name(route.pool, pools)));
+    fields.extend(route.pool.map(|pool| must("pool", pool_name(pool, pools))));
+    fields.extend(route.filters.as_deref().map(|filters| must("filters", super::filters(filters))));
     Out::Map(fields)
 }
 

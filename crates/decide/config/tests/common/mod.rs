@@ -9,10 +9,11 @@ use std::time::Duration;
 use haechi_config::defaults;
 use haechi_model::{
     Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
-    ClientTimeouts, Endpoint, HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener,
-    ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch, Pool, PoolIndex, PoolTls, Probe,
-    ProbeTls, ProxyProtocol, ProxyVersion, Queue, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange,
-    TcpListener, TlsListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
+    ClientTimeouts, Endpoint, Filters, HeaderEdits, HeaderLine, HeaderMatch, HealthCheck, HostMatch,
+    HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch,
+    PathRewrite, Pool, PoolIndex, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, Redirect,
+    Retry, RetryOn, Rewrite, Route, Scheme, Snapshot, SourceMask, StatusRange, TcpListener, TlsListener,
+    TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -231,15 +232,83 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
                     .map(|(name, value)| HeaderMatch { name: name.into(), value: value.map(Into::into) })
                     .collect()
             });
-    (host, path, btree_set("GET|POST|PUT|X-Y", 0..3), headers, 0..pools).prop_map(
+    let plain = (host, path, btree_set("GET|POST|PUT|X-Y", 0..3), headers, 0..pools).prop_map(
         |(host, path, methods, headers, pool)| Route {
             host,
             path,
             methods: methods.into_iter().map(Into::into).collect(),
             headers,
-            pool: PoolIndex(pool),
+            pool: Some(PoolIndex(pool)),
+            filters: None,
         },
-    )
+    );
+    (plain, filters()).prop_map(|(mut route, mut filters)| {
+        let exact = matches!(route.path, PathMatch::Exact(_));
+        if let Some(PathRewrite::Prefix(path)) = filters.rewrite.path.clone().filter(|_| exact) {
+            filters.rewrite.path = Some(PathRewrite::Full(path));
+        }
+        if let Some(redirect) = &mut filters.redirect {
+            if let Some(PathRewrite::Prefix(path)) = redirect.path.clone().filter(|_| exact) {
+                redirect.path = Some(PathRewrite::Full(path));
+            }
+            route.pool = None;
+        }
+        route.filters = (filters != Filters::default()).then(|| Box::new(filters));
+        route
+    })
+}
+
+fn path_rewrite() -> impl Strategy<Value = PathRewrite> {
+    prop_oneof![
+        "(/[a-z0-9:@]{1,4}){1,3}".prop_map(|path| PathRewrite::Prefix(path.into())),
+        Just(PathRewrite::Prefix("/".into())),
+        "(/[a-z]{0,2}){1,3}".prop_map(|path| PathRewrite::Full(path.into())),
+    ]
+}
+
+/// Names by their first letter, so that none is edited twice.
+fn edits() -> impl Strategy<Value = HeaderEdits> {
+    let lines = |first: char| {
+        vec(("[a-z!#$%&'*+.^_`|~-]{0,4}", "[!-~]{0,6}|[!-~] [!-~]|값"), 0..3).prop_map(move |lines| {
+            let names = lines.into_iter().enumerate();
+            let line = |(at, (name, value)): (usize, (String, String))| HeaderLine {
+                name: format!("{first}{at}{name}").into(),
+                value: value.into(),
+            };
+            names.map(line).collect::<Vec<_>>()
+        })
+    };
+    (lines('s'), lines('a'), lines('r')).prop_map(|(set, add, remove)| HeaderEdits {
+        set,
+        add,
+        remove: remove.into_iter().map(|line| line.name).collect(),
+    })
+}
+
+fn filters() -> impl Strategy<Value = Filters> {
+    let host = || of("[a-z]{1,5}\\.[a-z]{2}".prop_map(Box::from));
+    let redirect = (of(any::<bool>()), host(), of(1..u16::MAX), of(path_rewrite()), 0..5_usize).prop_map(
+        |(https, host, port, path, status)| Redirect {
+            scheme: https.map(|https| if https { Scheme::Https } else { Scheme::Http }),
+            // Or it could lead back.
+            host: host.or(Some("a.example".into())),
+            port: port.and_then(NonZeroU16::new),
+            path,
+            status: [301, 302, 303, 307, 308][status],
+        },
+    );
+    let on =
+        (edits(), edits(), host(), of(path_rewrite())).prop_map(|(request, response, host, path)| Filters {
+            request_headers: request,
+            response_headers: response,
+            rewrite: Rewrite { host, path },
+            redirect: None,
+        });
+    prop_oneof![
+        3 => Just(Filters::default()),
+        1 => on,
+        1 => redirect.prop_map(|redirect| Filters { redirect: Some(redirect), ..Filters::default() }),
+    ]
 }
 
 fn pool_tls() -> impl Strategy<Value = PoolTls> {

@@ -1,0 +1,104 @@
+//! Filters on the page: a section for each shape, and how they behave.
+
+use super::sections::Section;
+use crate::keys;
+
+pub(crate) static SECTIONS: &[Section] = &[
+    Section {
+        heading: "Filters",
+        path: "listeners.NAME.routes[].filters",
+        shape: &keys::FILTERS,
+        intro: "See [how filters behave](#how-filters-behave).",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    routes:
+      - path: /api
+        pool: api
+        filters:
+          requestHeaderModifier: { set: { X-Env: prod } }
+          urlRewrite: { path: { replacePrefixMatch: / } }
+      - { filters: { requestRedirect: { scheme: https, statusCode: 308 } } }
+",
+    },
+    Section {
+        heading: "Header edits",
+        path: "listeners.NAME.routes[].filters.requestHeaderModifier",
+        shape: &keys::HEADER_EDITS,
+        intro: "The same at `responseHeaderModifier`. What says where a message ends, or is for one connection, can't be \
+                edited, and neither can a request's `Host`, `X-Forwarded-For` and `X-Forwarded-Proto`.",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    routes:
+      - pool: web
+        filters:
+          requestHeaderModifier: { set: { X-Env: prod }, add: { Via: haechi }, remove: [X-Debug] }
+          responseHeaderModifier: { set: { X-Frame-Options: DENY }, remove: Server }
+",
+    },
+    Section {
+        heading: "Rewrite",
+        path: "listeners.NAME.routes[].filters.urlRewrite",
+        shape: &keys::URL_REWRITE,
+        intro: "",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    routes:
+      - { path: /shop, pool: web, filters: { urlRewrite: { hostname: shop.internal, path: { replacePrefixMatch: / } } } }
+",
+    },
+    Section {
+        heading: "New path",
+        path: "listeners.NAME.routes[].filters.urlRewrite.path",
+        shape: &keys::PATH_REWRITE,
+        intro: "One of the two; the same at `requestRedirect.path`.",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    routes:
+      - { path: /v1, pool: api, filters: { urlRewrite: { path: { replacePrefixMatch: /api/v1 } } } }
+      - { path: { exact: /ping }, pool: api, filters: { urlRewrite: { path: { replaceFullPath: /health } } } }
+",
+    },
+    Section {
+        heading: "Redirect",
+        path: "listeners.NAME.routes[].filters.requestRedirect",
+        shape: &keys::REDIRECT,
+        intro: "The route has no `pool` then, and no other filter.",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    routes:
+      - { filters: { requestRedirect: { scheme: https, statusCode: 308 } } }
+      - { host: old.example.com, filters: { requestRedirect: { hostname: new.example.com, statusCode: 301 } } }
+",
+    },
+];
+
+pub(super) const BEHAVIOUR: &str = "
+## How filters behave
+
+Routes are chosen by the request as it came; then its filters see it. Names are Gateway API's, and so are the rules of
+`replacePrefixMatch`: `/api/x` with `path: /api` becomes `/v2/x` by `/v2` and `/x` by `/`.
+
+- **Edits** go by name in any case of letters. A field that is set stands there once, behind the others; one that is
+  added is a line of its own. Interim answers and answers of haechi itself (faults, redirects) are not edited.
+- **A rewrite** changes what the endpoint sees. Paths are compared and replaced as bytes, never decoded; a request with
+  `..` in its path, encoded or not, was refused before. Where a prefix is taken off, `//x` in front becomes `/x`, because
+  some readers take it for a host.
+- **A redirect** names the whole URL. With another `scheme` the port is that scheme's own; otherwise it is the one that
+  the client asked, which is also right behind a port mapping. The query stays.
+- A route without filters pays nothing for them.
+";

@@ -1,0 +1,106 @@
+//! What a route does to a request besides choosing a pool.
+//!
+//! ```text
+//!   Route ─▶ Filter::new ─▶ Filter       once, when the config changes
+//!   Asked ─▶ Filter::decide ─▶ Verdict   for each request: goes on as this, or is answered with that
+//! ```
+//!
+//! A route without filters has no [`Filter`] at all, so it costs a look at an `Option`. What is to be written is
+//! made ready beforehand, so a request costs no allocation: new paths and locations go to a buffer of the caller's.
+//!
+//! What it refuses: it writes no head (framing is for who knows it) and judges no name or value; those of the config
+//! were checked when it was read, and those of a request when it was parsed.
+
+mod edits;
+mod path;
+mod redirect;
+
+use haechi_model::{PathMatch, Route};
+
+pub use edits::Edits;
+use path::NewPath;
+use redirect::Elsewhere;
+
+/// The filters of one route, ready for use.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    request: Edits,
+    response: Edits,
+    host: Option<Box<[u8]>>,
+    path: Option<NewPath>,
+    redirect: Option<Elsewhere>,
+}
+
+/// What is looked at in a request. All of it was checked when it was parsed: no byte could end a line.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Host, with a port if the client said one.
+    pub host: &'a [u8],
+    /// Path without query.
+    pub path: &'a [u8],
+    /// Query with its `?`, or nothing.
+    pub query: &'a [u8],
+    /// Whether it came over TLS.
+    pub over_tls: bool,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict<'f> {
+    /// It goes on to the route's pool.
+    On {
+        /// The host in place of the one that came.
+        host: Option<&'f [u8]>,
+        /// Whether the buffer holds a path and query in place of those that came.
+        rewritten: bool,
+    },
+    /// It is answered with this status, and the buffer holds the `Location`.
+    Redirect(u16),
+}
+
+impl Filter {
+    /// The filters of this route, if it has any.
+    pub fn new(route: &Route) -> Option<Self> {
+        let filters = route.filters.as_deref()?;
+        let prefix = match &route.path {
+            // A whole path has no rest, so what stands for its prefix stands for all of it.
+            PathMatch::Exact(path) => path,
+            PathMatch::Prefix(prefix) => prefix,
+        };
+        Some(Self {
+            request: Edits::new(&filters.request_headers),
+            response: Edits::new(&filters.response_headers),
+            host: filters.rewrite.host.as_ref().map(|host| host.as_bytes().into()),
+            path: filters.rewrite.path.as_ref().map(|path| NewPath::new(path, prefix)),
+            redirect: filters.redirect.as_ref().map(|redirect| Elsewhere::new(redirect, prefix)),
+        })
+    }
+
+    /// What becomes of a request. `out` is empty, and gets what the verdict says.
+    pub fn decide(&self, asked: &Asked<'_>, out: &mut Vec<u8>) -> Verdict<'_> {
+        if let Some(redirect) = &self.redirect {
+            redirect.write(asked, out);
+            return Verdict::Redirect(redirect.status());
+        }
+        // `*` is no path, but all of the server (RFC 9112 §3.2.4).
+        let path = self.path.as_ref().filter(|_| asked.path != b"*");
+        if let Some(path) = path {
+            path.write(asked.path, out);
+            out.extend_from_slice(asked.query);
+        }
+        Verdict::On { host: self.host.as_deref(), rewritten: path.is_some() }
+    }
+
+    /// What changes in a request's fields.
+    pub const fn request(&self) -> &Edits {
+        &self.request
+    }
+
+    /// What changes in the fields of an endpoint's answer.
+    pub const fn response(&self) -> &Edits {
+        &self.response
+    }
+}
+
+#[cfg(test)]
+mod tests;

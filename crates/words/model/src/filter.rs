@@ -1,0 +1,104 @@
+//! What a route does to its requests and to their answers, besides choosing a pool.
+
+use std::num::NonZeroU16;
+
+/// The filters of a route, named as Gateway API names them where it has them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Filters {
+    /// What changes in the fields of a request.
+    pub request_headers: HeaderEdits,
+    /// What changes in the fields of an endpoint's answer.
+    pub response_headers: HeaderEdits,
+    /// What changes in a request's host and path.
+    pub rewrite: Rewrite,
+    /// Requests are sent elsewhere by an answer at once, and reach no pool.
+    pub redirect: Option<Redirect>,
+}
+
+/// Edits of header fields. Names are in lower case, and none says how a message is framed or is for one connection
+/// only.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct HeaderEdits {
+    /// In place of all fields of these names.
+    pub set: Vec<HeaderLine>,
+    /// Beside those that are there.
+    pub add: Vec<HeaderLine>,
+    /// Taken out.
+    pub remove: Vec<Box<str>>,
+}
+
+/// A field to write.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeaderLine {
+    /// In lower case.
+    pub name: Box<str>,
+    /// Without control characters, and without white space at its ends.
+    pub value: Box<str>,
+}
+
+/// What stands in a request for what the client sent.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Rewrite {
+    /// The host, without a port.
+    pub host: Option<Box<str>>,
+    /// The path.
+    pub path: Option<PathRewrite>,
+}
+
+/// What stands for a path. The query stays as it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PathRewrite {
+    /// This stands for the whole path.
+    Full(Box<str>),
+    /// This stands for the prefix by which the route matched; `/` takes it off.
+    Prefix(Box<str>),
+}
+
+/// Where a client is sent. What is not said here is as in the request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Redirect {
+    /// `http` or `https`.
+    pub scheme: Option<Scheme>,
+    /// The host, without a port.
+    pub host: Option<Box<str>>,
+    /// With a new scheme and no port, the scheme's own.
+    pub port: Option<NonZeroU16>,
+    /// The path.
+    pub path: Option<PathRewrite>,
+    /// 301, 302, 303, 307 or 308.
+    pub status: u16,
+}
+
+/// How HTTP is carried, as a URL says it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As in a URL.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port that a URL need not say (RFC 9110 §4.2).
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+impl HeaderEdits {
+    /// Whether nothing changes.
+    pub const fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.add.is_empty() && self.remove.is_empty()
+    }
+}
