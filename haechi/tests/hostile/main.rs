@@ -7,6 +7,7 @@
 mod patience;
 mod requests;
 mod responses;
+mod smuggling;
 mod storm;
 mod uploads;
 

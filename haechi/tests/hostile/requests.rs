@@ -35,7 +35,7 @@ macro_rules! chunked {
 
 /// What, the bytes, the fault that the client is told. The connection is closed and the endpoint sees nothing.
 #[rustfmt::skip]
-const REFUSED: &[(&str, &str, &str)] = &[
+pub(super) const REFUSED: &[(&str, &str, &str)] = &[
     // Framing: two readers, two lengths.
     ("CL.TE", post!("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\nG"), "badRequest"),
     ("TE.CL", post!("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", "0\r\n\r\n"), "badRequest"),
@@ -156,7 +156,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
 
 /// What, the bytes, and what the endpoint sees of them, with our lines at `^`.
 #[rustfmt::skip]
-const PASSED: &[(&str, &str, &str)] = &[
+pub(super) const PASSED: &[(&str, &str, &str)] = &[
     ("plain", get!("A: b\r\n"), get!("A: b\r\n^")),
     ("forged forwarding fields", get!("X-Forwarded-For: 9.9.9.9\r\nA: b\r\nx-forwarded-proto: https\r\nX-FORWARDED-HOST: i\r\nForwarded: for=9.9.9.9\r\nX-Real-IP: 9.9.9.9\r\nX-Forwarded-For: 8.8.8.8\r\nX-Forwarded-Client-Cert: x\r\n"), get!("A: b\r\n^")),
     ("underscored aliases (CVE-2026-39858)", get!("X_Forwarded_Proto: https\r\nX_Real-IP: 9.9.9.9\r\nContent_Length: 5\r\nTransfer_Encoding: chunked\r\n"), get!("^")),
@@ -180,13 +180,13 @@ const PASSED: &[(&str, &str, &str)] = &[
 ];
 
 #[derive(Clone, Copy, Debug)]
-enum Way {
+pub(super) enum Way {
     Whole,
     ByteByByte,
 }
 
 /// Sends the bytes and the next request, and gives all that comes back until haechi closes.
-fn converse(front: &Front, bytes: &str, way: Way, end: bool) -> Result<String, String> {
+pub(super) fn converse(front: &Front, bytes: &str, way: Way, end: bool) -> Result<String, String> {
     let mut connection = Connection::open(front.listen).unwrap();
     let all = format!("{bytes}{NEXT}");
     match way {

@@ -2,42 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use haechi_tests::{Authority, Nginx, Node, TempDir, address, eventually, get};
+use haechi_tests::{Authority, HaProxy, Nginx, Node, TempDir, address, get};
 
 use crate::{BINARY, SOON};
-
-/// HAProxy with one way through, ended when dropped.
-struct HaProxy {
-    at: SocketAddr,
-    child: Child,
-    _folder: TempDir,
-}
-
-impl HaProxy {
-    fn start(to: SocketAddr, send: &str) -> Self {
-        let (folder, at) = (TempDir::new("haproxy"), SocketAddr::new(address(), 8080));
-        let config = format!(
-            "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 5s\n  timeout server 5s\n\
-             listen all\n  bind {at}\n  server one {to} {send}\n"
-        );
-        let file = folder.path().join("cfg");
-        std::fs::write(&file, config).unwrap();
-        let mut command = Command::new("haproxy");
-        command.arg("-db").arg("-f").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().expect("scripts/setup test installs haproxy");
-        eventually(SOON, "haproxy listens", || TcpStream::connect(at).is_ok());
-        Self { at, child, _folder: folder }
-    }
-}
-
-impl Drop for HaProxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Says whom it takes the client to be, and which address it asked.
 fn nginx() -> Nginx {
@@ -86,20 +55,20 @@ fn haproxy_in_front_and_nginx_behind_agree_on_who_the_client_is() {
             ),
         );
         node.wait_health("web", "e", "healthy", SOON);
-        let haproxy = HaProxy::start(listen, send);
-        let mut client = connect(haproxy.at);
+        let haproxy = HaProxy::start("tcp", &format!("  server one {listen} {send}"));
+        let mut client = connect(haproxy.address);
         let own = client.local_addr().unwrap();
         let said = ask(&mut client);
         let wanted = [
             own.ip().to_string(),
             own.port().to_string(),
-            haproxy.at.ip().to_string(),
+            haproxy.address.ip().to_string(),
             "8080".into(),
             own.ip().to_string(),
         ];
         assert_eq!(said[..5], wanted, "{send}");
         assert_eq!(ask(&mut client), said, "the same connection serves the same client");
-        let mut other = connect(haproxy.at);
+        let mut other = connect(haproxy.address);
         let others = ask(&mut other);
         assert_eq!(others[1], other.local_addr().unwrap().port().to_string());
         assert_ne!(others[5], said[5], "and no other one");
@@ -174,8 +143,8 @@ fn tls_and_http2_come_behind_the_preface() {
     std::fs::write(node.folder().join("ca.pem"), authority.pem()).unwrap();
     node.resume();
     node.wait_health("web", "e", "healthy", SOON);
-    let over_tls = HaProxy::start(listen, "send-proxy-v2");
-    let in_clear = HaProxy::start(plain, "send-proxy");
+    let over_tls = HaProxy::start("tcp", &format!("  server one {listen} send-proxy-v2"));
+    let in_clear = HaProxy::start("tcp", &format!("  server one {plain} send-proxy"));
     let ca = node.folder().join("ca.pem");
     // Debian's curl (7.88) can't use a connection of HTTP/2 by prior knowledge twice.
     for (front, how, scheme, count) in [
@@ -197,7 +166,7 @@ fn tls_and_http2_come_behind_the_preface() {
             "%{local_port}\\n",
             "--cacert",
         ]);
-        curl.arg(&ca).arg("--resolve").arg(format!("shop.example.com:8080:{}", front.at.ip())).arg(url);
+        curl.arg(&ca).arg("--resolve").arg(format!("shop.example.com:8080:{}", front.address.ip())).arg(url);
         let output = curl.stdin(Stdio::null()).output().expect("scripts/setup test installs curl");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();

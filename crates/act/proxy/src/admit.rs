@@ -1,14 +1,16 @@
 //! From a head's bytes to a request that knows its pool, or to a refusal with its reason. Runs to its end
 //! while the bytes lie in the hot buffer; what is kept is what goes on to the endpoint.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use haechi_filter::{Asked, Filter, Verdict};
 use haechi_http1::{Body, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version};
-use haechi_model::{Fault, Moment, Route};
+use haechi_model::{Fault, Moment, RequestIds, Route};
 use haechi_route::{Headers, Query};
 
 use crate::engine;
+use crate::forwarding::{self, Told};
 use crate::scene::{Local, Scene};
 use crate::select::source_of;
 use crate::who::Who;
@@ -22,6 +24,10 @@ pub(crate) struct Request {
     /// Position of its route in the listener.
     pub(crate) route: usize,
     pub(crate) facts: Facts,
+    /// Who asks, as far as somebody is trusted to say so. Port 0 if that is not known.
+    pub(crate) client: SocketAddr,
+    /// Its `X-Request-ID`; empty if it is to have none.
+    pub(crate) id: Vec<u8>,
     /// What `ipHash` looks at.
     pub(crate) source: u64,
     /// The head for the endpoint, and as much of the body as has come: kept until the response begins, so
@@ -63,6 +69,19 @@ impl Facts {
     pub(crate) fn is_head(self) -> bool {
         self.method == Method::Head
     }
+}
+
+impl Request {
+    /// Its name, where each answer shows it.
+    pub(crate) fn shown_id(&self) -> &[u8] {
+        if shows_id(&self.scene) { &self.id } else { &[] }
+    }
+}
+
+/// Whether each answer names its request.
+fn shows_id(scene: &Scene) -> bool {
+    let rules = scene.http().and_then(|http| http.forwarded.as_ref());
+    rules.is_some_and(|rules| rules.request_id == RequestIds::Answered)
 }
 
 /// An answer in an endpoint's place.
@@ -129,10 +148,15 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
         return Admitted::Refused(no_route(head), concerned);
     };
     let authority = scene.listener().authority.as_bytes();
+    let mut told = Told { client: who.peer, secure: who.secure, id: Vec::new() };
     let mut onward = Onward { authority, forwarding: who.forwarding(), ..Onward::default() };
+    if let Some(rules) = &http.forwarded {
+        told = forwarding::judge(worker, who, rules, head, bytes, authority, &mut scratch.lines);
+        onward.forwarding = &scratch.lines;
+    }
     if let Some(filter) = scene.listener().filter(route) {
         scratch.out.clear();
-        let asked = asked(head, bytes, authority, http.tls.is_some());
+        let asked = asked(head, bytes, authority, told.secure);
         match filter.decide(&asked, &mut scratch.out) {
             Verdict::On { host, rewritten } => {
                 let edits = filter.request();
@@ -142,7 +166,10 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
                 onward.lines = edits.lines();
             }
             Verdict::Redirect(status) => {
-                let fields = vec![("Location", scratch.out.clone())];
+                let mut fields = vec![("Location", scratch.out.clone())];
+                if shows_id(&scene) {
+                    fields.push(("X-Request-ID", told.id));
+                }
                 let persistence = persistence(head);
                 return Admitted::Answered(Answer { status, fields, persistence }, concerned);
             }
@@ -157,9 +184,10 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
         Ok(used) => len + used,
         Err(error) => return Admitted::Refused(error.into(), bytes.len()),
     };
-    let source = source_of(scene.pool(pool), who.peer);
+    let source = source_of(scene.pool(pool), told.client);
     let facts = Facts::of(head);
-    Admitted::Request(Request { scene, pool, route, facts, source, sent, body, began }, used)
+    let Told { client, id, .. } = told;
+    Admitted::Request(Request { scene, pool, route, facts, client, id, source, sent, body, began }, used)
 }
 
 /// Appends to `out` what goes on of a body's next bytes; gives how many of them belong to it.

@@ -12,6 +12,7 @@ use crate::away::Leaving;
 use crate::buffers::HOT;
 use crate::engine;
 use crate::exchange;
+use crate::forwarding;
 use crate::handshake;
 use crate::http2;
 use crate::preface::Origin;
@@ -73,8 +74,11 @@ enum Head {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, origin: Origin) {
+pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, mut origin: Origin) {
     let over_tls = local.scene().http().is_some_and(|http| http.tls.is_some());
+    if origin.asked.is_none() && local.scene().http().is_some_and(|http| http.forwarded.is_some()) {
+        origin.asked = stream.own_end();
+    }
     let mut client = Client {
         stream,
         who: Who::new(origin, over_tls),
@@ -268,11 +272,13 @@ impl Client {
     fn refuse(&mut self, worker: &Worker, local: &Local, refused: &Refused) -> After {
         let scene = local.scene();
         scene.listener().counters.of(worker.number).fault(refused.fault);
+        let id = forwarding::name(worker, scene.http().and_then(|http| http.forwarded.as_ref()));
         if let Some(rule) = refused.rule {
-            tracing::debug!(peer = %self.who.peer, fault = refused.fault.name(), rule, "request refused");
+            let (fault, id) = (refused.fault.name(), forwarding::shown(&id));
+            tracing::debug!(peer = %self.who.peer, fault, rule, id, "request refused");
         }
         let persistence = self.settle(worker, local, refused.persistence);
-        self.answer(worker, refused.fault, persistence, refused.head_only)
+        self.answer(worker, refused.fault, &id, persistence, refused.head_only)
     }
 
     /// Answers at once, because a filter says so.
@@ -300,11 +306,12 @@ impl Client {
         &mut self,
         worker: &Worker,
         fault: Fault,
+        id: &[u8],
         persistence: Persistence,
         head_only: bool,
     ) -> After {
         let mut out = worker.buffers.take_vector();
-        write_fault(fault, persistence, head_only, &mut out);
+        write_fault(fault, id, persistence, head_only, &mut out);
         self.send_whole(worker, out, persistence)
     }
 

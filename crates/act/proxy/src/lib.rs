@@ -15,6 +15,7 @@ mod buffers;
 mod client;
 mod engine;
 mod exchange;
+mod forwarding;
 mod handshake;
 mod http2;
 mod live;

@@ -8,6 +8,8 @@ use crate::preface::Origin;
 pub(crate) struct Who {
     pub(crate) peer: SocketAddr,
     pub(crate) origin: Origin,
+    /// Whether over TLS.
+    pub(crate) secure: bool,
     lines: [u8; LINES],
     len: u8,
 }
@@ -31,7 +33,12 @@ impl Who {
             ),
         );
         let len = u8::try_from(LINES - rest.len()).unwrap_or(0);
-        Self { peer, origin, lines, len }
+        Self { peer, origin, secure: over_tls, lines, len }
+    }
+
+    /// The port that was asked; 0 if nobody looked.
+    pub(crate) fn port(&self) -> u16 {
+        self.origin.asked.map_or(0, |asked| asked.port())
     }
 
     /// Whole header lines that go on with every request.

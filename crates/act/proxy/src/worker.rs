@@ -21,6 +21,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::away::Away;
 use crate::buffers::Buffers;
 use crate::engine::{self, Watched, Way};
+use crate::forwarding::Names;
 use crate::handshake::Handshakes;
 use crate::live::{ListenerCounters, Live};
 use crate::preface::Origin;
@@ -116,6 +117,7 @@ pub(crate) struct Scratch {
     pub(crate) request: RequestHead,
     pub(crate) response: ResponseHead,
     pub(crate) out: Vec<u8>,
+    pub(crate) lines: Vec<u8>,
     pub(crate) pieces: Pieces,
 }
 
@@ -130,6 +132,7 @@ pub(crate) struct Worker {
     /// Buffers of connections that are encrypted.
     pub(crate) room: Rc<Room>,
     pub(crate) handshakes: Handshakes,
+    pub(crate) names: Names,
     /// What a head of HTTP/2 is decoded into.
     pub(crate) http2_head: Cell<Head>,
     random: Cell<u64>,
@@ -154,6 +157,7 @@ impl Worker {
             scratch: RefCell::default(),
             room: room(),
             handshakes: Handshakes::default(),
+            names: Names::default(),
             http2_head: Cell::default(),
             // xorshift must not start at 0.
             random: Cell::new(seed.wrapping_add(number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),

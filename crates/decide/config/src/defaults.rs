@@ -106,6 +106,7 @@ pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> L
         limits: HttpLimits::default(),
         timeouts: ClientTimeouts::default(),
         tls: None,
+        forwarded: None,
     };
     Listener {
         name: name.into(),

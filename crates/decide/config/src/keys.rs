@@ -131,6 +131,11 @@ pub(crate) static LISTENER: Shape = Shape {
             Kind::Section(&PROXY_PROTOCOL),
             "Who tells in front of a connection whose it is (http, https, tcp, tls).",
         ),
+        Key::new(
+            "forwarded",
+            Kind::Section(&FORWARDED),
+            "Who is believed that a request is somebody else's, and what endpoints are told (http, https).",
+        ),
         Key::new("maxFlows", Kind::Int(1, 1 << 20), "Most flows at a time over all workers (udp).")
             .default("16384")
             .because("each takes a descriptor, and Linux' default for these (`fs.nr_open`) ends there"),
@@ -151,6 +156,30 @@ pub(crate) static PROXY_PROTOCOL: Shape = Shape::new(
         .default("refuse"),
         Key::new("timeout", WAIT, "From the connection's begin to the last byte of its preface.")
             .default("5s"),
+    ],
+);
+
+pub(crate) static FORWARDED: Shape = Shape::new(
+    "the forwarded section",
+    &[
+        Key::new(
+            "trust",
+            Kind::Many(&Kind::Text(Text::Network)),
+            "Who is believed: proxies of your own. Fields of everybody else are replaced; so are all if it is left out.",
+        ),
+        Key::new(
+            "by",
+            Kind::Word(&["xForwardedFor", "forwarded"], &[]),
+            "The field in which they write the chain of addresses. `forwarded` (RFC 7239) is then sent on too.",
+        )
+        .default("xForwardedFor"),
+        Key::new(
+            "requestId",
+            Kind::Word(&["untouched", "pass", "answer"], &[]),
+            "`pass`: each request has an `X-Request-ID`, made here unless one came from who is trusted. `answer`: clients \
+             are told it too.",
+        )
+        .default("untouched"),
     ],
 );
 

@@ -63,9 +63,11 @@ pub fn write_answer<'f>(
 
 /// Appends the whole answer for `fault`. The body says what went wrong and whose fault it is, and nothing
 /// of the inside; `Haechi-Fault` lets a client's log tell our answer from an endpoint's.
-pub fn write_fault(fault: Fault, persistence: Persistence, head_only: bool, out: &mut Vec<u8>) {
+/// `id` is the request's name, if it has one: whoever is shown the answer can tell it to those who run this.
+pub fn write_fault(fault: Fault, id: &[u8], persistence: Persistence, head_only: bool, out: &mut Vec<u8>) {
     let status = fault.status();
-    let body_len: usize = explain(fault).iter().map(|part| part.len()).sum();
+    let body = explain(fault, id);
+    let body_len: usize = body.iter().map(|piece| piece.len()).sum();
     // Writing to a Vec never fails.
     let _ = std::io::Write::write_fmt(
         out,
@@ -79,21 +81,33 @@ pub fn write_fault(fault: Fault, persistence: Persistence, head_only: bool, out:
         // RFC 9110 §15.5.6 wants the field; what is allowed depends on the endpoint, so it is empty.
         out.extend_from_slice(b"Allow: \r\n");
     }
+    write_id(id, out);
     out.extend_from_slice(persistence.line());
     out.extend_from_slice(b"\r\n");
     if !head_only {
-        explain(fault).iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+        body.iter().for_each(|piece| out.extend_from_slice(piece));
     }
 }
 
-/// The text of that answer, in pieces: what went wrong and whose fault it is.
-pub const fn explain(fault: Fault) -> [&'static str; 6] {
+/// Appends the line that names a request, if it has a name.
+pub(crate) fn write_id(id: &[u8], out: &mut Vec<u8>) {
+    if !id.is_empty() {
+        out.extend_from_slice(b"X-Request-ID: ");
+        out.extend_from_slice(id);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The text of that answer, in pieces: what went wrong, whose fault it is, and the request's name if it has one.
+pub const fn explain(fault: Fault, id: &[u8]) -> [&[u8]; 9] {
     let side = match fault.side() {
         Side::Client => "client",
         Side::Endpoint => "endpoint",
         Side::Us => "load balancer",
     };
-    [fault.name(), ": ", fault.text(), " (", side, ")\n"]
+    let [before, after]: [&[u8]; 2] = if id.is_empty() { [b"", b""] } else { [b"request ", b"\n"] };
+    let [name, text, side] = [fault.name().as_bytes(), fault.text().as_bytes(), side.as_bytes()];
+    [name, b": ", text, b" (", side, b")\n", before, id, after]
 }
 
 const fn reason(status: u16) -> &'static str {
@@ -141,7 +155,7 @@ mod tests {
     fn every_fault_makes_a_well_formed_answer() {
         for &fault in Fault::ALL {
             let mut out = Vec::new();
-            write_fault(fault, Persistence::Close, false, &mut out);
+            write_fault(fault, b"", Persistence::Close, false, &mut out);
             let text = String::from_utf8(out).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with(&format!("HTTP/1.1 {} ", fault.status())), "{head}");
@@ -149,5 +163,15 @@ mod tests {
             assert!(head.ends_with("Connection: close"), "{head}");
             assert!(body.starts_with(fault.name()));
         }
+    }
+
+    #[test]
+    fn who_asks_is_told_the_name_of_the_request() {
+        let mut out = Vec::new();
+        write_fault(Fault::NoRoute, b"a-7", Persistence::Implied, false, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("\r\nX-Request-ID: a-7") && body.ends_with("\nrequest a-7\n"), "{text}");
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{text}");
     }
 }

@@ -2,7 +2,7 @@
 
 use haechi_model::HttpLimits;
 
-use crate::answer::Persistence;
+use crate::answer::{Persistence, write_id};
 use crate::edit::{Cuts, Span};
 use crate::fields::{Field, FieldName, count_options, crlf, cut, list, parse_line, values};
 use crate::framing::{Framing, Lengths};
@@ -41,6 +41,7 @@ pub struct ResponseHead {
     old_version: bool,
     fields: Vec<Field>,
     cuts: Cuts,
+    id: Vec<u8>,
     len: usize,
 }
 
@@ -63,6 +64,7 @@ impl ResponseHead {
     fn read(&mut self, buf: &[u8], limits: &HttpLimits, to: &Downstream) -> Result<Option<usize>, HeadError> {
         self.fields.clear();
         self.cuts.clear();
+        self.id.clear();
         let Some((version, line_end)) = self.read_line(buf)? else { return Ok(None) };
         let mut at = line_end;
         let mut seen = Seen::default();
@@ -155,6 +157,16 @@ impl ResponseHead {
         Ok(())
     }
 
+    /// Tells the client the name of its request, in place of what the endpoint says. `buf` is what was parsed.
+    pub fn show_id(&mut self, buf: &[u8], id: &[u8]) {
+        for field in
+            self.fields.iter().filter(|field| field.name.of(buf).eq_ignore_ascii_case(b"x-request-id"))
+        {
+            self.cuts.insert(field.line);
+        }
+        self.id.extend_from_slice(id);
+    }
+
     fn cut_named(&mut self, known: FieldName) {
         for field in self.fields.iter().filter(|field| field.known == known) {
             self.cuts.insert(field.line);
@@ -204,7 +216,7 @@ impl ResponseHead {
 
     /// Whether the bytes that came can go on as they are.
     pub const fn untouched(&self) -> bool {
-        self.cuts.is_empty() && self.inject.is_empty() && !self.old_version
+        self.cuts.is_empty() && self.inject.is_empty() && self.id.is_empty() && !self.old_version
     }
 
     /// Whether this is an interim response (RFC 9110 §15.2) after which another head follows. 101 is final:
@@ -226,7 +238,8 @@ impl ResponseHead {
             while cuts.next_if(|cut| cut.end <= field.line.start).is_some() {}
             cuts.peek().is_none_or(|cut| field.line.end <= cut.start)
         };
-        self.fields.iter().filter(stays).map(|field| (field.name.of(buf), field.value.of(buf)))
+        let id = (!self.id.is_empty()).then_some((&b"x-request-id"[..], &*self.id));
+        self.fields.iter().filter(stays).map(|field| (field.name.of(buf), field.value.of(buf))).chain(id)
     }
 
     /// Appends the head for the client, with these whole lines behind the others. `buf` is what was parsed.
@@ -243,6 +256,7 @@ impl ResponseHead {
         }
         out.extend_from_slice(self.inject);
         out.extend_from_slice(lines);
+        write_id(&self.id, out);
         out.extend_from_slice(b"\r\n");
     }
 }

@@ -6,6 +6,7 @@
 mod dropped;
 mod fault;
 mod filter;
+mod forwarded;
 mod health;
 mod listener;
 mod moment;
@@ -19,6 +20,7 @@ mod virtual_router;
 pub use dropped::Dropped;
 pub use fault::{Fault, Side};
 pub use filter::{Filters, HeaderEdits, HeaderLine, PathRewrite, Redirect, Rewrite, Scheme};
+pub use forwarded::{Forwarded, ForwardedBy, RequestIds};
 pub use health::{AdminOrigin, AdminState, EndpointState, Health};
 pub use listener::{
     ClientTimeouts, HeaderMatch, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, PathMatch,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{Filters, ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
+use crate::{Filters, Forwarded, ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
 
 /// One entry of `listeners`.
 #[derive(Clone, PartialEq, Debug)]
@@ -45,6 +45,8 @@ pub struct HttpListener {
     pub timeouts: ClientTimeouts,
     /// Over TLS if set: `https`.
     pub tls: Option<ListenerTls>,
+    /// Whose word on a request's origin counts. Nobody's if not set, and endpoints are told the least.
+    pub forwarded: Option<Forwarded>,
 }
 
 /// A `tcp` listener.

@@ -1,7 +1,6 @@
 //! Whoever sent a request and waits for its response: an HTTP/1 connection, or one stream of an HTTP/2 connection.
 //! The exchange knows no more of it than this.
 
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -110,9 +109,6 @@ impl Outbox {
 
 /// Whoever waits for the response.
 pub(crate) trait Caller: Applicant {
-    /// Where it comes from.
-    fn peer(&self) -> SocketAddr;
-
     /// Both ends of its connection.
     fn ends(&self) -> Ends;
 

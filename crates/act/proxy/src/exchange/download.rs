@@ -207,6 +207,10 @@ impl<C: Caller> Flow<'_, C> {
     }
 
     fn take_final_head(&mut self, bytes: &[u8], len: usize, scratch: &mut Scratch) -> Result<(), Failure> {
+        let id = self.request.shown_id();
+        if !id.is_empty() {
+            scratch.response.show_id(bytes, id);
+        }
         let head = &scratch.response;
         if self.is_worth_another_try(head.status) {
             let fault = Fault::BadResponse;

@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use haechi_balance::Tried;
 use haechi_model::{Algorithm, Fault, Side};
+use haechi_preface::Ends;
 
 pub(crate) use self::caller::{Caller, Gone, Outbox, Part};
 use self::flow::{End, Flow};
@@ -19,6 +20,7 @@ use self::retry::{Failure, Stage, Told, may_retry};
 use crate::admit::Request;
 use crate::client::After;
 use crate::engine;
+use crate::forwarding;
 use crate::live::{LiveEndpoint, LivePool};
 use crate::scene::Local;
 use crate::select::{Place, select};
@@ -71,6 +73,7 @@ pub(crate) async fn run<C: Caller>(
     };
     client.timer().works_with(0);
     worker.buffers.give_vector(std::mem::take(&mut request.sent));
+    worker.buffers.give_vector(std::mem::take(&mut request.id));
     after
 }
 
@@ -103,7 +106,7 @@ async fn attempt<C: Caller>(
     counters.retries.add(u64::from(how.again));
     client.timer().works_with(endpoint.serial);
     let strict = !request.facts.method.is_idempotent();
-    let told = pool.config.proxy_protocol.map(|_| client.ends());
+    let told = pool.config.proxy_protocol.map(|_| Ends { client: request.client, ..client.ends() });
     let take = || worker.idle.take(endpoint, pool, worker.timers.now(), strict, told);
     let mut upstream = match (!how.fresh).then(take).flatten() {
         Some(upstream) => upstream,
@@ -211,7 +214,8 @@ fn give_up(
     told: Told,
 ) -> After {
     request.scene.listener().counters.of(worker.number).fault(fault);
-    tracing::debug!(peer = %client.peer(), fault = fault.name(), ?told, "no answer from an endpoint");
+    let id = forwarding::shown(&request.id);
+    tracing::debug!(client = %request.client.ip(), fault = fault.name(), ?told, id, "no answer from an endpoint");
     if told == Told::Part || fault == Fault::ClientGone {
         return After::Reset;
     }

@@ -1,6 +1,5 @@
 //! The exchange over an HTTP/1 connection: what goes on mostly goes on as it came.
 
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -38,10 +37,6 @@ impl Applicant for Client {
 }
 
 impl Caller for Client {
-    fn peer(&self) -> SocketAddr {
-        self.who.peer
-    }
-
     fn ends(&self) -> Ends {
         self.who.origin.ends(&self.stream)
     }
@@ -142,7 +137,7 @@ impl Caller for Client {
     fn refuse(&mut self, worker: &Worker, fault: Fault, request: &Request, goes_on: bool) -> After {
         let facts = request.facts;
         let persistence = Persistence::of(facts.version, facts.keep_alive && goes_on);
-        self.answer(worker, fault, persistence, facts.is_head())
+        self.answer(worker, fault, &request.id, persistence, facts.is_head())
     }
 
     async fn tunnel(&mut self, worker: &Worker, upstream: Upstream, endpoint: &LiveEndpoint, idle: Duration) {

@@ -15,6 +15,7 @@ use crate::admit::{Admitted, Answer, Refused, Request, admit};
 use crate::client::{After, Client};
 use crate::engine;
 use crate::exchange;
+use crate::forwarding;
 use crate::scene::Local;
 use crate::worker::Worker;
 
@@ -250,11 +251,14 @@ impl Serving<'_> {
 
     fn refuse(&self, stream: StreamId, refused: &Refused, now: Moment) {
         self.local.scene().listener().counters.of(self.worker.number).fault(refused.fault);
+        let scene = self.local.scene();
+        let id = forwarding::name(self.worker, scene.http().and_then(|http| http.forwarded.as_ref()));
         if let Some(rule) = refused.rule {
-            tracing::debug!(peer = %self.peer(), fault = refused.fault.name(), rule, "request refused");
+            let (fault, id) = (refused.fault.name(), forwarding::shown(&id));
+            tracing::debug!(peer = %self.peer(), fault, rule, id, "request refused");
         }
         let mut core = self.shared.core.borrow_mut();
-        answer(&mut core, stream, refused.fault, refused.head_only, now);
+        answer(&mut core, stream, refused.fault, &id, refused.head_only, now);
         // The rest of its body, if there is one, nobody reads.
         core.reset(stream, Code::NO_ERROR);
     }

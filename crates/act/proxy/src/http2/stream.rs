@@ -1,6 +1,5 @@
 //! The exchange over one stream: heads as HPACK writes them, bodies in frames, as much as the client's windows allow.
 
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -122,10 +121,6 @@ impl Applicant for Exchange {
 }
 
 impl Caller for Exchange {
-    fn peer(&self) -> SocketAddr {
-        self.between.client
-    }
-
     fn ends(&self) -> Ends {
         self.between
     }
@@ -255,6 +250,7 @@ impl Caller for Exchange {
             &mut self.shared.core.borrow_mut(),
             self.stream.id,
             fault,
+            &request.id,
             request.facts.is_head(),
             self.timer.now(),
         );
@@ -309,18 +305,28 @@ fn end(core: &mut Connection, stream: StreamId, trailers: &[u8], now: Moment) {
 }
 
 /// Answers in an endpoint's place. It is small; what the windows do not allow at once is not sent at all.
-pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, head_only: bool, now: Moment) {
+pub(super) fn answer(
+    core: &mut Connection,
+    stream: StreamId,
+    fault: Fault,
+    id: &[u8],
+    head_only: bool,
+    now: Moment,
+) {
     let Some(mut head) = core.respond(stream, fault.status()) else { return };
-    let body = explain(fault).concat();
+    let body = explain(fault, id).concat();
     head.field(b"content-type", b"text/plain");
     head.field(b"content-length", body.len().to_string().as_bytes());
     head.field(b"haechi-fault", fault.name().as_bytes());
+    if !id.is_empty() {
+        head.field(b"x-request-id", id);
+    }
     if fault.status() == 405 {
         // As in HTTP/1: what is allowed depends on the endpoint.
         head.field(b"allow", b"");
     }
     head.finish(head_only);
-    if !head_only && core.send_data(stream, body.as_bytes(), true, now) < body.len() {
+    if !head_only && core.send_data(stream, &body, true, now) < body.len() {
         core.reset(stream, Code::ENHANCE_YOUR_CALM);
     }
 }

@@ -1,12 +1,12 @@
 //! Listeners: where they stand, and what belongs to which protocol.
 
 use haechi_model::{
-    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, Network, PoolIndex, ProxyProtocol,
-    TcpListener, TlsListener, UdpListener,
+    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener, TlsListener,
+    UdpListener,
 };
 
 use super::clash::Bind;
-use super::{References, named, not_here, route, tls};
+use super::{References, named, not_here, origin, route, tls};
 use crate::object::{Object, item, many};
 use crate::report::{Report, quote};
 use crate::tree::{Data, Entry};
@@ -58,7 +58,7 @@ fn listener(
     bind(name, &object, protocol == Some("udp"), binds, report);
     let max_connections =
         object.int::<u32>("maxConnections", report).ok().and_then(std::num::NonZeroU32::new);
-    let proxy_protocol = proxy_protocol(&object, report);
+    let proxy_protocol = origin::proxy_protocol(&object, report);
     let kind = match protocol {
         Some("tcp") => ListenerKind::Tcp(tcp(&object, references, report)),
         Some("tls") => ListenerKind::Tls(unopened(&object, references, report)),
@@ -135,6 +135,7 @@ fn http(
         limits: limits(object, report),
         timeouts: timeouts(object, report),
         tls: over_tls.then(|| tls::listener(object, report)),
+        forwarded: origin::forwarded(object, report),
     }
 }
 
@@ -165,7 +166,7 @@ fn routes(
 }
 
 fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> TcpListener {
-    for key in ["routes", "limits", "timeouts", "tls"] {
+    for key in ["routes", "limits", "timeouts", "tls", "forwarded"] {
         let help = match key {
             "routes" => "a tcp listener has `pool: NAME`; requests are only seen with `protocol: http`",
             "timeouts" => "a tcp listener has `idleTimeout`",
@@ -192,6 +193,7 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
         ("routes", "a udp listener has `pool: NAME`; haechi does not look into datagrams"),
         ("timeouts", "a udp listener has `idleTimeout`"),
         ("limits", "remove it, or set `protocol: http`"),
+        ("forwarded", "remove it, or set `protocol: http`"),
     ] {
         not_here(object, key, "only http listeners have it", help, report);
     }
@@ -210,30 +212,6 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
             .and_then(std::num::NonZeroU32::new)
             .unwrap_or(defaults::MAX_FLOWS),
     }
-}
-
-fn proxy_protocol(object: &Object<'_, '_>, report: &mut Report) -> Option<ProxyProtocol> {
-    let section = object.section("proxyProtocol", report);
-    let read = ProxyProtocol {
-        from: networks(&section, "from", report),
-        others: section.word("others", report).or("refuse") == "serve",
-        timeout: section.duration("timeout", report).or(defaults::PREFACE),
-    };
-    section.done();
-    object.has("proxyProtocol").then_some(read)
-}
-
-/// A key that holds one network or a list of them.
-fn networks(object: &Object<'_, '_>, key: &str, report: &mut Report) -> Vec<Network> {
-    let Some((node, at)) = object.node(key) else { return Vec::new() };
-    if matches!(&node.data, Data::List(items) if items.is_empty()) {
-        report
-            .add(Code::WrongType, node.span, format!("`{key}` needs at least one network"))
-            .help("such as `10.0.0.0/8`, or the address of one host");
-    }
-    let wanted = "a network such as `10.0.0.0/8`";
-    let one = |node| item(node, at, key, wanted, report, |text, _| value::net::network(text));
-    many(node).iter().filter_map(one).collect()
 }
 
 fn no_flows(object: &Object<'_, '_>, report: &mut Report) {
@@ -265,7 +243,9 @@ fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut R
         "set `protocol: https` to end TLS here, or remove it",
         report,
     );
-    not_here(object, "limits", "only http listeners have it", "remove it", report);
+    for key in ["limits", "forwarded"] {
+        not_here(object, key, "only http listeners have it", "remove it", report);
+    }
     if object.node("pool").is_some() {
         let help = "write `routes: [{ pool: NAME }]`; routes may name hosts";
         not_here(object, "pool", "only tcp and udp listeners have one pool", help, report);
@@ -295,6 +275,7 @@ fn unknown(object: &Object<'_, '_>, references: &mut References, report: &mut Re
     limits(object, report);
     timeouts(object, report);
     object.duration("idleTimeout", report);
+    origin::forwarded(object, report);
     if object.has("tls") {
         tls::listener(object, report);
     }

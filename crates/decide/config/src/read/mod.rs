@@ -5,6 +5,7 @@ mod clash;
 mod filter;
 mod health;
 mod listener;
+mod origin;
 mod policy;
 mod pool;
 mod route;

@@ -109,6 +109,7 @@ pub(super) const PARTS: &[&str] = &[
     RELOAD,
     UDP,
     PREFACES,
+    ORIGIN,
 ];
 
 const TLS: &str = "
@@ -164,6 +165,24 @@ A pool with `proxyProtocol: v1` or `v2` tells its endpoints in the same way, wit
 it asked. A connection to such an endpoint serves one client connection only: what `keepAlive` keeps waits for
 that client's next request. Probes say that they are nobody's (`LOCAL`, `UNKNOWN`), but say nothing to a port of their
 own (`healthCheck.port`). With TLS the preface stands in front of the handshake, on both sides. UDP flows have none.
+";
+
+const ORIGIN: &str = "
+## Who the client is
+
+Endpoints get `X-Forwarded-For` and `X-Forwarded-Proto` of the connection; what a client says of this kind (also
+`Forwarded`, other `X-Forwarded-*`, `X-Real-IP`, and any name with an underscore) is taken out, whatever its `Connection`
+lists. With `forwarded` they also get `X-Forwarded-Host` and `X-Forwarded-Port`, and proxies in `trust` are believed:
+
+- **The client** is the last address of the chain that is not trusted: of `X-Forwarded-For`, or with `by: forwarded` of
+  `Forwarded`. It counts for `ipHash`, for what pools with `proxyProtocol` tell, and in logs. What stands before it in the
+  chain was said by that client and does not go on. Something that is no address (`unknown`, `_hidden`) ends the chain: then
+  the proxy that says so is the client. The field that `by` does not name is anybody's word, even from who is trusted.
+- **Scheme, host and port** are taken from `X-Forwarded-Proto`, `-Host` and `-Port`, or from the client's element of
+  `Forwarded`; single, well-formed values only. A port that nobody told is that of the host or the scheme.
+- **`requestId`**: with `pass` each request has an `X-Request-ID`: the one from who is trusted (up to 128 letters, digits and
+  `-._~+/=:@`), or a new one of 128 random bits in hexadecimal digits. haechi's own error answers and its log show it; with
+  `answer` each answer does.
 ";
 
 const UDP: &str = "

@@ -68,6 +68,20 @@ listeners:
 ",
     },
     Section {
+        heading: "Forwarded",
+        path: "listeners.NAME.forwarded",
+        shape: &keys::FORWARDED,
+        intro: "For an http listener behind other proxies: see [who the client is](#who-the-client-is).",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    forwarded: { trust: [10.0.0.0/24], requestId: answer }
+    routes: [{ pool: web }]
+",
+    },
+    Section {
         heading: "Proxy protocol",
         path: "listeners.NAME.proxyProtocol",
         shape: &keys::PROXY_PROTOCOL,

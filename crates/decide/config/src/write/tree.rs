@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use haechi_model::{
-    AdminState, Algorithm, BodyMatch, ClientTimeouts, Endpoint, HealthCheck, HostMatch, HttpLimits, Listener,
-    ListenerKind, PathMatch, Pool, PoolIndex, Probe, ProxyProtocol, ProxyVersion, Queue, Retry, RetryOn,
-    Route, Snapshot, SourceMask, StatusRange, UpstreamKeepAlive, UpstreamTimeouts,
+    AdminState, Algorithm, BodyMatch, ClientTimeouts, Endpoint, Forwarded, ForwardedBy, HealthCheck,
+    HostMatch, HttpLimits, Listener, ListenerKind, PathMatch, Pool, PoolIndex, Probe, ProxyProtocol,
+    ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange,
+    UpstreamKeepAlive, UpstreamTimeouts,
 };
 
 use super::tls;
@@ -133,6 +134,7 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
                 http.timeouts == ClientTimeouts::default(),
             ));
             fields.extend(over_tls.map(|tls| must("tls", tls::listener(tls))));
+            fields.extend(http.forwarded.as_ref().map(|it| must("forwarded", forwarded(it))));
         }
         ListenerKind::Tls(tls) => {
             fields.push(must("protocol", Out::bare("tls")));
@@ -173,6 +175,22 @@ fn proxy_protocol(preface: &ProxyProtocol) -> Out {
         may("others", Out::bare(if preface.others { "serve" } else { "refuse" }), !preface.others),
         time("timeout", preface.timeout, defaults::PREFACE),
     ])
+}
+
+fn forwarded(forwarded: &Forwarded) -> Out {
+    let mut fields = Vec::new();
+    if !forwarded.trust.is_empty() {
+        fields.push(must("trust", Out::List(forwarded.trust.iter().map(Out::text).collect())));
+    }
+    let by = if forwarded.by == ForwardedBy::Forwarded { "forwarded" } else { "xForwardedFor" };
+    fields.push(may("by", Out::bare(by), forwarded.by == ForwardedBy::default()));
+    let id = match forwarded.request_id {
+        RequestIds::Untouched => "untouched",
+        RequestIds::Passed => "pass",
+        RequestIds::Answered => "answer",
+    };
+    fields.push(may("requestId", Out::bare(id), forwarded.request_id == RequestIds::default()));
+    Out::Map(fields)
 }
 
 pub(super) fn pool_name(index: PoolIndex, pools: &[Pool]) -> Out {

@@ -9,11 +9,12 @@ use std::time::Duration;
 use haechi_config::defaults;
 use haechi_model::{
     Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
-    ClientTimeouts, Endpoint, Filters, HeaderEdits, HeaderLine, HeaderMatch, HealthCheck, HostMatch,
-    HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch,
-    PathRewrite, Pool, PoolIndex, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, Redirect,
-    Retry, RetryOn, Rewrite, Route, Scheme, Snapshot, SourceMask, StatusRange, TcpListener, TlsListener,
-    TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
+    ClientTimeouts, Endpoint, Filters, Forwarded, ForwardedBy, HeaderEdits, HeaderLine, HeaderMatch,
+    HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node,
+    PassiveCheck, PathMatch, PathRewrite, Pool, PoolIndex, PoolTls, Probe, ProbeTls, ProxyProtocol,
+    ProxyVersion, Queue, Redirect, RequestIds, Retry, RetryOn, Rewrite, Route, Scheme, Snapshot, SourceMask,
+    StatusRange, TcpListener, TlsListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive,
+    UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -353,6 +354,16 @@ fn listener_tls() -> impl Strategy<Value = ListenerTls> {
     )
 }
 
+fn network() -> impl Strategy<Value = Network> {
+    (ip(), any::<u8>()).prop_map(|(address, prefix)| Network::of(address, prefix))
+}
+
+fn forwarded() -> impl Strategy<Value = Forwarded> {
+    let by = prop_oneof![Just(ForwardedBy::XForwardedFor), Just(ForwardedBy::Forwarded)];
+    let ids = prop_oneof![Just(RequestIds::Untouched), Just(RequestIds::Passed), Just(RequestIds::Answered)];
+    (vec(network(), 0..3), by, ids).prop_map(|(trust, by, request_id)| Forwarded { trust, by, request_id })
+}
+
 /// `index` keeps the addresses of listeners apart.
 fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Listener> {
     let any_ip = prop_oneof![Just(IpAddr::from([0; 4])), Just(IpAddr::from([0_u16; 8])), ip()];
@@ -378,16 +389,16 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         send,
         keep_alive,
     });
-    let http = (vec(route(pools), 1..4), of(limits), of(timeouts), of(listener_tls())).prop_map(
-        |(routes, limits, timeouts, tls)| {
+    let http = (vec(route(pools), 1..4), of(limits), of(timeouts), of(listener_tls()), of(forwarded()))
+        .prop_map(|(routes, limits, timeouts, tls, forwarded)| {
             ListenerKind::Http(HttpListener {
                 routes,
                 limits: limits.unwrap_or_default(),
                 timeouts: timeouts.unwrap_or_default(),
                 tls,
+                forwarded,
             })
-        },
-    );
+        });
     let tcp = (0..pools, of(ms(1))).prop_map(|(pool, idle)| {
         ListenerKind::Tcp(TcpListener {
             pool: PoolIndex(pool),
@@ -410,8 +421,7 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
             max_flows: flows.and_then(NonZeroU32::new).unwrap_or(defaults::MAX_FLOWS),
         })
     });
-    let network = (ip(), any::<u8>()).prop_map(|(address, prefix)| Network::of(address, prefix));
-    let preface = (vec(network, 1..3), any::<bool>(), ms(1))
+    let preface = (vec(network(), 1..3), any::<bool>(), ms(1))
         .prop_map(|(from, others, timeout)| ProxyProtocol { from, others, timeout });
     let kind = prop_oneof![http, tcp, tls, udp];
     (bind, kind, of(any::<NonZeroU32>()), of(preface)).prop_map(move |(bind, kind, limit, preface)| {
