@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use haechi_tests::{Authority, Leaf};
 
 use crate::ports::{Doors, Origin, fill};
 use crate::problem::{Outcome, Problem, While};
@@ -53,6 +56,10 @@ impl Contender {
             Self::Haechi => ("haechi.yaml", include_str!("../configs/haechi.yaml")),
         };
         let config = dir.join(file);
+        // Certificate and key in one file, which all of them take.
+        let secret = dir.join("bench.pem");
+        let Leaf { certificate, key } = &places.certificate;
+        fs::write(&secret, format!("{certificate}{key}")).while_doing(|| secret.display().to_string())?;
         fs::write(&config, fill(template, &values)).while_doing(|| config.display().to_string())?;
         Ok(match self {
             Self::HaProxy => peer("haproxy", places, core, vec!["-db".into(), "-f".into(), config.into()]),
@@ -91,6 +98,9 @@ pub(crate) struct Places {
     pub(crate) haechi: PathBuf,
     /// Configs and logs of this run.
     pub(crate) work: PathBuf,
+    /// Who signs for this run, and what every contender shows.
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) certificate: Leaf,
 }
 
 /// haechi with these arguments. Its socket and state go by `instance`, in the work directory: a verb reaches

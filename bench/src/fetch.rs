@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
+use haechi_tests::{Authority, Secure};
 use memchr::memmem;
 
 use crate::content::{BULK, noise, source_turn};
@@ -40,12 +41,23 @@ pub(crate) fn get(port: u16, host: &str, path: &str) -> Outcome<Response> {
 }
 
 /// Compares everything that a contender serves with what the origin serves.
-pub(crate) fn verify(doors: Doors) -> Outcome<()> {
+pub(crate) fn verify(doors: Doors, authority: &Authority) -> Outcome<()> {
+    let client = authority.client();
+    let secure = SocketAddrV4::new(Ipv4Addr::LOCALHOST, doors.port(Door::Secure)).into();
+    let mut secure = Secure::open(secure, &client, "bench.test").while_doing(|| "a TLS handshake".into())?;
+    let version = secure.connection().protocol_version().and_then(|version| version.as_str());
+    if version != Some("TLSv1_3") {
+        return Err(Problem::new(format!("{version:?} is spoken, not TLS 1.3")));
+    }
     for path in ["/", "/4k", "/1m"] {
         let origin = get(Origin::HTTP[0], "origin", path)?;
         for door in [Door::Web, Door::Body] {
             let came = get(doors.port(door), "bench.test", path)?;
             same(&came, &origin).while_doing(|| format!("GET {path}"))?;
+        }
+        let (status, body) = secure.get(path).while_doing(|| format!("GET {path} over TLS"))?;
+        if (status, &body) != (200, &origin.body) {
+            return Err(Problem::new(format!("GET {path} over TLS: another body came through")));
         }
     }
     forwards_address(&get(doors.port(Door::Web), "bench.test", "/mirror")?)?;

@@ -47,6 +47,8 @@ pub(crate) enum Door {
     Source,
     /// Its metrics.
     Metrics,
+    /// Requests over TLS.
+    Secure,
     /// Requests in HTTP/2, in the clear.
     Http2,
 }
@@ -54,12 +56,13 @@ pub(crate) enum Door {
 impl Doors {
     /// How many sets of doors there are: three contenders, and three shapes of the scale bench.
     pub(crate) const ORDERS: u16 = 6;
-    const NAMED: [(&str, Door); 6] = [
+    const NAMED: [(&str, Door); 7] = [
         ("web", Door::Web),
         ("body", Door::Body),
         ("echo", Door::Echo),
         ("source", Door::Source),
         ("metrics", Door::Metrics),
+        ("secure", Door::Secure),
         ("h2", Door::Http2),
     ];
 
@@ -76,11 +79,12 @@ impl Doors {
                 Door::Echo => 2,
                 Door::Source => 3,
                 Door::Metrics => 4,
-                Door::Http2 => 5,
+                Door::Secure => 5,
+                Door::Http2 => 6,
             }
     }
 
-    pub(crate) fn all(self) -> [u16; 6] {
+    pub(crate) fn all(self) -> [u16; 7] {
         Self::NAMED.map(|(_, door)| self.port(door))
     }
 

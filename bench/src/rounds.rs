@@ -62,7 +62,7 @@ pub(crate) async fn measure(
     for contender in &extent.contenders {
         let mut process = contender.program(places, extent.cores.proxy)?.start(&places.work)?;
         answers(&mut process, contender.doors().port(Door::Web), "bench.test", "/").await?;
-        verify(contender.doors())
+        verify(contender.doors(), &places.authority)
             .while_doing(|| format!("{} serves something else than the origin", contender.title()))?;
         running.push((*contender, process));
     }

@@ -5,8 +5,10 @@ use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
+use haechi_tests::Authority;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::sleep;
 
@@ -41,7 +43,10 @@ pub(crate) fn places(haechi: Option<PathBuf>) -> Outcome<Places> {
     }
     .while_doing(|| work.display().to_string())?;
     fs::create_dir_all(&work).while_doing(|| work.display().to_string())?;
-    Ok(Places { peers: room().join(".peers"), haechi: haechi.unwrap_or_else(|| beside.join("haechi")), work })
+    let (peers, haechi) = (room().join(".peers"), haechi.unwrap_or_else(|| beside.join("haechi")));
+    let authority = Arc::new(Authority::new("bench"));
+    let certificate = authority.leaf(&["bench.test"]);
+    Ok(Places { peers, haechi, work, authority, certificate })
 }
 
 /// Fetches wrk and the peers if they are not there.

@@ -10,7 +10,7 @@ use crate::contender::Places;
 use crate::count::Count;
 use crate::h2load;
 use crate::load::Load;
-use crate::ports::Doors;
+use crate::ports::{Door, Doors};
 use crate::problem::{Outcome, While};
 use crate::process::{Program, Running};
 
@@ -44,6 +44,10 @@ pub(crate) struct Generator<'a> {
     pub(crate) script: &'a str,
 }
 
+const fn scheme(door: Door) -> &'static str {
+    if matches!(door, Door::Secure) { "https" } else { "http" }
+}
+
 impl Generator<'_> {
     /// Loads a contender and reads what that cost it.
     pub(crate) async fn window(&self, case: &Case, doors: Doors, contender: &mut Running) -> Outcome<Sample> {
@@ -64,7 +68,7 @@ impl Generator<'_> {
 
     async fn load(&self, case: &Case, doors: Doors) -> Outcome<Count> {
         let port = doors.port(case.door);
-        let url = |path| format!("http://127.0.0.1:{port}{path}");
+        let url = |path| format!("{}://127.0.0.1:{port}{path}", scheme(case.door));
         let log = self.places.work.join("h2load.log");
         let program = match case.traffic {
             Traffic::Wrk(path, fields) => self.wrk(case, &url(path), fields)?,

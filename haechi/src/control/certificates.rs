@@ -69,6 +69,7 @@ pub(super) const fn code(problem: Problem) -> Code {
         Problem::Expired => Code::Expired,
         Problem::NotYetValid => Code::NotYetValid,
         Problem::WeakKey => Code::WeakKey,
+        Problem::TicketKeys => Code::TicketKeys,
         Problem::ExpiresSoon => Code::ExpiresSoon,
     }
 }

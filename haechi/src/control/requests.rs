@@ -99,7 +99,7 @@ fn sums(live: &Live) -> Sums {
         let totals = listener.totals();
         sums.requests += match listener.config.kind {
             ListenerKind::Http(_) => totals.requests,
-            ListenerKind::Tcp(_) | ListenerKind::Udp(_) => totals.accepted,
+            ListenerKind::Tcp(_) | ListenerKind::Tls(_) | ListenerKind::Udp(_) => totals.accepted,
         };
         sums.failed += failed(&totals);
     }

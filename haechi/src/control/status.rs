@@ -159,6 +159,7 @@ fn listener_status(listener: &LiveListener) -> ListenerStatus {
         ListenerKind::Http(http) if http.tls.is_some() => ("https", http.routes.len()),
         ListenerKind::Http(http) => ("http", http.routes.len()),
         ListenerKind::Tcp(_) => ("tcp", 0),
+        ListenerKind::Tls(tls) => ("tls", tls.routes.len()),
         ListenerKind::Udp(_) => ("udp", 0),
     };
     let faults: BTreeMap<String, u64> = (totals.faults.iter())

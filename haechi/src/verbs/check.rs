@@ -153,6 +153,7 @@ impl Content {
     fn of(snapshot: &Snapshot) -> Self {
         let routes = snapshot.listeners.iter().map(|listener| match &listener.kind {
             ListenerKind::Http(http) => http.routes.len(),
+            ListenerKind::Tls(tls) => tls.routes.len(),
             ListenerKind::Tcp(_) | ListenerKind::Udp(_) => 0,
         });
         Self {

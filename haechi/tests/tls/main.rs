@@ -1,11 +1,14 @@
 //! TLS: what clients get, what is wrong with files, who endpoints are, and what is refused.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod clients;
 mod endpoints;
 mod files;
 mod hostile;
 mod listener;
+mod unopened;
 
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
 
@@ -27,12 +30,24 @@ impl Front {
 
     /// `listener` is what else the listener has.
     fn with(endpoint: SocketAddr, tls: &str, listener: &str) -> Self {
+        Self::made(endpoint, tls, listener, &[])
+    }
+
+    /// With more files, by name.
+    fn with_files(endpoint: SocketAddr, tls: &str, files: &[(&str, String)]) -> Self {
+        Self::made(endpoint, tls, "", files)
+    }
+
+    fn made(endpoint: SocketAddr, tls: &str, listener: &str, files: &[(&str, String)]) -> Self {
         let authority = Authority::new("the test's");
         let listen = SocketAddr::new(address(), 443);
         let mut node = Node::prepared(BINARY, &config(listen, endpoint, tls, listener));
         authority.leaf(&["shop.example.com", "localhost"]).write(node.folder(), "shop");
         authority.leaf(&["*.example.org", "exact.wild.example.org"]).write(node.folder(), "wild");
         std::fs::write(node.folder().join("ca.pem"), authority.pem()).unwrap();
+        for (name, text) in files {
+            std::fs::write(node.folder().join(name), text).unwrap();
+        }
         node.resume();
         Self { node, authority, listen }
     }
@@ -58,10 +73,19 @@ impl Front {
 
     /// What `openssl s_client` says of a connection that it closes at once.
     fn s_client(&self, more: &[&str]) -> String {
+        self.s_client_saying("", more)
+    }
+
+    /// The same, with something to say.
+    fn s_client_saying(&self, text: &str, more: &[&str]) -> String {
         let mut command = Command::new("openssl");
         command.args(["s_client", "-connect"]).arg(self.listen.to_string());
         command.arg("-CAfile").arg(self.node.folder().join("ca.pem")).args(more);
-        let output = command.stdin(Stdio::null()).output().expect("this test needs openssl");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("this test needs openssl");
+        // It may have ended already, and is asked then what it said.
+        let _ = child.stdin.take().unwrap().write_all(text.as_bytes());
+        let output = child.wait_with_output().unwrap();
         let text = [output.stdout, output.stderr].concat();
         String::from_utf8_lossy(&text).into_owned()
     }

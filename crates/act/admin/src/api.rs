@@ -236,7 +236,7 @@ pub struct RefusedConfig {
 pub struct ListenerStatus {
     /// Its name.
     pub name: String,
-    /// `http`, `https`, `tcp` or `udp`.
+    /// `http`, `https`, `tcp`, `tls` or `udp`.
     pub protocol: String,
     /// Where it stands.
     pub bind: Vec<SocketAddr>,

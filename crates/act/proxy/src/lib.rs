@@ -28,6 +28,7 @@ mod stream;
 mod timer;
 mod tunnel;
 mod udp;
+mod unopened;
 mod unread;
 mod upstream;
 mod who;

@@ -29,7 +29,7 @@ impl Scene {
     pub(crate) fn http(&self) -> Option<&HttpListener> {
         match &self.listener().config.kind {
             ListenerKind::Http(http) => Some(http),
-            ListenerKind::Tcp(_) | ListenerKind::Udp(_) => None,
+            ListenerKind::Tcp(_) | ListenerKind::Tls(_) | ListenerKind::Udp(_) => None,
         }
     }
 

@@ -315,7 +315,7 @@ impl Sockets {
             .collect();
         let all = snapshot.listeners.iter().flat_map(|listener| {
             let (wire, speaks) = match listener.kind {
-                ListenerKind::Http(_) => (Wire::Stream, Speaks::ClientFirst),
+                ListenerKind::Http(_) | ListenerKind::Tls(_) => (Wire::Stream, Speaks::ClientFirst),
                 ListenerKind::Tcp(_) => (Wire::Stream, Speaks::Anyone),
                 ListenerKind::Udp(_) => (Wire::Datagram, Speaks::Anyone),
             };

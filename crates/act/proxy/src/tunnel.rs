@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::exchange::note_outcome;
 use crate::live::LiveEndpoint;
 use crate::preface::Origin;
-use crate::scene::Local;
+use crate::scene::{Local, Scene};
 use crate::select::{Place, select, source_of};
 use crate::stream::{Spliced, Stream};
 use crate::timer::Timer;
@@ -29,41 +29,60 @@ const SPLICE_FROM: u64 = HOT as u64;
 
 /// How long a tunnel may stand still.
 #[derive(Clone, Copy)]
-struct Patience {
+pub(crate) struct Patience {
     /// With both sides open; also how long a side may take nothing of what waits for it.
-    idle: Duration,
+    pub(crate) idle: Duration,
     /// With one of them ended.
-    half_closed: Duration,
+    pub(crate) half_closed: Duration,
 }
 
 /// Serves one connection of a `tcp` listener.
 pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stream, origin: Origin) {
-    let peer = origin.client;
     let scene = local.scene();
     let ListenerKind::Tcp(listener) = &scene.listener().config.kind else { return };
-    let pool = listener.pool.index();
     let timer = worker.timers.timer();
+    let patience = Patience { idle: listener.idle_timeout, half_closed: listener.half_closed_timeout };
+    let to =
+        To { pool: listener.pool.index(), patience, keep_alive: listener.tcp_keep_alive, ahead: Vec::new() };
+    pass_on(&worker, &scene, &mut stream, &timer, &origin, to).await;
+}
+
+/// Where a connection's bytes go.
+pub(crate) struct To {
+    /// Position of the pool in the scene.
+    pub(crate) pool: usize,
+    pub(crate) patience: Patience,
+    /// Silence after which the kernel asks whether the other side is there, if it is to ask.
+    pub(crate) keep_alive: Option<Duration>,
+    /// What the client has sent already.
+    pub(crate) ahead: Vec<u8>,
+}
+
+/// Passes a connection's bytes on to an endpoint, trying others while none has got any.
+pub(crate) async fn pass_on(
+    worker: &Worker,
+    scene: &Rc<Scene>,
+    stream: &mut Stream,
+    timer: &Timer,
+    origin: &Origin,
+    to: To,
+) {
+    let To { pool, patience, keep_alive, ahead } = to;
+    let peer = origin.client;
     let source = source_of(scene.pool(pool), peer);
     let mut tried = Tried::new();
     let mut tries = 0u8;
     loop {
-        let mut client = (&timer, &mut stream);
-        let (fault, again) = match select(&worker, &scene, pool, source, &tried, &mut client).await {
-            Ok(place) => match connect(&worker, &timer, &place, &origin, &stream).await {
+        let mut client = (timer, &mut *stream);
+        let (fault, again) = match select(worker, scene, pool, source, &tried, &mut client).await {
+            Ok(place) => match connect(worker, timer, &place, origin, stream).await {
                 Ok(mut upstream) => {
-                    if let Some(after) = listener.tcp_keep_alive {
+                    if let Some(after) = keep_alive {
                         stream.keep_alive(after);
                         upstream.stream.keep_alive(after);
                     }
-                    let both = Both {
-                        worker: &worker,
-                        client: &mut stream,
-                        upstream: &mut upstream.stream,
-                        timer: &timer,
-                    };
-                    let patience =
-                        Patience { idle: listener.idle_timeout, half_closed: listener.half_closed_timeout };
-                    both.run(place.endpoint(), patience, Vec::new()).await;
+                    let both = Both { worker, client: stream, upstream: &mut upstream.stream, timer };
+                    both.run(place.endpoint(), patience, ahead).await;
                     return;
                 }
                 Err(fault) => {

@@ -33,7 +33,7 @@ use crate::stream::{Room, Stream, room};
 use crate::timer::{TICK, Timers};
 use crate::udp::{Inlet, LentFlow};
 use crate::upstream::{IdleConnections, out_of_descriptors};
-use crate::{client, preface, tunnel, udp};
+use crate::{client, preface, tunnel, udp, unopened};
 
 /// Connections accepted in one go before others get their turn.
 const ACCEPT_BATCH: u32 = 64;
@@ -282,6 +282,12 @@ impl Worker {
             ListenerKind::Tcp(_) => engine::spawn(async move {
                 if let Some((stream, origin)) = meet(&worker, &local, stream, peer).await {
                     tunnel::serve(worker, local, stream, origin).await;
+                }
+                drop(open);
+            }),
+            ListenerKind::Tls(_) => engine::spawn(async move {
+                if let Some((stream, origin)) = meet(&worker, &local, stream, peer).await {
+                    unopened::serve(worker, local, stream, origin).await;
                 }
                 drop(open);
             }),

@@ -114,7 +114,7 @@ pub fn roots_from(folder: &Path, name: &str) -> Result<RootCertStore, Finding> {
     roots(name, file::certificates(folder, name)?)
 }
 
-fn roots(name: &str, all: Vec<CertificateDer<'static>>) -> Result<RootCertStore, Finding> {
+pub(crate) fn roots(name: &str, all: Vec<CertificateDer<'static>>) -> Result<RootCertStore, Finding> {
     let mut roots = RootCertStore::empty();
     for certificate in all {
         roots.add(certificate).map_err(|error| {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use crate::finding::{Finding, Problem};
 
@@ -69,4 +69,31 @@ pub(crate) fn key(folder: &Path, name: &str) -> Result<PrivateKeyDer<'static>, F
             "it should hold `-----BEGIN PRIVATE KEY-----` and so on, as `openssl pkey -in FILE` prints it",
         )
     })
+}
+
+/// All lists of revoked certificates in it; at least one.
+pub(crate) fn revoked(
+    folder: &Path,
+    name: &str,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, Finding> {
+    let pem = read(folder, name)?;
+    let all: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&pem).collect();
+    all.ok().filter(|all| !all.is_empty()).ok_or_else(|| {
+        Finding::new(name, Problem::NotPem, format!("{name} holds no list of revoked certificates"))
+            .help("it should hold `-----BEGIN X509 CRL-----` and so on, as `openssl crl -in FILE` prints it")
+    })
+}
+
+/// An OCSP response in DER, as `openssl ocsp -respout` writes it.
+pub(crate) fn ocsp(folder: &Path, name: &str) -> Result<Vec<u8>, Finding> {
+    /// A sequence, whose first element says how it went: 0 is well (RFC 6960 section 4.2.1).
+    const WELL: [u8; 3] = [0x0a, 1, 0];
+    let der = read(folder, name)?;
+    let well =
+        der.first() == Some(&0x30) && der.get(2..8).is_some_and(|it| it.windows(3).any(|it| it == WELL));
+    if well && der.len() <= usize::from(u16::MAX) {
+        return Ok(der);
+    }
+    let message = format!("{name} holds no OCSP response that says anything");
+    Err(Finding::new(name, Problem::NotPem, message).help("`openssl ocsp -respout FILE` writes one"))
 }

@@ -30,6 +30,8 @@ pub enum Problem {
     NotYetValid,
     /// Nobody should trust it, whoever signed it.
     WeakKey,
+    /// It holds no keys for tickets.
+    TicketKeys,
     /// Its time is over soon: it can be used.
     ExpiresSoon,
 }

@@ -11,6 +11,7 @@ mod file;
 mod finding;
 mod listener;
 mod sight;
+mod tickets;
 mod words;
 
 use std::collections::HashMap;
@@ -73,12 +74,19 @@ pub struct Loaded {
 pub(crate) fn files(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
     let tls = snapshot.listeners.iter().filter_map(|listener| match &listener.kind {
         ListenerKind::Http(http) => http.tls.as_ref(),
-        ListenerKind::Tcp(_) | ListenerKind::Udp(_) => None,
+        ListenerKind::Tcp(_) | ListenerKind::Tls(_) | ListenerKind::Udp(_) => None,
     });
     let pools = snapshot.pools.iter().filter_map(|pool| pool.tls.as_ref());
     let ours = pools.clone().filter_map(|tls| tls.client.as_ref());
+    let clients = tls.clone().filter_map(|tls| tls.client.as_ref());
+    let clients = clients.flat_map(|client| [Some(&*client.ca), client.crl.as_deref()]);
+    let keys = tls.clone().map(|tls| tls.ticket_keys.as_deref());
     let certificates = tls.flat_map(|tls| &tls.certificates);
-    let certificates = certificates.flat_map(|files| [&*files.certificate, &*files.key]);
+    let certificates = certificates
+        .flat_map(|files| [Some(&*files.certificate), Some(&*files.key), files.ocsp.as_deref()])
+        .chain(clients)
+        .chain(keys)
+        .flatten();
     let ours = ours.flat_map(|files| [&*files.certificate, &*files.key]);
     certificates.chain(ours).chain(pools.filter_map(|tls| tls.ca.as_deref()))
 }
@@ -86,8 +94,11 @@ pub(crate) fn files(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
 /// What outlives the files: keys that were made up for tickets.
 #[derive(Debug, Default)]
 pub struct Trust {
-    ticketers: Mutex<HashMap<ListenerName, Arc<dyn ProducesTickets>>>,
+    ticketers: Mutex<Ticketers>,
 }
+
+/// With what their listener asks of clients.
+type Ticketers = HashMap<ListenerName, (Box<[u8]>, Arc<dyn ProducesTickets>)>;
 
 impl Trust {
     /// Reads all files that `snapshot` names; `folder` is where relative names start, `now` is in seconds since 1970.
@@ -98,8 +109,9 @@ impl Trust {
         for listener in &snapshot.listeners {
             let ListenerKind::Http(http) = &listener.kind else { continue };
             let Some(tls) = &http.tls else { continue };
-            let ticketer = self.ticketer(&listener.name);
-            let shown = listener::shown(folder, tls, ticketer, now, &mut loaded.findings);
+            let made_up = |asks: &[u8]| self.ticketer(&listener.name, asks);
+            let named = (&listener.name, tls);
+            let shown = listener::shown(folder, named, made_up, now, &mut loaded.findings);
             if let Some(shown) = shown {
                 loaded.credentials.listeners.insert(listener.name.clone(), Arc::new(shown));
             }
@@ -115,19 +127,22 @@ impl Trust {
         loaded
     }
 
-    /// Tickets of one listener are worth nothing at another, which may ask for more (CVE-2025-23419).
-    fn ticketer(&self, name: &ListenerName) -> Option<Arc<dyn ProducesTickets>> {
+    /// Tickets of one listener are worth nothing at another, which may ask for more (CVE-2025-23419), nor when it asks
+    /// for something else than before.
+    fn ticketer(&self, name: &ListenerName, asks: &[u8]) -> Option<Arc<dyn ProducesTickets>> {
         let mut ticketers = self.ticketers();
-        if let Some(ticketer) = ticketers.get(name) {
+        if let Some((known, ticketer)) = ticketers.get(name)
+            && **known == *asks
+        {
             return Some(Arc::clone(ticketer));
         }
         // Without chance there are no keys, and without keys no tickets: every handshake is a whole one.
         let ticketer = Ticketer::new().ok()?;
-        ticketers.insert(name.clone(), Arc::clone(&ticketer));
+        ticketers.insert(name.clone(), (asks.into(), Arc::clone(&ticketer)));
         Some(ticketer)
     }
 
-    fn ticketers(&self) -> MutexGuard<'_, HashMap<ListenerName, Arc<dyn ProducesTickets>>> {
+    fn ticketers(&self) -> MutexGuard<'_, Ticketers> {
         // Each entry is put in whole.
         self.ticketers.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,27 +3,31 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use haechi_model::{CertificateFiles, HostMatch, ListenerTls, TlsVersion};
+use aws_lc_rs::digest::{SHA256, digest};
+use haechi_model::{CertificateFiles, ClientCertificates, HostMatch, ListenerName, ListenerTls, TlsVersion};
 use haechi_tls::{Facts, judge};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{Error, InconsistentKeys, ServerConfig};
 
 use crate::certificates::Certificates;
 use crate::finding::{Finding, Problem};
-use crate::{Certificate, Shown, file};
+use crate::tickets::Tickets;
+use crate::{Certificate, Shown, endpoint, file};
 
 /// What comes of a listener's files. `None` if one of them can't be used.
 pub(crate) fn shown(
     folder: &Path,
-    tls: &ListenerTls,
-    ticketer: Option<Arc<dyn ProducesTickets>>,
+    (name, tls): (&ListenerName, &ListenerTls),
+    made_up: impl FnOnce(&[u8]) -> Option<Arc<dyn ProducesTickets>>,
     now: i64,
     findings: &mut Vec<Finding>,
 ) -> Option<Shown> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(default_provider());
     let mut certificates = Certificates::new(tls.strict_sni);
     let mut shown = Vec::new();
     let mut whole = true;
@@ -40,6 +44,16 @@ pub(crate) fn shown(
             }
         }
     }
+    let clients = tls.client.as_ref().map(|client| Clients::read(folder, client, &provider));
+    let clients = clients.transpose().map_err(|finding| findings.push(finding)).ok()?;
+    let (verifier, asks) = clients.map_or((None, Vec::new()), |it| (Some(it.verifier), it.asks));
+    let ticketer: Option<Arc<dyn ProducesTickets>> = match &tls.ticket_keys {
+        None => made_up(&asks),
+        Some(file) => {
+            let tickets = Tickets::read(folder, file, name, &asks);
+            Some(Arc::new(tickets.map_err(|finding| findings.push(finding)).ok()?))
+        }
+    };
     if !whole || shown.is_empty() {
         return None;
     }
@@ -49,7 +63,11 @@ pub(crate) fn shown(
     };
     // Both versions have cipher suites in this provider.
     let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).ok()?;
-    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(certificates));
+    let builder = match verifier {
+        None => builder.with_no_client_auth(),
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(certificates));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // Tickets carry the state, so nothing grows here with the number of clients.
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -57,6 +75,42 @@ pub(crate) fn shown(
         config.ticketer = ticketer;
     }
     Some(Shown { config: Arc::new(config), certificates: shown })
+}
+
+/// Who clients must be.
+struct Clients {
+    verifier: Arc<dyn ClientCertVerifier>,
+    /// A digest of what stands in the files: other files ask for something else.
+    asks: Vec<u8>,
+}
+
+impl Clients {
+    fn read(
+        folder: &Path,
+        client: &ClientCertificates,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, Finding> {
+        let ca = file::certificates(folder, &client.ca)?;
+        let mut asks = vec![u8::from(client.optional)];
+        ca.iter().for_each(|certificate| asks.extend_from_slice(certificate));
+        let roots = Arc::new(endpoint::roots(&client.ca, ca)?);
+        let mut builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
+        if let Some(name) = &client.crl {
+            let lists = file::revoked(folder, name)?;
+            lists.iter().for_each(|list| asks.extend_from_slice(list));
+            // A CA whose list is not there revokes nobody: one file may serve listeners with several CAs.
+            builder = builder.with_crls(lists).allow_unknown_revocation_status();
+        }
+        if client.optional {
+            builder = builder.allow_unauthenticated();
+        }
+        let verifier = builder.build().map_err(|error| {
+            let name = client.crl.as_ref().unwrap_or(&client.ca);
+            Finding::new(name, Problem::NotPem, format!("{name} can't be used: {error}"))
+                .help("it should hold certificates of CAs, or the lists of what they revoked")
+        })?;
+        Ok(Self { verifier, asks: digest(&SHA256, &asks).as_ref().to_vec() })
+    }
 }
 
 /// A certificate that can be used, and what speaks against it.
@@ -85,9 +139,12 @@ fn certificate(
         return Err(doubts.swap_remove(weak));
     }
     let key = file::key(folder, &files.key)?;
-    let key =
+    let mut key =
         CertifiedKey::from_der(chain, key, provider).map_err(|error| unfit(name, &files.key, &error))?;
     let names = if files.names.is_empty() { own_names(&facts) } else { files.names.clone() };
+    if let Some(ocsp) = &files.ocsp {
+        key.ocsp = Some(file::ocsp(folder, ocsp)?);
+    }
     let certificate = Certificate {
         file: name.into(),
         names: names.iter().map(text).collect(),

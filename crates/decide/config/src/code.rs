@@ -111,8 +111,8 @@ codes! {
         "The value has another shape than the key takes, for example a list where one text is needed. A key without a value \
          is also refused: remove it, or write `{}` for a section with all defaults.";
     NotHere, Error, "HCH0205", "a key that does not apply here",
-        "The key exists, but not together with what else is set: `routes` belong to `http` and `https` listeners, `pool` and \
-         `idleTimeout` to `tcp` and `udp` ones, `maxFlows` to `udp` ones, `command` to `exec` checks, `keys` to `transport: udp`, and so on. It is refused because it would have no effect.";
+        "The key exists, but not together with what else is set: `routes` belong to `http`, `https` and `tls` listeners, `pool` to \
+         `tcp` and `udp` ones, `maxFlows` to `udp` ones, `command` to `exec` checks, `keys` to `transport: udp`, and so on. It is refused because it would have no effect.";
 
     Name, Error, "HCH0301", "not a usable name",
         "Names of nodes, zones, listeners, pools, endpoints, virtual routers, peers, programs and groups have 1 to 63 letters \
@@ -268,6 +268,10 @@ codes! {
     WeakKey, Error, "HCH0606", "a certificate that is too weak",
         "RSA keys under 2048 bits can be broken, and certificates that are signed with SHA-1 or MD5 can be forged; browsers \
          refuse both. `openssl ecparam -name prime256v1 -genkey -noout` makes a key that is strong and fast.";
+    TicketKeys, Error, "HCH0607", "keys for tickets that can't be used",
+        "The file holds 1 to 8 keys, one for each line, the oldest first, each as `openssl rand -hex 32` prints it. The last but \
+         one seals new tickets and all open old ones: so a new key is added at the end on every node, and nobody uses it before \
+         the next one is added. Messages never show a key.";
 }
 
 #[cfg(test)]

@@ -211,8 +211,17 @@ fn listener(old: (&Listener, &[Pool]), new: (&Listener, &[Pool]), plan: &mut Pla
         };
         plan.add(&subject, change, disruption);
     });
-    if let (ListenerKind::Http(before), ListenerKind::Http(after)) = (&old.0.kind, &new.0.kind) {
-        routes(&new.0.name.to_string(), (&before.routes, old.1), (&after.routes, new.1), plan);
+    let of = |kind: &ListenerKind| -> Vec<Route> {
+        match kind {
+            ListenerKind::Http(http) => http.routes.clone(),
+            ListenerKind::Tls(tls) => tls.routes.clone(),
+            ListenerKind::Tcp(_) | ListenerKind::Udp(_) => Vec::new(),
+        }
+    };
+    // Of another protocol, all is another.
+    if std::mem::discriminant(&old.0.kind) == std::mem::discriminant(&new.0.kind) {
+        let name = new.0.name.to_string();
+        routes(&name, (&of(&old.0.kind), old.1), (&of(&new.0.kind), new.1), plan);
     }
 }
 

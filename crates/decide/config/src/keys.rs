@@ -8,7 +8,7 @@ mod tls;
 mod virtual_router;
 
 pub(crate) use filter::{FILTERS, HEADER_EDITS, PATH_REWRITE, REDIRECT, URL_REWRITE};
-pub(crate) use tls::{CERTIFICATE, LISTENER_TLS, POOL_TLS};
+pub(crate) use tls::{CERTIFICATE, CLIENT_CERTIFICATES, LISTENER_TLS, POOL_TLS};
 pub(crate) use virtual_router::{
     ANNOUNCE, KEYS_FILE, MOVER, SPREAD, TRACK, TRACK_INTERFACE, TRACK_POOL, TRACK_PROGRAM, TRACK_PROXY,
     TRACK_REQUESTS, VIRTUAL_ROUTER,
@@ -103,8 +103,12 @@ pub(crate) static LISTENER: Shape = Shape {
             "Addresses to stand on. `:80` means 0.0.0.0:80 and [::]:80.",
         )
         .required(),
-        Key::new("protocol", Kind::Word(&["http", "https", "tcp", "udp"], &["tls"]), "What is spoken on it.")
-            .required(),
+        Key::new(
+            "protocol",
+            Kind::Word(&["http", "https", "tcp", "tls", "udp"], &[]),
+            "What is spoken on it.",
+        )
+        .required(),
         Key::new(
             "maxConnections",
             COUNT,
@@ -113,16 +117,20 @@ pub(crate) static LISTENER: Shape = Shape {
         Key::new(
             "routes",
             Kind::List(&Kind::Section(&ROUTE)),
-            "Which requests go to which pool (http, https). The most specific match wins, not the first.",
+            "Which requests go to which pool (http, https), or connections by host alone (tls). The most specific match wins, not the first.",
         ),
         Key::new("limits", Kind::Section(&LIMITS), "What a request head may measure (http, https)."),
-        Key::new("timeouts", Kind::Section(&CLIENT_TIMEOUTS), "How long a client may take (http, https)."),
+        Key::new(
+            "timeouts",
+            Kind::Section(&CLIENT_TIMEOUTS),
+            "How long a client may take (http, https; tls: `header` alone).",
+        ),
         Key::new("tls", Kind::Section(&LISTENER_TLS), "Certificates, versions and ciphers (https)."),
         Key::new("pool", NAME, "Where connections or flows go (tcp, udp)."),
         Key::new(
             "idleTimeout",
             IDLE,
-            "A connection or flow on which neither side sent anything for so long ends (tcp: 1h if left out; udp: 30s).",
+            "A connection or flow on which neither side sent anything for so long ends (tcp, tls: 1h if left out; udp: 30s).",
         ),
         Key::new(
             "halfClosedTimeout",
@@ -138,7 +146,7 @@ pub(crate) static LISTENER: Shape = Shape {
         Key::new(
             "proxyProtocol",
             Kind::Section(&PROXY_PROTOCOL),
-            "Who tells in front of a connection whose it is (http, https, tcp).",
+            "Who tells in front of a connection whose it is (http, https, tcp, tls).",
         ),
         Key::new(
             "forwarded",

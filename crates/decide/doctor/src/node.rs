@@ -88,7 +88,7 @@ fn open_files(snapshot: &Snapshot, limit: Option<u64>) -> Finding {
 fn max_flows(listener: &Listener) -> Option<u64> {
     match &listener.kind {
         ListenerKind::Udp(udp) => Some(udp.max_flows.get().into()),
-        ListenerKind::Http(_) | ListenerKind::Tcp(_) => None,
+        ListenerKind::Http(_) | ListenerKind::Tcp(_) | ListenerKind::Tls(_) => None,
     }
 }
 

@@ -25,7 +25,7 @@ pub use forwarded::{Forwarded, ForwardedBy, RequestIds};
 pub use health::{AdminOrigin, AdminState, EndpointState, Health};
 pub use listener::{
     ClientTimeouts, HeaderMatch, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, PathMatch,
-    Route, TcpListener, UdpListener,
+    Route, TcpListener, TlsListener, UdpListener,
 };
 pub use moment::Moment;
 pub use names::{
@@ -39,7 +39,9 @@ pub use pool::{
 };
 pub use pressure::Pressure;
 pub use snapshot::{Admin, Node, PoolIndex, Snapshot};
-pub use tls::{CertificateFiles, ClientFiles, Handshake, ListenerTls, PoolTls, TlsPolicy, TlsVersion};
+pub use tls::{
+    CertificateFiles, ClientCertificates, ClientFiles, Handshake, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
+};
 pub use virtual_router::{
     Announcing, Checksum, Mover, Peer, Track, TrackEffect, TrackedInterface, TrackedPool, TrackedProgram,
     TrackedRequests, Transport, VirtualAddress, VirtualRouter,

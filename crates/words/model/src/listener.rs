@@ -28,6 +28,8 @@ pub enum ListenerKind {
     Http(HttpListener),
     /// Bytes.
     Tcp(TcpListener),
+    /// TLS that is passed on as it comes.
+    Tls(TlsListener),
     /// Datagrams.
     Udp(UdpListener),
 }
@@ -59,6 +61,17 @@ pub struct TcpListener {
     pub half_closed_timeout: Duration,
     /// After how much silence a side is asked whether it is still there (`SO_KEEPALIVE`); never if not set.
     pub tcp_keep_alive: Option<Duration>,
+}
+
+/// A `tls` listener: it reads which name a client asks for, and nothing else.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TlsListener {
+    /// By host alone.
+    pub routes: Vec<Route>,
+    /// How long a client may take for its first message.
+    pub hello_timeout: Duration,
+    /// A connection on which neither side sent anything for so long is closed.
+    pub idle_timeout: Duration,
 }
 
 /// A `udp` listener.

@@ -16,6 +16,21 @@ pub struct ListenerTls {
     pub strict_sni: bool,
     /// Most handshakes in progress at a time on each worker; above it the oldest gives way.
     pub max_handshakes: u32,
+    /// File with the keys that seal tickets, for nodes that share them; made up by each node if not set.
+    pub ticket_keys: Option<Box<str>>,
+    /// What clients are asked to show.
+    pub client: Option<ClientCertificates>,
+}
+
+/// Who a client must be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientCertificates {
+    /// PEM file with the CAs that clients' certificates must lead to.
+    pub ca: Box<str>,
+    /// PEM file with lists of revoked certificates; a CA of the chain that has none there revokes nobody.
+    pub crl: Option<Box<str>>,
+    /// Whether a client without a certificate is served.
+    pub optional: bool,
 }
 
 /// A certificate with its key, by the names of their files. A relative one starts at the config's folder.
@@ -27,6 +42,8 @@ pub struct CertificateFiles {
     pub key: Box<str>,
     /// Which names it is for; those that stand in it if empty.
     pub names: Vec<HostMatch>,
+    /// DER file with an OCSP response, which clients get with it.
+    pub ocsp: Option<Box<str>>,
 }
 
 /// Which versions and ciphers are spoken. Named as Mozilla's recommendations are, and meaning the same: ciphers

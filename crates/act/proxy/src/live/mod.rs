@@ -136,6 +136,7 @@ impl LiveListener {
     fn new(config: &Listener, node: &Node, old: Option<&Self>, workers: usize) -> Self {
         let routes = match &config.kind {
             ListenerKind::Http(http) => Table::new(&http.routes),
+            ListenerKind::Tls(tls) => Table::new(&tls.routes),
             ListenerKind::Tcp(_) | ListenerKind::Udp(_) => Table::new(&[]),
         };
         let counters =

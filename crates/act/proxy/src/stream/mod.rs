@@ -13,7 +13,7 @@ use std::time::Duration;
 use haechi_sys::net::Waiting;
 use haechi_sys::pipe::Pipe;
 
-pub(crate) use session::{Broken, Met, Room, Session};
+pub(crate) use session::{Broken, Met, Room, Session, UNRECOGNIZED_NAME};
 pub(crate) use wire::Spliced;
 
 use wire::Wire;

@@ -44,7 +44,7 @@ const BESIDES: usize = 8 << 10;
 const MOST_KEPT: usize = 80 << 10;
 
 /// A fatal alert in clear text, as it stands after a first message (RFC 6066 section 3): rustls has no such answer.
-const UNRECOGNIZED_NAME: &[u8] = &[21, 3, 3, 0, 2, 2, 112];
+pub(crate) const UNRECOGNIZED_NAME: &[u8] = &[21, 3, 3, 0, 2, 2, 112];
 
 /// Buffers that the sessions of one worker share.
 pub(crate) struct Room {

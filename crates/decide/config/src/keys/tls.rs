@@ -36,6 +36,12 @@ pub(crate) static LISTENER_TLS: Shape = Shape::new(
         )
         .default("1024")
         .because("each has some 20 KiB: a million of them are 20 GiB on one worker"),
+        Key::new(
+            "ticketKeys",
+            ANY,
+            "File with keys for tickets, shared by nodes; made up by each if left out.",
+        ),
+        Key::new("clientCertificates", Kind::Section(&CLIENT_CERTIFICATES), "What clients must show."),
     ],
 );
 
@@ -50,6 +56,7 @@ pub(crate) static CERTIFICATE: Shape = Shape::new(
             Kind::Many(&Kind::Text(Text::Host)),
             "Names that it is shown for; those that stand in it if left out.",
         ),
+        Key::new("ocsp", ANY, "DER file with an OCSP response, which clients get with it."),
     ],
 );
 
@@ -61,5 +68,15 @@ pub(crate) static POOL_TLS: Shape = Shape::new(
         Key::new("certificate", ANY, "PEM file with a certificate to show to endpoints that ask for one."),
         Key::new("key", ANY, "PEM file with its key; that of the certificate if left out."),
         Key::new("verify", Kind::Flag, "Whether endpoints must prove who they are.").default("true"),
+    ],
+);
+
+pub(crate) static CLIENT_CERTIFICATES: Shape = Shape::new(
+    "the clientCertificates section",
+    &[
+        Key::new("ca", ANY, "PEM file with the CAs that clients' certificates must lead to.").required(),
+        Key::new("crl", ANY, "PEM file with lists of revoked certificates."),
+        Key::new("mode", Kind::Word(&["required", "optional"], &[]), "Whether who shows none is refused.")
+            .default("required"),
     ],
 );

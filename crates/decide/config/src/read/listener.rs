@@ -1,7 +1,8 @@
 //! Listeners: where they stand, and what belongs to which protocol.
 
 use haechi_model::{
-    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener, UdpListener,
+    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener, TlsListener,
+    UdpListener,
 };
 
 use super::clash::Bind;
@@ -60,6 +61,7 @@ fn listener(
     let proxy_protocol = origin::proxy_protocol(&object, report);
     let kind = match protocol {
         Some("tcp") => ListenerKind::Tcp(tcp(&object, references, report)),
+        Some("tls") => ListenerKind::Tls(unopened(&object, references, report)),
         Some("udp") => ListenerKind::Udp(udp(&object, references, report)),
         Some(protocol) => ListenerKind::Http(http(&object, protocol == "https", references, report)),
         None => {
@@ -119,7 +121,7 @@ fn http(
     not_here(
         object,
         "idleTimeout",
-        "only tcp and udp listeners have it",
+        "only tcp, tls and udp listeners have it",
         "http has `timeouts: { keepAlive: … }`",
         report,
     );
@@ -162,7 +164,7 @@ fn routes(
             .add(
                 Code::NoRoutes,
                 if object.has("routes") { object.key_span("routes") } else { object.at },
-                "an http or https listener needs at least one route",
+                "an http, https or tls listener needs at least one route",
             )
             .help("`routes: [{ pool: NAME }]` sends every request to one pool");
     }
@@ -175,7 +177,7 @@ fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
             "routes" => "a tcp listener has `pool: NAME`; requests are only seen with `protocol: http`",
             "timeouts" => "a tcp listener has `idleTimeout`",
             "tls" => {
-                "a tcp listener passes bytes on as they come, TLS too; haechi ends TLS with `protocol: https`"
+                "a tcp listener passes bytes on as they come, TLS too; `protocol: tls` routes it by name, `https` ends it"
             }
             _ => "remove it, or set `protocol: http`",
         };
@@ -249,6 +251,41 @@ fn one_pool(
         report.add(Code::MissingKey, object.at, missing).help(help);
     }
     references.follow(object, report).unwrap_or(NOWHERE)
+}
+
+/// TLS that is passed on as it comes.
+fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> TlsListener {
+    not_here(
+        object,
+        "tls",
+        "a tls listener passes TLS on as it comes, with the endpoint's certificate",
+        "set `protocol: https` to end TLS here, or remove it",
+        report,
+    );
+    for key in ["limits", "forwarded"] {
+        not_here(object, key, "only http listeners have it", "remove it", report);
+    }
+    if object.node("pool").is_some() {
+        let help = "write `routes: [{ pool: NAME }]`; routes may name hosts";
+        not_here(object, "pool", "only tcp and udp listeners have one pool", help, report);
+        references.lose();
+    }
+    no_flows(object, report);
+    let timeouts = object.section("timeouts", report);
+    for key in ["body", "send", "keepAlive"] {
+        not_here(&timeouts, key, "nothing but the first message is read", "remove it", report);
+    }
+    let hello_timeout = timeouts.duration("header", report).or(ClientTimeouts::default().header);
+    timeouts.done();
+    let routes = routes(object, Some(true), references, report);
+    if let Some((node, _)) = object.node("routes") {
+        route::by_host_alone(node, report);
+    }
+    TlsListener {
+        routes,
+        hello_timeout,
+        idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE),
+    }
 }
 
 /// Without a protocol nobody can say which keys belong here, but their values can be checked.

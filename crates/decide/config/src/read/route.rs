@@ -43,6 +43,23 @@ pub(super) fn routes(
     routes
 }
 
+/// Reports what a route of a `tls` listener can't see.
+pub(super) fn by_host_alone(node: &Node<'_>, report: &mut Report) {
+    let Data::List(routes) = &node.data else { return };
+    for route in routes {
+        let Data::Map(entries) = &route.data else { continue };
+        for Entry { key, .. } in entries
+            .iter()
+            .filter(|entry| ["path", "methods", "headers", "filters"].contains(&&*entry.key.text))
+        {
+            report
+                .add(Code::NotHere, key.span, format!("`{}` does not apply here", key.text))
+                .label("what is encrypted can't be seen")
+                .help("set `protocol: https` to end TLS here, or remove it");
+        }
+    }
+}
+
 fn route(
     object: Object<'_, '_>,
     over_tls: Option<bool>,

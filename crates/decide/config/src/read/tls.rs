@@ -1,6 +1,8 @@
 //! What a listener shows to clients, and a pool asks of endpoints. The files are named here and read by the shell.
 
-use haechi_model::{CertificateFiles, ClientFiles, HostMatch, ListenerTls, PoolTls, TlsPolicy, TlsVersion};
+use haechi_model::{
+    CertificateFiles, ClientCertificates, ClientFiles, HostMatch, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
+};
 
 use super::listener::NOWHERE_HELP;
 use crate::object::{Object, item, many};
@@ -33,8 +35,19 @@ pub(super) fn listener(object: &Object<'_, '_>, report: &mut Report) -> Listener
     }
     let strict_sni = tls.flag("strictSni", report).or(false);
     let max_handshakes = tls.int("maxHandshakes", report).or(defaults::MAX_HANDSHAKES);
+    let ticket_keys = file(&tls, "ticketKeys", report);
+    let client = client(&tls, report);
     tls.done();
-    ListenerTls { certificates, policy, minimum_version, strict_sni, max_handshakes }
+    ListenerTls { certificates, policy, minimum_version, strict_sni, max_handshakes, ticket_keys, client }
+}
+
+fn client(tls: &Object<'_, '_>, report: &mut Report) -> Option<ClientCertificates> {
+    let object = tls.section("clientCertificates", report);
+    let ca = file(&object, "ca", report);
+    let crl = file(&object, "crl", report);
+    let optional = object.word("mode", report).or("required") == "optional";
+    object.done();
+    ca.map(|ca| ClientCertificates { ca, crl, optional })
 }
 
 fn certificates(tls: &Object<'_, '_>, report: &mut Report) -> Vec<CertificateFiles> {
@@ -47,10 +60,11 @@ fn certificates(tls: &Object<'_, '_>, report: &mut Report) -> Vec<CertificateFil
         let certificate = file(&object, "certificate", report);
         let key = file(&object, "key", report);
         let names = names(&object, report);
+        let ocsp = file(&object, "ocsp", report);
         object.done();
         let certificate = certificate?;
         let key = key.unwrap_or_else(|| certificate.clone());
-        Some(CertificateFiles { certificate, key, names })
+        Some(CertificateFiles { certificate, key, names, ocsp })
     };
     many(node).iter().filter_map(read).collect()
 }

@@ -132,8 +132,19 @@ nobody has, gets the first of the list, or with `strictSni: true` the alert `unr
 - **A handshake** has the time of `timeouts.header`, as a whole; the first request then has it again. More than
   `maxHandshakes` at a time are not kept: the oldest gives way, so that clients that begin and fall silent can't keep
   others out.
+- **Tickets** resume a session at the listener that gave them, for 12 hours. Nodes with the same `ticketKeys` resume each
+  other's. The file has a key for each line, the oldest first; the last but one seals, all open. To rotate, add a line of
+  `openssl rand -hex 32` at the end on all nodes, and drop the first.
+- **Client certificates** are asked for with `clientCertificates`, and checked against `ca` and `crl`. A ticket is worth
+  nothing once one of these files changed. Endpoints are not told who the client is.
+- **OCSP** responses are passed on as they stand in the file `ocsp`; who fetches them writes the file anew.
 - **An end** is told by `close_notify`. An answer that is cut off is not, and the connection is reset.
 - Endpoints get `X-Forwarded-Proto: https`.
+
+A `tls` listener ends nothing: it reads from a client's first message which name it asks for, finds the pool by the `host`
+of its routes (a route without `host` takes every client, those without a name too), and passes on all bytes as they come.
+Clients see the endpoint's certificate. The message may measure 16 KiB, in as many records as fit in 32 KiB, and has the
+time of `timeouts.header`. A name that no route has is answered with `unrecognized_name`; what is no TLS is reset.
 
 A pool with `tls` speaks TLS to its endpoints, within `timeouts.connect`, and verifies them: the certificate must lead to a
 CA of `ca` (or of the system) and be for `serverName`, which is also what is asked for; without one, for the endpoint's

@@ -52,9 +52,9 @@ pools:
         heading: "Listener",
         path: "listeners.NAME",
         shape: &keys::LISTENER,
-        intro: "An `http` or `https` listener has `routes`, `limits` and `timeouts`, and `https` has `tls`; a `tcp` or \
-                `udp` listener has `pool` and `idleTimeout`, and a `udp` one `maxFlows`. Each is refused where it means nothing. \
-                See [TLS](#tls) and [UDP](#udp).",
+        intro: "An `http` or `https` listener has `routes`, `limits` and `timeouts`, and `https` has `tls`; a `tls` listener has \
+                `routes` by host and `idleTimeout`; a `tcp` or `udp` listener has `pool` and `idleTimeout`, and a `udp` one \
+                `maxFlows`. Each is refused where it means nothing. See [TLS](#tls) and [UDP](#udp).",
         example: "\
 listeners:
   web:
@@ -63,6 +63,7 @@ listeners:
     maxConnections: 20000
     routes: [{ pool: web }]
   db: { bind: \"10.0.0.100:5432\", protocol: tcp, pool: pg, idleTimeout: 2h }
+  unopened: { bind: \":8443\", protocol: tls, routes: [{ host: api.example.com, pool: api }] }
   api: { bind: \":53\", protocol: udp, pool: api, idleTimeout: 10s, maxFlows: 20000 }
 ",
     },
@@ -160,6 +161,21 @@ listeners:
       certificates:
         - { certificate: shop.pem, key: shop.key }
         - { certificate: wildcard.pem, key: wildcard.key, names: [\"*.example.com\", example.com] }
+",
+    },
+    Section {
+        heading: "Client certificates",
+        path: "listeners.NAME.tls.clientCertificates",
+        shape: &keys::CLIENT_CERTIFICATES,
+        intro: "Asked of every client of the listener. One that is revoked, expired or of another CA is refused in the \
+                handshake, with `mode: optional` too.",
+        example: "\
+listeners:
+  web:
+    bind: \":443\"
+    protocol: https
+    routes: [{ pool: web }]
+    tls: { certificates: [{ certificate: shop.pem }], clientCertificates: { ca: clients-ca.pem, mode: optional } }
 ",
     },
     Section {

@@ -1,6 +1,6 @@
 //! What a listener shows to clients, and a pool asks of endpoints, as keys and values.
 
-use haechi_model::{CertificateFiles, ListenerTls, PoolTls, TlsPolicy, TlsVersion};
+use haechi_model::{CertificateFiles, ClientCertificates, ListenerTls, PoolTls, TlsPolicy, TlsVersion};
 
 use super::tree::{Out, count, host, may, must};
 use crate::defaults;
@@ -15,13 +15,22 @@ pub(super) fn listener(tls: &ListenerTls) -> Out {
         TlsVersion::Tls12 => "1.2",
         TlsVersion::Tls13 => "1.3",
     };
-    Out::Map(vec![
+    let mut fields = vec![
         must("certificates", Out::List(tls.certificates.iter().map(certificate).collect())),
         may("policy", Out::bare(policy), tls.policy == TlsPolicy::default()),
         may("minimumVersion", Out::text(version), tls.minimum_version == tls.policy.minimum_version()),
         count("strictSni", &tls.strict_sni, &false),
         count("maxHandshakes", &tls.max_handshakes, &defaults::MAX_HANDSHAKES),
-    ])
+    ];
+    fields.extend(tls.ticket_keys.as_ref().map(|keys| must("ticketKeys", Out::text(keys))));
+    if let Some(ClientCertificates { ca, crl, optional }) = &tls.client {
+        let mut client = vec![must("ca", Out::text(ca))];
+        client.extend(crl.as_ref().map(|crl| must("crl", Out::text(crl))));
+        let mode = if *optional { "optional" } else { "required" };
+        client.push(may("mode", Out::bare(mode), !optional));
+        fields.push(must("clientCertificates", Out::Map(client)));
+    }
+    Out::Map(fields)
 }
 
 fn certificate(files: &CertificateFiles) -> Out {
@@ -30,6 +39,7 @@ fn certificate(files: &CertificateFiles) -> Out {
     if !files.names.is_empty() {
         fields.push(must("names", Out::List(files.names.iter().filter_map(host).collect())));
     }
+    fields.extend(files.ocsp.as_ref().map(|ocsp| must("ocsp", Out::text(ocsp))));
     Out::Map(fields)
 }
 

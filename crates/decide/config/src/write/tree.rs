@@ -138,6 +138,22 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
             fields.extend(over_tls.map(|tls| must("tls", tls::listener(tls))));
             fields.extend(http.forwarded.as_ref().map(|it| must("forwarded", forwarded(it))));
         }
+        ListenerKind::Tls(tls) => {
+            fields.push(must("protocol", Out::bare("tls")));
+            fields.extend(limit);
+            fields.extend(preface);
+            let by_host = |one: &Route| {
+                let mut fields: Vec<Field> =
+                    host(&one.host).map(|host| must("host", host)).into_iter().collect();
+                fields.extend(one.pool.map(|pool| must("pool", pool_name(pool, pools))));
+                Out::Map(fields)
+            };
+            fields.push(must("routes", Out::List(tls.routes.iter().map(by_host).collect())));
+            let header = ClientTimeouts::default().header;
+            let timeouts = Out::Map(vec![time("header", tls.hello_timeout, header)]);
+            fields.push(may("timeouts", timeouts, tls.hello_timeout == header));
+            fields.push(time("idleTimeout", tls.idle_timeout, defaults::TCP_IDLE));
+        }
         ListenerKind::Tcp(tcp) => {
             fields.push(must("protocol", Out::bare("tcp")));
             fields.extend(limit);

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use haechi_config::defaults;
 use haechi_model::{
-    Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts, Endpoint,
-    Filters, Forwarded, ForwardedBy, HeaderEdits, HeaderLine, HeaderMatch, HealthCheck, HostMatch,
-    HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch,
-    PathRewrite, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue,
-    Redirect, RequestIds, Retry, RetryOn, Rewrite, Route, Scheme, Snapshot, SourceMask, StatusRange,
-    TcpListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
+    Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
+    ClientTimeouts, Endpoint, Filters, Forwarded, ForwardedBy, HeaderEdits, HeaderLine, HeaderMatch,
+    HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node,
+    PassiveCheck, PathMatch, PathRewrite, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls,
+    ProxyProtocol, ProxyVersion, Queue, Redirect, RequestIds, Retry, RetryOn, Rewrite, Route, Scheme,
+    Snapshot, SourceMask, StatusRange, TcpListener, TlsListener, TlsPolicy, TlsVersion, UdpListener,
+    UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -337,18 +338,27 @@ fn pool_tls() -> impl Strategy<Value = PoolTls> {
 
 fn listener_tls() -> impl Strategy<Value = ListenerTls> {
     let names = vec("[a-z]{1,5}\\.[a-z]{2}".prop_map(|host| HostMatch::Wildcard(host.into())), 0..3);
-    let certificate = (text(), of(text()), names).prop_map(|(certificate, key, names)| {
+    let certificate = (text(), of(text()), names, of(text())).prop_map(|(certificate, key, names, ocsp)| {
         let certificate: Box<str> = certificate.into();
-        CertificateFiles { key: key.map_or_else(|| certificate.clone(), Into::into), certificate, names }
+        let key = key.map_or_else(|| certificate.clone(), Into::into);
+        CertificateFiles { key, certificate, names, ocsp: ocsp.map(Into::into) }
+    });
+    let client = (text(), of(text()), any::<bool>()).prop_map(|(ca, crl, optional)| ClientCertificates {
+        ca: ca.into(),
+        crl: crl.map(Into::into),
+        optional,
     });
     let policy = prop_oneof![Just(TlsPolicy::Intermediate), Just(TlsPolicy::Modern)];
-    (vec(certificate, 1..3), policy, any::<bool>(), any::<bool>(), 16..=1_048_576_u32).prop_map(
-        |(certificates, policy, newest, strict_sni, max_handshakes)| ListenerTls {
+    let numbers = (any::<bool>(), any::<bool>(), 16..=1_048_576_u32);
+    (vec(certificate, 1..3), policy, numbers, of(text()), of(client)).prop_map(
+        |(certificates, policy, (newest, strict_sni, max_handshakes), keys, client)| ListenerTls {
             certificates,
             policy,
             minimum_version: if newest { TlsVersion::Tls13 } else { policy.minimum_version() },
             strict_sni,
             max_handshakes,
+            ticket_keys: keys.map(Into::into),
+            client,
         },
     )
 }
@@ -407,6 +417,15 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
             tcp_keep_alive,
         })
     });
+    let host = prop_oneof![
+        Just(HostMatch::Any),
+        "[a-z]{1,5}\\.[a-z]{2}".prop_map(|host| HostMatch::Exact(host.into())),
+    ];
+    let by_host =
+        (host, 0..pools).prop_map(|(host, pool)| Route { host, ..defaults::route(PoolIndex(pool)) });
+    let tls = (vec(by_host, 1..3), ms(1), ms(1)).prop_map(|(routes, hello_timeout, idle_timeout)| {
+        ListenerKind::Tls(TlsListener { routes, hello_timeout, idle_timeout })
+    });
     let udp = (0..pools, of(ms(1)), of(1..=1_u32 << 20)).prop_map(|(pool, idle, flows)| {
         ListenerKind::Udp(UdpListener {
             pool: PoolIndex(pool),
@@ -416,7 +435,7 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
     });
     let preface = (vec(network(), 1..3), any::<bool>(), ms(1))
         .prop_map(|(from, others, timeout)| ProxyProtocol { from, others, timeout });
-    let kind = prop_oneof![http, tcp, udp];
+    let kind = prop_oneof![http, tcp, tls, udp];
     (bind, kind, of(any::<NonZeroU32>()), of(preface)).prop_map(move |(bind, kind, limit, preface)| {
         let proxy_protocol = preface.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
         let max_connections = limit.filter(|_| !matches!(kind, ListenerKind::Udp(_)));

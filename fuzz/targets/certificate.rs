@@ -1,0 +1,15 @@
+//! A certificate in DER: any bytes are safe, and what is cut off is malformed.
+#![no_main]
+
+use haechi_tls::{Facts, judge};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(facts) = Facts::read(bytes) {
+        let names = facts.names.iter().map(|name| &**name);
+        assert!(names.clone().all(|name| !name.is_empty() && name.is_ascii() && !name.contains('\0')));
+        for now in [i64::MIN, 0, i64::MAX] {
+            let _ = judge(&facts, now);
+        }
+    }
+});
