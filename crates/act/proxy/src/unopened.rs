@@ -12,7 +12,7 @@ use crate::preface::Origin;
 use crate::scene::{Local, Scene};
 use crate::stream::{Stream, UNRECOGNIZED_NAME};
 use crate::timer::Timer;
-use crate::tunnel::{self, To};
+use crate::tunnel::{self, Patience, To};
 use crate::worker::Worker;
 
 /// Serves one connection of a `tls` listener.
