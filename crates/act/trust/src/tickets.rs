@@ -157,13 +157,18 @@ impl Tickets {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     const LINES: [&str; 3] = ["11", "22", "33"];
 
     fn tickets(keys: &[&str], listener: &str, asks: &[u8]) -> Tickets {
         let folder = std::env::temp_dir();
-        let name = format!("haechi-tickets-{}-{}-{listener}", std::process::id(), keys.concat());
+        // Tests run side by side, with the same keys.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("haechi-tickets-{}-{number}", std::process::id());
         let text: String = keys.iter().map(|key| format!("{}\n", key.repeat(SECRET))).collect();
         std::fs::write(folder.join(&name), format!("# oldest first\n{text}")).unwrap();
         let read = Tickets::read(&folder, &name, &listener.into(), asks);
