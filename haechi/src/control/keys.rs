@@ -26,7 +26,7 @@ pub(crate) enum Found {
 
 /// All that the config in this file names, each once. A relative path starts at the config's folder.
 pub(crate) fn keys_files(config: &Path, snapshot: &Snapshot, colour: bool) -> Vec<KeysFile> {
-    let folder = folder(config);
+    let folder = super::source::folder(config);
     let named = snapshot.virtual_routers.iter().filter_map(|router| match &router.transport {
         Transport::Udp { keys, .. } => Some(folder.join(&**keys)),
         Transport::Vrrp { .. } => None,
@@ -40,7 +40,7 @@ pub(crate) fn keys_files(config: &Path, snapshot: &Snapshot, colour: bool) -> Ve
 /// # Errors
 /// A file can't be read, or is wrong; without its secrets.
 pub(super) fn sealing_keys(config: &Path, snapshot: &Snapshot) -> Result<BTreeMap<Box<str>, Keys>, Problem> {
-    let folder = folder(config);
+    let folder = super::source::folder(config);
     let mut all = BTreeMap::new();
     for router in &snapshot.virtual_routers {
         let Transport::Udp { keys, .. } = &router.transport else { continue };

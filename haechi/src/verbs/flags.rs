@@ -19,6 +19,7 @@ pub(super) fn snapshot(args: &RunArgs) -> Result<Snapshot, Failure> {
     let snapshot = Snapshot {
         node: defaults::node(),
         workers: args.workers,
+        memory_ceiling: None,
         listeners: vec![listener(bind)],
         pools: vec![pool(args)],
         virtual_routers: Vec::new(),

@@ -55,7 +55,7 @@ pub(in crate::verbs) fn status() -> Status {
         workers: 2,
         generation: 7,
         rights: RightsStatus::default(),
-        memory: MemoryStatus::default(),
+        memory: haechi_admin::api::MemoryStatus::default(),
         config: ConfigStatus {
             source: "/etc/haechi/haechi.yaml".into(),
             applied_at_ms: START_MS + 60_000,

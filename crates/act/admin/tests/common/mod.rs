@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use haechi_admin::api::{
     AlarmStatus, Applied, CertificateStatus, ConfigStatus, DatagramStatus, EndpointChanged, EndpointStatus,
-    Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus, PoolStatus, RefusedConfig,
-    Rehearsal, RightsStatus, Status, TrackedStatus, Upgraded, VirtualRouterStatus,
+    Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus, MemoryStatus, PoolStatus,
+    RefusedConfig, Rehearsal, RightsStatus, Status, TrackedStatus, Upgraded, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
-use haechi_model::{AdminOrigin, AdminState, EndpointId, Health};
+use haechi_model::{AdminOrigin, AdminState, EndpointId, Health, Pressure};
 use tokio::sync::{Notify, oneshot};
 
 /// 2026-01-01T00:00:00Z
@@ -205,6 +205,7 @@ fn status() -> Status {
         zone: Some("kr1-a".into()),
         started_at_ms: START_MS,
         workers: 2,
+        memory: MemoryStatus { taken: 12 << 20, ceiling: Some(64 << 20), pressure: Pressure::None },
         rights: RightsStatus::default(),
         generation: 7,
         config: ConfigStatus {

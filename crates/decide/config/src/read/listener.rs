@@ -226,7 +226,7 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
     }
 }
 
-/// What only connections of which nothing is read have.
+/// What only connections of which nothing is read at all have.
 fn no_tunnels(object: &Object<'_, '_>, report: &mut Report) {
     for key in ["halfClosedTimeout", "tcpKeepAlive"] {
         not_here(object, key, "only tcp listeners have it", "remove it", report);
@@ -255,6 +255,7 @@ fn one_pool(
 
 /// TLS that is passed on as it comes.
 fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> TlsListener {
+    no_tunnels(object, report);
     not_here(
         object,
         "tls",

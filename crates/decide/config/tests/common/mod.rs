@@ -3,7 +3,7 @@
 mod virtual_router;
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use haechi_config::defaults;
@@ -449,8 +449,9 @@ pub(crate) fn snapshot() -> impl Strategy<Value = Snapshot> {
         .prop_shuffle_names()
         .prop_flat_map(|names| names.into_iter().map(pool).collect::<Vec<_>>());
     let names = (btree_set(name(), 0..3), btree_set(name(), 0..4));
-    (pools, names, name(), of(name()), of(1..=1536_u16), any::<bool>()).prop_flat_map(
-        |(pools, (listeners, routers), node, zone, workers, admin)| {
+    let numbers = (of(1..=1536_u16), of(64 << 20..=16_u64 << 40));
+    (pools, names, name(), of(name()), numbers, any::<bool>()).prop_flat_map(
+        |(pools, (listeners, routers), node, zone, (workers, memory), admin)| {
             let count = u32::try_from(pools.len()).unwrap();
             let listeners: Vec<_> = if count == 0 {
                 Vec::new()
@@ -465,6 +466,7 @@ pub(crate) fn snapshot() -> impl Strategy<Value = Snapshot> {
             (listeners, routers).prop_map(move |(listeners, virtual_routers)| Snapshot {
                 node: Node { name: node.as_str().into(), zone: zone.clone().map(Into::into) },
                 workers: workers.and_then(NonZeroU16::new),
+                memory_ceiling: memory.and_then(NonZeroU64::new),
                 listeners,
                 pools: pools.clone(),
                 virtual_routers,
