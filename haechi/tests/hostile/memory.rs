@@ -58,7 +58,8 @@ fn more_than_there_is_memory_for_is_refused_and_what_runs_goes_on() {
     let hoarders = hoard(&front);
     eventually(SOON, "memory is full", || pressure(&front) == "full");
     let taken = front.node.resident() >> 10;
-    assert!(taken < 72, "{taken} MiB are taken of 64");
+    // Between two looks, 0.1 s, those go on that were accepted already; all of them would take 180 MiB.
+    assert!(taken < 96, "{taken} MiB are taken of 64");
     // Who kept its connection hears why, and that it was the last answer there; or it was left while it was silent.
     if let Ok(reply) = second.get("/") {
         assert_eq!((reply.status, &*reply.fields["haechi-fault"]), (503, "overloaded"), "{reply:?}");

@@ -6,6 +6,7 @@
 
 mod behaviour;
 mod filters;
+mod memory;
 mod sections;
 
 use std::fmt::Write as _;
