@@ -80,12 +80,18 @@ fn written_reads_the_same(head: &RequestHead, data: &[u8]) {
     assert_eq!(again.version, Version::Http11);
     let expects = Meaning::of(head, data).expects;
     assert_eq!(again.values(&first, "expect").next().is_some(), expects, "an expectation of nobody");
-    for gone in ["te", "keep-alive", "proxy-connection", "x-real-ip", "forwarded"] {
+    for gone in ["keep-alive", "proxy-connection", "x-real-ip", "forwarded"] {
         assert_eq!(again.values(&first, gone).count(), 0, "{gone} went on");
     }
     assert_eq!(again.values(&first, "x-forwarded-for").collect::<Vec<_>>(), [b"192.0.2.1"]);
     let connection: Vec<_> = again.values(&first, "connection").collect();
-    assert_eq!(connection, if head.upgrade { vec![&b"upgrade"[..]] } else { vec![] });
+    let te: Vec<_> = again.values(&first, "te").collect();
+    let (own, wanted): (&[&[u8]], &[&[u8]]) = match (head.upgrade, head.takes_trailers) {
+        (true, _) => (&[b"upgrade"], &[]),
+        (false, true) => (&[b"TE"], &[b"trailers"]),
+        (false, false) => (&[], &[]),
+    };
+    assert_eq!((&*connection, &*te), (own, wanted));
     // A second haechi on the way changes nothing more.
     let mut second = Vec::new();
     again.write_upstream(&first, &ONWARD, &mut second);

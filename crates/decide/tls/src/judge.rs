@@ -29,7 +29,7 @@ pub fn judge(facts: &Facts, now: i64) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     let left = facts.not_after.saturating_sub(now);
     if left < 0 {
-        doubts.push(Doubt::Expired(-left));
+        doubts.push(Doubt::Expired(left.saturating_neg()));
     } else if facts.not_before > now {
         doubts.push(Doubt::NotYetValid(facts.not_before.saturating_sub(now)));
     }
@@ -67,6 +67,8 @@ mod tests {
         assert_eq!(at(10_000_000 - EXPIRES_SOON + 1), [Doubt::ExpiresSoon(EXPIRES_SOON - 1)]);
         assert_eq!(at(10_000_000), [Doubt::ExpiresSoon(0)]);
         assert_eq!(at(10_000_001), [Doubt::Expired(1)]);
+        let ancient = Facts { not_after: i64::MIN, ..good.clone() };
+        assert_eq!(judge(&ancient, 1000), [Doubt::Expired(i64::MAX)], "found by fuzzing");
         let with = |key, weakly_signed| judge(&Facts { key, weakly_signed, ..good.clone() }, 2000);
         assert_eq!(with(KeyKind::Rsa(2048), false), []);
         assert_eq!(with(KeyKind::Rsa(2047), true), [Doubt::ShortKey(2047), Doubt::WeakSignature]);
