@@ -132,8 +132,9 @@ impl Facts {
 /// parser that stops at a NUL reads another name there (CVE-2009-2408).
 fn dns_name(bytes: &[u8]) -> Option<Box<str>> {
     let usable = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.*".contains(byte);
-    let name = std::str::from_utf8(bytes).ok().filter(|_| !bytes.is_empty() && bytes.iter().all(usable))?;
-    Some(name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase().into())
+    let name = bytes.strip_suffix(b".").unwrap_or(bytes);
+    let text = std::str::from_utf8(name).ok().filter(|_| !name.is_empty() && name.iter().all(usable))?;
+    Some(text.to_ascii_lowercase().into())
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {
@@ -247,7 +248,7 @@ mod tests {
     fn a_name_with_an_odd_byte_is_nobodys() {
         assert_eq!(dns_name(b"WWW.Example.com.").as_deref(), Some("www.example.com"));
         assert_eq!(dns_name(b"*.example.com").as_deref(), Some("*.example.com"));
-        for odd in [&b"bank.com\0.evil.com"[..], b"a b", b"", b"a\nb", "é.com".as_bytes()] {
+        for odd in [&b"bank.com\0.evil.com"[..], b"a b", b"", b".", b"a\nb", "é.com".as_bytes()] {
             assert_eq!(dns_name(odd), None, "{odd:?}");
         }
     }
