@@ -13,6 +13,7 @@ mod ha;
 mod health;
 mod keys;
 mod programs;
+mod refusals;
 mod rehearsals;
 mod reload;
 mod requests;

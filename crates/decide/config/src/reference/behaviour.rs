@@ -132,10 +132,16 @@ nobody has, gets the first of the list, or with `strictSni: true` the alert `unr
 - **Tickets** resume a session at the listener that gave them, for 12 hours. Nodes with the same `ticketKeys` resume each
   other's. The file has a key for each line, the oldest first; the last but one seals, all open. To rotate, add a line of
   `openssl rand -hex 32` at the end on all nodes, and drop the first.
-- **Client certificates** are asked for with `clientCertificates`, and checked against `ca` and `crl`. A ticket is worth
-  nothing once one of these files changed. Endpoints are not told who the client is.
+- **Client certificates** are asked for with `clientCertificates`, and checked against `ca`, `crl` and `names`. A ticket is
+  worth nothing once one of these changed. Endpoints are told who the client is: `X-Client-Cert-Subject` (RFC 4514:
+  `CN=alice,O=Example`), `X-Client-Cert-San` (`DNS:a.example.com,IP:192.0.2.1,URI:spiffe://a/b,email:a@example.com`) and
+  `X-Client-Cert-Fingerprint` (SHA-256). What is no printable ASCII is written as a backslash and two digits, and a field of more than
+  2 KiB left out. Fields that begin with `X-Client-Cert-` are removed from what clients send, on every listener, so that
+  endpoints which nobody else reaches may believe them.
 - **OCSP** responses are passed on as they stand in the file `ocsp`; who fetches them writes the file anew.
 - **An end** is told by `close_notify`. An answer that is cut off is not, and the connection is reset.
+- **An idle connection** costs about 8 KiB (6 KiB in the clear): it keeps no buffers. `cargo test -p haechi --test tls memory --
+  --nocapture` measures it.
 - Endpoints get `X-Forwarded-Proto: https`.
 
 A `tls` listener ends nothing: it reads from a client's first message which name it asks for, finds the pool by the `host`
