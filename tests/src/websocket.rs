@@ -12,7 +12,9 @@ pub fn agreement(head: &str) -> String {
     let line = head.lines().find(|line| named(line)).expect("a key");
     let text = format!("{}258EAFA5-E914-47DA-95CA-C5AB0DC85B11", line[18..].trim());
     let mut pipe = Command::new("sh");
-    pipe.args(["-c", "openssl dgst -sha1 -binary | openssl base64"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    pipe.args(["-c", "openssl dgst -sha1 -binary | openssl base64"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     let mut pipe = pipe.spawn().expect("sh");
     pipe.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let said = pipe.wait_with_output().unwrap().stdout;
