@@ -27,13 +27,14 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let host = head.host.map(|host| host.of(bytes)).filter(|host| !host.is_empty()).unwrap_or(AUTHORITY);
-    let asked = Asked { host, path, query: head.query(bytes), over_tls: false };
+    let asked = Asked { host, path, query: head.query(bytes), client: [192, 0, 2, 1].into(), length: None, over_tls: false };
     let mut out = Vec::new();
     match filter.decide(&asked, &mut out) {
         Verdict::On { host, rewritten } => {
             let target = rewritten.then_some(&*out);
             goes_on(&mut head, bytes, &filter, &Onward { host, target, ..Onward::default() });
         }
+        Verdict::Refused(fault) => unreachable!("{fault:?}"),
         Verdict::Redirect(_) => leads_to_one_place(&out, host),
     }
 });

@@ -4,7 +4,9 @@
 use std::rc::Rc;
 
 use haechi_filter::{Asked, Filter, Verdict};
-use haechi_http1::{Body, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version};
+use haechi_http1::{
+    Body, Framing, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version,
+};
 use haechi_model::{Fault, Moment, Route};
 use haechi_route::{Headers, Query};
 
@@ -132,7 +134,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let mut onward = Onward { authority, forwarding: who.forwarding(), ..Onward::default() };
     if let Some(filter) = scene.listener().filter(route) {
         scratch.out.clear();
-        let asked = asked(head, bytes, authority, http.tls.is_some());
+        let asked = asked(head, bytes, authority, who, http.tls.is_some());
         match filter.decide(&asked, &mut scratch.out) {
             Verdict::On { host, rewritten } => {
                 let edits = filter.request();
@@ -140,6 +142,9 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
                 onward.host = host;
                 onward.target = rewritten.then_some(&*scratch.out);
                 onward.lines = edits.lines();
+            }
+            Verdict::Refused(fault) => {
+                return Admitted::Refused(Refused { fault, ..no_route(head) }, concerned);
             }
             Verdict::Redirect(status) => {
                 let fields = vec![("Location", scratch.out.clone())];
@@ -153,6 +158,9 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let mut sent = worker.buffers.take_vector();
     head.write_upstream(bytes, &onward, &mut sent);
     let mut body = Body::new(head.framing, false);
+    if let Some(most) = scene.listener().filter(route).and_then(Filter::max_body) {
+        body.limit(most);
+    }
     let used = match take_body(&mut body, &bytes[len..], &mut scratch.pieces, &mut sent) {
         Ok(used) => len + used,
         Err(error) => return Admitted::Refused(error.into(), bytes.len()),
@@ -187,9 +195,25 @@ pub(crate) fn take_body(
     Ok(advance.consumed)
 }
 
-fn asked<'a>(head: &RequestHead, bytes: &'a [u8], authority: &'a [u8], over_tls: bool) -> Asked<'a> {
+fn asked<'a>(
+    head: &RequestHead,
+    bytes: &'a [u8],
+    authority: &'a [u8],
+    who: &Who,
+    over_tls: bool,
+) -> Asked<'a> {
     let host = head.host.map(|host| host.of(bytes)).filter(|host| !host.is_empty());
-    Asked { host: host.unwrap_or(authority), path: head.path.of(bytes), query: head.query(bytes), over_tls }
+    Asked {
+        host: host.unwrap_or(authority),
+        path: head.path.of(bytes),
+        query: head.query(bytes),
+        client: who.peer.ip(),
+        length: match head.framing {
+            Framing::Length(length) => Some(length),
+            Framing::None | Framing::Chunked | Framing::UntilClose => None,
+        },
+        over_tls,
+    }
 }
 
 fn find_route<'s>(scene: &'s Scene, head: &RequestHead, bytes: &[u8]) -> Option<(usize, &'s Route)> {
@@ -215,7 +239,7 @@ impl Headers for Fields<'_> {
 }
 
 fn has_body(head: &RequestHead) -> bool {
-    head.framing != haechi_http1::Framing::None
+    head.framing != Framing::None
 }
 
 /// The connection goes on after an answer of ours, unless a body follows that nobody reads.

@@ -158,10 +158,13 @@ impl<'a, 't> Object<'a, 't> {
     }
 
     pub(crate) fn size(&self, name: &str, report: &mut Report) -> Read<u32> {
+        self.long_size(name, report).and_then(|bytes, _| u32::try_from(bytes).ok())
+    }
+
+    /// A size whose bounds may be above 4 GiB.
+    pub(crate) fn long_size(&self, name: &str, report: &mut Report) -> Read<u64> {
         let Some(Kind::Size(least, most)) = self.key(name).map(|key| key.kind) else { return Read::Broken };
-        let read = self
-            .parsed(name, "a size such as `8KiB`", report, |text, _| value::number::size(text, least, most));
-        read.and_then(|bytes, _| u32::try_from(bytes).ok())
+        self.parsed(name, "a size such as `8KiB`", report, |text, _| value::number::size(text, least, most))
     }
 
     /// A whole number. The shape's bounds keep it within `T`.

@@ -11,11 +11,15 @@
 //! What it refuses: it writes no head (framing is for who knows it) and judges no name or value; those of the config
 //! were checked when it was read, and those of a request when it was parsed.
 
+mod addresses;
 mod edits;
 mod path;
 mod redirect;
 
-use haechi_model::{PathMatch, Route};
+use std::net::IpAddr;
+
+use addresses::Served;
+use haechi_model::{Fault, PathMatch, Route};
 
 pub use edits::Edits;
 use path::NewPath;
@@ -24,6 +28,8 @@ use redirect::Elsewhere;
 /// The filters of one route, ready for use.
 #[derive(Clone, Debug)]
 pub struct Filter {
+    served: Served,
+    max_body: Option<u64>,
     request: Edits,
     response: Edits,
     host: Option<Box<[u8]>>,
@@ -40,6 +46,10 @@ pub struct Asked<'a> {
     pub path: &'a [u8],
     /// Query with its `?`, or nothing.
     pub query: &'a [u8],
+    /// Whose request it is.
+    pub client: IpAddr,
+    /// How long its body is, if its head says so.
+    pub length: Option<u64>,
     /// Whether it came over TLS.
     pub over_tls: bool,
 }
@@ -54,6 +64,8 @@ pub enum Verdict<'f> {
         /// Whether the buffer holds a path and query in place of those that came.
         rewritten: bool,
     },
+    /// It is refused.
+    Refused(Fault),
     /// It is answered with this status, and the buffer holds the `Location`.
     Redirect(u16),
 }
@@ -68,6 +80,8 @@ impl Filter {
             PathMatch::Prefix(prefix) => prefix,
         };
         Some(Self {
+            served: Served::new(&filters.addresses),
+            max_body: filters.max_request_body,
             request: Edits::new(&filters.request_headers),
             response: Edits::new(&filters.response_headers),
             host: filters.rewrite.host.as_ref().map(|host| host.as_bytes().into()),
@@ -78,6 +92,12 @@ impl Filter {
 
     /// What becomes of a request. `out` is empty, and gets what the verdict says.
     pub fn decide(&self, asked: &Asked<'_>, out: &mut Vec<u8>) -> Verdict<'_> {
+        if !self.served.has(asked.client) {
+            return Verdict::Refused(Fault::AddressRefused);
+        }
+        if self.max_body.is_some_and(|most| asked.length.is_some_and(|length| length > most)) {
+            return Verdict::Refused(Fault::BodyTooLarge);
+        }
         if let Some(redirect) = &self.redirect {
             redirect.write(asked, out);
             return Verdict::Redirect(redirect.status());
@@ -89,6 +109,11 @@ impl Filter {
             out.extend_from_slice(asked.query);
         }
         Verdict::On { host: self.host.as_deref(), rewritten: path.is_some() }
+    }
+
+    /// Longest body of a request, in bytes, for whoever counts one whose length was not known.
+    pub const fn max_body(&self) -> Option<u64> {
+        self.max_body
     }
 
     /// What changes in a request's fields.

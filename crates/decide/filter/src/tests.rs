@@ -1,8 +1,8 @@
 //! Tables of Gateway API's own examples, and properties against a model that works on text.
 
 use haechi_model::{
-    Filters, HeaderEdits, HeaderLine, HostMatch, PathMatch, PathRewrite, PoolIndex, Redirect, Rewrite, Route,
-    Scheme,
+    Addresses, Filters, HeaderEdits, HeaderLine, HostMatch, Network, PathMatch, PathRewrite, PoolIndex,
+    Redirect, Rewrite, Route, Scheme,
 };
 use proptest::prelude::*;
 
@@ -20,7 +20,14 @@ fn route(prefix: &str, filters: Filters) -> Route {
 }
 
 fn asked<'a>(host: &'a str, path: &'a str, query: &'a str, over_tls: bool) -> Asked<'a> {
-    Asked { host: host.as_bytes(), path: path.as_bytes(), query: query.as_bytes(), over_tls }
+    Asked {
+        host: host.as_bytes(),
+        path: path.as_bytes(),
+        query: query.as_bytes(),
+        client: [192, 0, 2, 1].into(),
+        length: None,
+        over_tls,
+    }
 }
 
 fn rewritten(prefix: &str, path: PathRewrite, from: &str, query: &str) -> String {
@@ -106,6 +113,26 @@ fn redirects_say_what_changed_and_keep_the_rest() {
     ] {
         assert_eq!(redirected(redirect, asked), expected);
     }
+}
+
+#[test]
+fn who_is_not_served_is_not_even_redirected() {
+    let filters = Filters {
+        addresses: Addresses { deny: vec![Network::of([192, 0, 2, 0].into(), 24)], ..Addresses::default() },
+        max_request_body: Some(10),
+        redirect: Some(Redirect { host: Some("a.example".into()), ..NOWHERE_ELSE }),
+        ..Filters::default()
+    };
+    let filter = Filter::new(&route("/", filters)).unwrap();
+    let decide = |client: [u8; 4], length| {
+        let asked = Asked { client: client.into(), length, ..asked("h", "/", "", false) };
+        filter.decide(&asked, &mut Vec::new())
+    };
+    assert_eq!(decide([192, 0, 2, 9], Some(11)), Verdict::Refused(Fault::AddressRefused));
+    assert_eq!(decide([192, 0, 3, 9], Some(11)), Verdict::Refused(Fault::BodyTooLarge));
+    assert_eq!(decide([192, 0, 3, 9], Some(10)), Verdict::Redirect(302));
+    assert_eq!(decide([192, 0, 3, 9], None), Verdict::Redirect(302));
+    assert_eq!(filter.max_body(), Some(10));
 }
 
 #[test]

@@ -2,9 +2,15 @@
 
 use std::num::NonZeroU16;
 
+use crate::Network;
+
 /// The filters of a route, named as Gateway API names them where it has them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Filters {
+    /// Which clients are served.
+    pub addresses: Addresses,
+    /// Longest body of a request, in bytes; none for any.
+    pub max_request_body: Option<u64>,
     /// What changes in the fields of a request.
     pub request_headers: HeaderEdits,
     /// What changes in the fields of an endpoint's answer.
@@ -13,6 +19,15 @@ pub struct Filters {
     pub rewrite: Rewrite,
     /// Requests are sent elsewhere by an answer at once, and reach no pool.
     pub redirect: Option<Redirect>,
+}
+
+/// Which clients are served, by their address.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Addresses {
+    /// Only these; all if empty.
+    pub allow: Vec<Network>,
+    /// Never these, whatever `allow` says.
+    pub deny: Vec<Network>,
 }
 
 /// Edits of header fields. Names are in lower case, and none says how a message is framed or is for one connection

@@ -162,6 +162,10 @@ impl Caller for Exchange {
             return Poll::Pending;
         }
         if self.chunked {
+            let counted = request.body.count(inbox.bytes.len() as u64);
+            if let Err(error) = counted {
+                return Poll::Ready(Err(error.fault));
+            }
             write_chunk(&inbox.bytes, &mut request.sent);
             if inbox.ended {
                 write_last_chunk(inbox.trailers.lines(), &mut request.sent);

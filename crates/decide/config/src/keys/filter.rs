@@ -6,6 +6,9 @@ use crate::shape::{Key, Kind, Shape, Text};
 pub(crate) static FILTERS: Shape = Shape::new(
     "the filters",
     &[
+        Key::new("clientAddresses", Kind::Section(&ADDRESSES), "Which clients are served; others get 403."),
+        Key::new("maxRequestBody", Kind::Size(1, 1 << 40), "Longest body of a request; longer ones get 413.")
+            .because("a TiB is more than any upload in one request"),
         Key::new(
             "requestHeaderModifier",
             Kind::Section(&HEADER_EDITS),
@@ -22,6 +25,14 @@ pub(crate) static FILTERS: Shape = Shape::new(
             "Another host or path on the way to the endpoint.",
         ),
         Key::new("requestRedirect", Kind::Section(&REDIRECT), "Send the client elsewhere instead."),
+    ],
+);
+
+pub(crate) static ADDRESSES: Shape = Shape::new(
+    "client addresses",
+    &[
+        Key::new("allow", Kind::Many(&Kind::Text(Text::Network)), "Only these; all if left out."),
+        Key::new("deny", Kind::Many(&Kind::Text(Text::Network)), "Never these, whatever `allow` says."),
     ],
 );
 

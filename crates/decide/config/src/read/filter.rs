@@ -3,8 +3,11 @@
 use std::collections::HashSet;
 use std::num::NonZeroU16;
 
-use haechi_model::{Filters, HeaderEdits, HeaderLine, PathMatch, PathRewrite, Redirect, Rewrite, Scheme};
+use haechi_model::{
+    Addresses, Filters, HeaderEdits, HeaderLine, PathMatch, PathRewrite, Redirect, Rewrite, Scheme,
+};
 
+use super::listener::networks;
 use super::not_here;
 use crate::object::{Object, item, many, map};
 use crate::report::{Report, quote};
@@ -42,6 +45,8 @@ pub(super) fn filters(
     report: &mut Report,
 ) -> Option<Box<Filters>> {
     let object = route.section("filters", report);
+    let addresses = addresses(&object, report);
+    let max_request_body = object.long_size("maxRequestBody", report).ok();
     let request_headers = edits(&object, "requestHeaderModifier", Of::Request, report);
     let response_headers = edits(&object, "responseHeaderModifier", Of::Response, report);
     let rewrite = rewrite(&object, path, report);
@@ -55,8 +60,17 @@ pub(super) fn filters(
         }
     }
     object.done();
-    let filters = Filters { request_headers, response_headers, rewrite, redirect };
+    let filters =
+        Filters { addresses, max_request_body, request_headers, response_headers, rewrite, redirect };
     (filters != Filters::default()).then(|| Box::new(filters))
+}
+
+fn addresses(filters: &Object<'_, '_>, report: &mut Report) -> Addresses {
+    let object = filters.section("clientAddresses", report);
+    let allow = networks(&object, "allow", report);
+    let deny = networks(&object, "deny", report);
+    object.done();
+    Addresses { allow, deny }
 }
 
 fn edits(filters: &Object<'_, '_>, key: &str, of: Of, report: &mut Report) -> HeaderEdits {

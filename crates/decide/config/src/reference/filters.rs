@@ -24,6 +24,21 @@ listeners:
 ",
     },
     Section {
+        heading: "Client addresses",
+        path: "listeners.NAME.routes[].filters.clientAddresses",
+        shape: &keys::ADDRESSES,
+        intro: "By the client's address: that of its connection, or what a trusted preface says.",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    routes:
+      - { path: /admin, pool: web, filters: { clientAddresses: { allow: [10.0.0.0/8, \"2001:db8::/32\"], deny: 10.6.6.6 } } }
+      - { path: /upload, pool: web, filters: { maxRequestBody: 100MiB } }
+",
+    },
+    Section {
         heading: "Header edits",
         path: "listeners.NAME.routes[].filters.requestHeaderModifier",
         shape: &keys::HEADER_EDITS,
@@ -93,6 +108,9 @@ pub(super) const BEHAVIOUR: &str = "
 Routes are chosen by the request as it came; then its filters see it. Names are Gateway API's, and so are the rules of
 `replacePrefixMatch`: `/api/x` with `path: /api` becomes `/v2/x` by `/v2` and `/x` by `/`.
 
+- **First** it is judged who asks (`clientAddresses`, 403 `addressRefused`), then how much (`maxRequestBody`, 413
+  `bodyTooLarge`); only then is a client redirected. A body whose length is not announced is counted as it comes, without
+  its framing: the answer is 413 as soon as a chunk would be too much, and the connection ends.
 - **Edits** go by name in any case of letters. A field that is set stands there once, behind the others; one that is
   added is a line of its own. Interim answers and answers of haechi itself (faults, redirects) are not edited.
 - **A rewrite** changes what the endpoint sees. Paths are compared and replaced as bytes, never decoded; a request with

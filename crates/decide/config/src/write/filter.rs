@@ -1,13 +1,24 @@
 //! The filters of a route as keys and values.
 
-use haechi_model::{Filters, HeaderEdits, HeaderLine, PathRewrite, Redirect, Rewrite};
+use haechi_model::{Addresses, Filters, HeaderEdits, HeaderLine, Network, PathRewrite, Redirect, Rewrite};
 
 use super::tree::{Field, Out, count, must};
 use crate::defaults;
+use crate::value::number;
 
 /// The section `filters`.
 pub(crate) fn filters(filters: &Filters) -> Out {
     let mut fields = Vec::new();
+    let networks = |key: &str, list: &[Network]| {
+        (!list.is_empty()).then(|| must(key, Out::List(list.iter().map(Out::text).collect())))
+    };
+    if filters.addresses != Addresses::default() {
+        let keys = [("allow", &filters.addresses.allow), ("deny", &filters.addresses.deny)];
+        let keys = keys.into_iter().filter_map(|(key, list)| networks(key, list)).collect();
+        fields.push(must("clientAddresses", Out::Map(keys)));
+    }
+    let size = |most: u64| must("maxRequestBody", Out::Bare(number::format_size(most)));
+    fields.extend(filters.max_request_body.map(size));
     fields.extend(edits("requestHeaderModifier", &filters.request_headers));
     fields.extend(edits("responseHeaderModifier", &filters.response_headers));
     if filters.rewrite != Rewrite::default() {

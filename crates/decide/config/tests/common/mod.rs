@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use haechi_config::defaults;
 use haechi_model::{
-    Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts, Endpoint,
-    Filters, HeaderEdits, HeaderLine, HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener,
-    Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch, PathRewrite, Pool,
-    PoolIndex, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, Redirect, Retry, RetryOn,
+    Addresses, Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts,
+    Endpoint, Filters, HeaderEdits, HeaderLine, HeaderMatch, HealthCheck, HostMatch, HttpLimits,
+    HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch, PathRewrite,
+    Pool, PoolIndex, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, Redirect, Retry, RetryOn,
     Rewrite, Route, Scheme, Snapshot, SourceMask, StatusRange, TcpListener, TlsPolicy, TlsVersion,
     UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
@@ -303,8 +303,17 @@ fn filters() -> impl Strategy<Value = Filters> {
             response_headers: response,
             rewrite: Rewrite { host, path },
             redirect: None,
+            ..Filters::default()
         });
+    let networks =
+        || vec((ip(), any::<u8>()).prop_map(|(address, prefix)| Network::of(address, prefix)), 0..3);
+    let judged = (networks(), networks(), of(1..(1_u64 << 40))).prop_map(|(allow, deny, most)| Filters {
+        addresses: Addresses { allow, deny },
+        max_request_body: most,
+        ..Filters::default()
+    });
     prop_oneof![
+        1 => judged,
         3 => Just(Filters::default()),
         1 => on,
         1 => redirect.prop_map(|redirect| Filters { redirect: Some(redirect), ..Filters::default() }),

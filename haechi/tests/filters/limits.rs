@@ -1,0 +1,79 @@
+//! Who is served, and how much may be sent: judged before the endpoint sees anything.
+
+use haechi_tests::{Connection, Http2, Scripted, address};
+
+use super::{front, mirror};
+
+const ROUTES: &str = "
+      - { path: /office, pool: web, filters: { clientAddresses: { allow: [10.0.0.0/8, \"2001:db8::/32\"] } } }
+      - { path: /home, pool: web, filters: { clientAddresses: { allow: 127.0.0.0/8, deny: [10.0.0.0/8] } } }
+      - { path: /small, pool: web, filters: { maxRequestBody: 10B } }
+      - { pool: web }
+";
+
+#[test]
+fn only_addresses_that_are_served_reach_the_endpoint() {
+    let mirror = mirror();
+    let (listen, node) = front(mirror.address, ROUTES);
+    let mut connection = Connection::open(listen).unwrap();
+    let reply = connection.get("/office/x").unwrap();
+    assert_eq!((reply.status, reply.fields["haechi-fault"].as_str()), (403, "addressRefused"));
+    // The same connection may ask for something else.
+    assert_eq!(connection.get("/home").unwrap().status, 200);
+    assert!(!mirror.seen().contains("/office"));
+    // A client can't talk itself into another address.
+    connection
+        .send(b"GET /office HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 10.0.0.1\r\nX-Real-IP: 10.0.0.1\r\n\r\n")
+        .unwrap();
+    assert_eq!(connection.reply(false).unwrap().status, 403);
+    let mut client = Http2::open(listen).unwrap();
+    assert_eq!(client.get("/office").status, 403);
+    assert_eq!(client.get("/home").status, 200);
+    assert_eq!(node.status()["listeners"][0]["faults"]["addressRefused"], 3);
+}
+
+/// Answers with the length of the body that came.
+fn counting() -> Scripted {
+    Scripted::start(address(), |_, peer| {
+        while let Some(head) = peer.head() {
+            let body = if head.contains("chunked") { peer.chunks() } else { peer.body(10) };
+            if !peer.answer(&body.len().to_string()) {
+                return;
+            }
+        }
+    })
+}
+
+#[test]
+fn a_body_over_its_limit_is_refused_whether_its_length_is_known_or_not() {
+    let endpoint = counting();
+    let (listen, _node) = front(endpoint.address, ROUTES);
+    let post = |framing: &str, body: &str| {
+        let mut connection = Connection::open(listen).unwrap();
+        let text = format!("POST /small HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n{body}");
+        connection.send(text.as_bytes()).unwrap();
+        connection.reply(false).unwrap()
+    };
+    assert_eq!(post("Content-Length: 10", "0123456789").text(), "10");
+    let chunked = "Transfer-Encoding: chunked";
+    assert_eq!(post(chunked, "5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n").text(), "10");
+    for reply in [
+        post("Content-Length: 11", ""),
+        post("Content-Length: 99999999999999", ""),
+        post(chunked, "b\r\n"),
+        post(chunked, "5\r\n01234\r\n6\r\n"),
+        post(chunked, "ffffffffffff\r\n"),
+    ] {
+        assert_eq!((reply.status, reply.fields["haechi-fault"].as_str()), (413, "bodyTooLarge"));
+        assert_eq!(reply.fields["connection"], "close");
+    }
+    let mut client = Http2::open(listen).unwrap();
+    let stream = client.begin("POST", "/small", &[("content-length", "11")], false);
+    assert_eq!(client.answer(stream).status, 413);
+    let stream = client.begin("POST", "/small", &[], false);
+    client.send(stream, b"01234567890");
+    assert_eq!(client.answer(stream).status, 413);
+    let stream = client.begin("POST", "/small", &[], false);
+    client.send(stream, b"0123456789");
+    assert_eq!(client.answer(stream).text(), "10", "the others go on");
+}
