@@ -8,6 +8,7 @@ const ROUTES: &str = "
       - { path: /office, pool: web, filters: { clientAddresses: { allow: [10.0.0.0/8, \"2001:db8::/32\"] } } }
       - { path: /home, pool: web, filters: { clientAddresses: { allow: 127.0.0.0/8, deny: [10.0.0.0/8] } } }
       - { path: /small, pool: web, filters: { maxRequestBody: 10B } }
+      - { path: /slow, pool: web, filters: { rateLimit: { requests: 2, per: 1h } } }
       - { pool: web }
 ";
 
@@ -76,4 +77,29 @@ fn a_body_over_its_limit_is_refused_whether_its_length_is_known_or_not() {
     let stream = client.begin("POST", "/small", &[], false);
     client.send(stream, b"0123456789");
     assert_eq!(client.answer(stream).text(), "10", "the others go on");
+}
+
+#[test]
+fn a_client_that_asks_too_often_is_told_when_to_come_back_and_others_are_not_disturbed() {
+    let mirror = mirror();
+    let (listen, node) = front(mirror.address, ROUTES);
+    let mut connection = Connection::open(listen).unwrap();
+    assert_eq!(connection.get("/slow").unwrap().status, 200);
+    assert_eq!(connection.get("/slow").unwrap().status, 200);
+    let reply = connection.get("/slow").unwrap();
+    assert_eq!((reply.status, reply.fields["haechi-fault"].as_str()), (429, "rateLimited"));
+    let seconds: u64 = reply.fields["retry-after"].parse().unwrap();
+    assert!((1700..=1800).contains(&seconds), "one each half hour: {seconds}");
+    // Another connection is no other client, and another protocol neither.
+    assert_eq!(haechi_tests::get(listen, "/slow").unwrap().status, 429);
+    let mut client = Http2::open(listen).unwrap();
+    let answer = client.get("/slow");
+    assert_eq!(answer.status, 429);
+    assert!(answer.fields.contains_key("retry-after"));
+    // A reload that changes something else does not forgive.
+    let config = std::fs::read_to_string(node.config()).unwrap();
+    node.change(&config.replace("maxRequestBody: 10B", "maxRequestBody: 20B"));
+    assert_eq!(haechi_tests::get(listen, "/slow").unwrap().status, 429);
+    assert_eq!(haechi_tests::get(listen, "/else").unwrap().status, 200);
+    assert_eq!(mirror.seen().matches("/slow").count(), 2);
 }

@@ -11,6 +11,7 @@ use haechi_model::{Fault, Moment, Route};
 use haechi_route::{Headers, Query};
 
 use crate::engine;
+use crate::live::LiveFilter;
 use crate::scene::{Local, Scene};
 use crate::select::source_of;
 use crate::who::Who;
@@ -39,7 +40,7 @@ impl Request {
     /// What is done to its answer besides, if anything.
     #[inline]
     pub(crate) fn filter(&self) -> Option<&Filter> {
-        self.scene.listener().filter(self.route)
+        self.scene.listener().filter(self.route).map(|live| &live.filter)
     }
 }
 
@@ -72,6 +73,8 @@ pub(crate) struct Refused {
     pub(crate) fault: Fault,
     /// The broken rule, for the log.
     pub(crate) rule: Option<&'static str>,
+    /// In how many seconds the client may ask again, where that is known.
+    pub(crate) retry_after: Option<u64>,
     pub(crate) persistence: Persistence,
     pub(crate) head_only: bool,
 }
@@ -79,7 +82,7 @@ pub(crate) struct Refused {
 impl Refused {
     /// One after which the bytes that follow can't be trusted.
     pub(crate) const fn new(fault: Fault, rule: &'static str) -> Self {
-        Self { fault, rule: Some(rule), persistence: Persistence::Close, head_only: false }
+        Self { fault, rule: Some(rule), retry_after: None, persistence: Persistence::Close, head_only: false }
     }
 }
 
@@ -132,7 +135,15 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     };
     let authority = scene.listener().authority.as_bytes();
     let mut onward = Onward { authority, forwarding: who.forwarding(), ..Onward::default() };
-    if let Some(filter) = scene.listener().filter(route) {
+    let live = scene.listener().filter(route);
+    if let Some(LiveFilter { filter, .. }) = live {
+        let wait = live.and_then(|live| live.wait_of(who.peer.ip(), began));
+        if let Some(wait) = wait {
+            // Rounded up, or a client that obeys would come too early.
+            let retry_after = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+            let fault = Fault::RateLimited;
+            return Admitted::Refused(Refused { fault, retry_after, ..no_route(head) }, concerned);
+        }
         scratch.out.clear();
         let asked = asked(head, bytes, authority, who, http.tls.is_some());
         match filter.decide(&asked, &mut scratch.out) {
@@ -158,7 +169,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let mut sent = worker.buffers.take_vector();
     head.write_upstream(bytes, &onward, &mut sent);
     let mut body = Body::new(head.framing, false);
-    if let Some(most) = scene.listener().filter(route).and_then(Filter::max_body) {
+    if let Some(most) = live.and_then(|live| live.filter.max_body()) {
         body.limit(most);
     }
     let used = match take_body(&mut body, &bytes[len..], &mut scratch.pieces, &mut sent) {
@@ -252,6 +263,7 @@ fn no_route(head: &RequestHead) -> Refused {
     Refused {
         fault: Fault::NoRoute,
         rule: None,
+        retry_after: None,
         persistence: persistence(head),
         head_only: head.method == Method::Head,
     }

@@ -272,7 +272,9 @@ impl Client {
             tracing::debug!(peer = %self.who.peer, fault = refused.fault.name(), rule, "request refused");
         }
         let persistence = self.settle(worker, local, refused.persistence);
-        self.answer(worker, refused.fault, persistence, refused.head_only)
+        let mut out = worker.buffers.take_vector();
+        write_fault(refused.fault, refused.retry_after, persistence, refused.head_only, &mut out);
+        self.send_whole(worker, out, persistence)
     }
 
     /// Answers at once, because a filter says so.
@@ -304,7 +306,7 @@ impl Client {
         head_only: bool,
     ) -> After {
         let mut out = worker.buffers.take_vector();
-        write_fault(fault, persistence, head_only, &mut out);
+        write_fault(fault, None, persistence, head_only, &mut out);
         self.send_whole(worker, out, persistence)
     }
 

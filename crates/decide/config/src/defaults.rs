@@ -96,6 +96,9 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
     }
 }
 
+/// What a rate limit counts in, unless it says so.
+pub const RATE_TIME: Duration = Duration::from_secs(1);
+
 /// Found: for now, and for any method (Gateway API's default).
 pub const REDIRECT_STATUS: u16 = 302;
 

@@ -14,6 +14,7 @@
 mod addresses;
 mod edits;
 mod path;
+mod rate;
 mod redirect;
 
 use std::net::IpAddr;
@@ -23,6 +24,7 @@ use haechi_model::{Fault, PathMatch, Route};
 
 pub use edits::Edits;
 use path::NewPath;
+pub use rate::{Owed, Pace};
 use redirect::Elsewhere;
 
 /// The filters of one route, ready for use.
@@ -88,6 +90,11 @@ impl Filter {
             path: filters.rewrite.path.as_ref().map(|path| NewPath::new(path, prefix)),
             redirect: filters.redirect.as_ref().map(|redirect| Elsewhere::new(redirect, prefix)),
         })
+    }
+
+    /// Whether this client is served at all; [`decide`](Self::decide) asks it too.
+    pub fn serves(&self, client: IpAddr) -> bool {
+        self.served.has(client)
     }
 
     /// What becomes of a request. `out` is empty, and gets what the verdict says.

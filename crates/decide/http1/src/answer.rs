@@ -63,7 +63,14 @@ pub fn write_answer<'f>(
 
 /// Appends the whole answer for `fault`. The body says what went wrong and whose fault it is, and nothing
 /// of the inside; `Haechi-Fault` lets a client's log tell our answer from an endpoint's.
-pub fn write_fault(fault: Fault, persistence: Persistence, head_only: bool, out: &mut Vec<u8>) {
+/// `retry_after`: in how many seconds it may ask again (RFC 9110 §10.2.3).
+pub fn write_fault(
+    fault: Fault,
+    retry_after: Option<u64>,
+    persistence: Persistence,
+    head_only: bool,
+    out: &mut Vec<u8>,
+) {
     let status = fault.status();
     let body_len: usize = explain(fault).iter().map(|part| part.len()).sum();
     // Writing to a Vec never fails.
@@ -78,6 +85,9 @@ pub fn write_fault(fault: Fault, persistence: Persistence, head_only: bool, out:
     if status == 405 {
         // RFC 9110 §15.5.6 wants the field; what is allowed depends on the endpoint, so it is empty.
         out.extend_from_slice(b"Allow: \r\n");
+    }
+    if let Some(seconds) = retry_after {
+        let _ = std::io::Write::write_fmt(out, format_args!("Retry-After: {seconds}\r\n"));
     }
     out.extend_from_slice(persistence.line());
     out.extend_from_slice(b"\r\n");
@@ -112,6 +122,7 @@ const fn reason(status: u16) -> &'static str {
         413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         502 => "Bad Gateway",
@@ -143,12 +154,12 @@ mod tests {
     fn every_fault_makes_a_well_formed_answer() {
         for &fault in Fault::ALL {
             let mut out = Vec::new();
-            write_fault(fault, Persistence::Close, false, &mut out);
+            write_fault(fault, Some(7), Persistence::Close, false, &mut out);
             let text = String::from_utf8(out).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with(&format!("HTTP/1.1 {} ", fault.status())), "{head}");
             assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{text}");
-            assert!(head.ends_with("Connection: close"), "{head}");
+            assert!(head.ends_with("Retry-After: 7\r\nConnection: close"), "{head}");
             assert!(body.starts_with(fault.name()));
         }
     }

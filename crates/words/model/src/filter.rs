@@ -1,6 +1,7 @@
 //! What a route does to its requests and to their answers, besides choosing a pool.
 
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
 
 use crate::Network;
 
@@ -9,6 +10,8 @@ use crate::Network;
 pub struct Filters {
     /// Which clients are served.
     pub addresses: Addresses,
+    /// How often each client may ask.
+    pub rate: Option<Rate>,
     /// Longest body of a request, in bytes; none for any.
     pub max_request_body: Option<u64>,
     /// What changes in the fields of a request.
@@ -28,6 +31,17 @@ pub struct Addresses {
     pub allow: Vec<Network>,
     /// Never these, whatever `allow` says.
     pub deny: Vec<Network>,
+}
+
+/// How often one client may ask.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
+    /// So many requests …
+    pub requests: NonZeroU32,
+    /// … in so much time.
+    pub per: Duration,
+    /// Most of them at once, after a pause.
+    pub burst: NonZeroU32,
 }
 
 /// Edits of header fields. Names are in lower case, and none says how a message is framed or is for one connection

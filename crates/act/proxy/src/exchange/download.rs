@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use haechi_filter::Filter;
 use haechi_http1::{Body, Downstream, Framing, Parsed, Pieces, Trailers, Version, head_end};
 use haechi_model::{Algorithm, Fault, HttpLimits, Moment};
 
@@ -244,8 +243,8 @@ impl<C: Caller> Flow<'_, C> {
         let trailers = trailers.as_ref().map_or(&b""[..], |trailers| trailers.lines());
         // Only a route with filters pays for holding its scene.
         let scene = self.request.filter().map(|_| Rc::clone(&self.request.scene));
-        let filter = scene.as_ref().and_then(|scene| scene.listener().filter(self.request.route));
-        let edits = filter.map(Filter::response).filter(|edits| !edits.is_empty());
+        let live = scene.as_ref().and_then(|scene| scene.listener().filter(self.request.route));
+        let edits = live.map(|live| live.filter.response()).filter(|edits| !edits.is_empty());
         if let Some(edits) = edits {
             scratch.response.cut(bytes, |name| edits.removes(name));
         }

@@ -254,7 +254,7 @@ impl Serving<'_> {
             tracing::debug!(peer = %self.peer(), fault = refused.fault.name(), rule, "request refused");
         }
         let mut core = self.shared.core.borrow_mut();
-        answer(&mut core, stream, refused.fault, refused.head_only, now);
+        answer(&mut core, stream, refused.fault, refused.retry_after, refused.head_only, now);
         // The rest of its body, if there is one, nobody reads.
         core.reset(stream, Code::NO_ERROR);
     }

@@ -259,6 +259,7 @@ impl Caller for Exchange {
             &mut self.shared.core.borrow_mut(),
             self.stream.id,
             fault,
+            None,
             request.facts.is_head(),
             self.timer.now(),
         );
@@ -313,12 +314,22 @@ fn end(core: &mut Connection, stream: StreamId, trailers: &[u8], now: Moment) {
 }
 
 /// Answers in an endpoint's place. It is small; what the windows do not allow at once is not sent at all.
-pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, head_only: bool, now: Moment) {
+pub(super) fn answer(
+    core: &mut Connection,
+    stream: StreamId,
+    fault: Fault,
+    retry_after: Option<u64>,
+    head_only: bool,
+    now: Moment,
+) {
     let Some(mut head) = core.respond(stream, fault.status()) else { return };
     let body = explain(fault).concat();
     head.field(b"content-type", b"text/plain");
     head.field(b"content-length", body.len().to_string().as_bytes());
     head.field(b"haechi-fault", fault.name().as_bytes());
+    if let Some(seconds) = retry_after {
+        head.field(b"retry-after", seconds.to_string().as_bytes());
+    }
     if fault.status() == 405 {
         // As in HTTP/1: what is allowed depends on the endpoint.
         head.field(b"allow", b"");

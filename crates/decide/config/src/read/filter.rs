@@ -1,10 +1,10 @@
 //! Filters: what may be edited, and what goes together.
 
 use std::collections::HashSet;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use haechi_model::{
-    Addresses, Filters, HeaderEdits, HeaderLine, PathMatch, PathRewrite, Redirect, Rewrite, Scheme,
+    Addresses, Filters, HeaderEdits, HeaderLine, PathMatch, PathRewrite, Rate, Redirect, Rewrite, Scheme,
 };
 
 use super::listener::networks;
@@ -46,6 +46,8 @@ pub(super) fn filters(
 ) -> Option<Box<Filters>> {
     let object = route.section("filters", report);
     let addresses = addresses(&object, report);
+    let rate = object.has("rateLimit").then(|| rate(&object, report)).flatten();
+    object.node("rateLimit");
     let max_request_body = object.long_size("maxRequestBody", report).ok();
     let request_headers = edits(&object, "requestHeaderModifier", Of::Request, report);
     let response_headers = edits(&object, "responseHeaderModifier", Of::Response, report);
@@ -61,7 +63,7 @@ pub(super) fn filters(
     }
     object.done();
     let filters =
-        Filters { addresses, max_request_body, request_headers, response_headers, rewrite, redirect };
+        Filters { addresses, rate, max_request_body, request_headers, response_headers, rewrite, redirect };
     (filters != Filters::default()).then(|| Box::new(filters))
 }
 
@@ -71,6 +73,17 @@ fn addresses(filters: &Object<'_, '_>, report: &mut Report) -> Addresses {
     let deny = networks(&object, "deny", report);
     object.done();
     Addresses { allow, deny }
+}
+
+/// None if something in it is wrong, which is told.
+fn rate(filters: &Object<'_, '_>, report: &mut Report) -> Option<Rate> {
+    let object = filters.section("rateLimit", report);
+    let requests = object.int::<u32>("requests", report).ok().and_then(NonZeroU32::new);
+    let per = object.duration("per", report).or(defaults::RATE_TIME);
+    let burst = object.int::<u32>("burst", report).ok().and_then(NonZeroU32::new);
+    object.done();
+    let requests = requests?;
+    Some(Rate { requests, per, burst: burst.unwrap_or(requests) })
 }
 
 fn edits(filters: &Object<'_, '_>, key: &str, of: Of, report: &mut Report) -> HeaderEdits {

@@ -39,6 +39,20 @@ listeners:
 ",
     },
     Section {
+        heading: "Rate limit",
+        path: "listeners.NAME.routes[].filters.rateLimit",
+        shape: &keys::RATE,
+        intro: "A client is an IPv4 address, or 64 bits of an IPv6 one: what one site has.",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    routes:
+      - { path: /login, pool: web, filters: { rateLimit: { requests: 10, per: 1m, burst: 5 } } }
+",
+    },
+    Section {
         heading: "Header edits",
         path: "listeners.NAME.routes[].filters.requestHeaderModifier",
         shape: &keys::HEADER_EDITS,
@@ -108,9 +122,14 @@ pub(super) const BEHAVIOUR: &str = "
 Routes are chosen by the request as it came; then its filters see it. Names are Gateway API's, and so are the rules of
 `replacePrefixMatch`: `/api/x` with `path: /api` becomes `/v2/x` by `/v2` and `/x` by `/`.
 
-- **First** it is judged who asks (`clientAddresses`, 403 `addressRefused`), then how much (`maxRequestBody`, 413
+- **First** it is judged who asks (`clientAddresses`, 403 `addressRefused`), then how often (`rateLimit`, 429
+  `rateLimited` with an honest `Retry-After`), then how much (`maxRequestBody`, 413
   `bodyTooLarge`); only then is a client redirected. A body whose length is not announced is counted as it comes, without
   its framing: the answer is 413 as soon as a chunk would be too much, and the connection ends.
+- **A rate** is kept by each node for itself, exactly (GCRA): a client has `burst` at once and gets one more each
+  `per / requests`; what is refused costs it nothing. A reload keeps the counts of limits that do not change. 65,536
+  clients are known at a time, in 1 MiB; with more of them, those who owe least are forgotten first, so a flood makes the
+  limit milder and refuses nobody else.
 - **Edits** go by name in any case of letters. A field that is set stands there once, behind the others; one that is
   added is a line of its own. Interim answers and answers of haechi itself (faults, redirects) are not edited.
 - **A rewrite** changes what the endpoint sees. Paths are compared and replaced as bytes, never decoded; a request with

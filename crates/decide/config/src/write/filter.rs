@@ -1,8 +1,10 @@
 //! The filters of a route as keys and values.
 
-use haechi_model::{Addresses, Filters, HeaderEdits, HeaderLine, Network, PathRewrite, Redirect, Rewrite};
+use haechi_model::{
+    Addresses, Filters, HeaderEdits, HeaderLine, Network, PathRewrite, Rate, Redirect, Rewrite,
+};
 
-use super::tree::{Field, Out, count, must};
+use super::tree::{Field, Out, count, must, time};
 use crate::defaults;
 use crate::value::number;
 
@@ -17,6 +19,7 @@ pub(crate) fn filters(filters: &Filters) -> Out {
         let keys = keys.into_iter().filter_map(|(key, list)| networks(key, list)).collect();
         fields.push(must("clientAddresses", Out::Map(keys)));
     }
+    fields.extend(filters.rate.as_ref().map(rate));
     let size = |most: u64| must("maxRequestBody", Out::Bare(number::format_size(most)));
     fields.extend(filters.max_request_body.map(size));
     fields.extend(edits("requestHeaderModifier", &filters.request_headers));
@@ -29,6 +32,15 @@ pub(crate) fn filters(filters: &Filters) -> Out {
     }
     fields.extend(filters.redirect.as_ref().map(redirect));
     Out::Map(fields)
+}
+
+fn rate(rate: &Rate) -> Field {
+    let keys = vec![
+        must("requests", Out::bare(&rate.requests)),
+        time("per", rate.per, defaults::RATE_TIME),
+        count("burst", &rate.burst, &rate.requests),
+    ];
+    must("rateLimit", Out::Map(keys))
 }
 
 fn edits(key: &str, edits: &HeaderEdits) -> Option<Field> {

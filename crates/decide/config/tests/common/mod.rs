@@ -11,8 +11,8 @@ use haechi_model::{
     Addresses, Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts,
     Endpoint, Filters, HeaderEdits, HeaderLine, HeaderMatch, HealthCheck, HostMatch, HttpLimits,
     HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch, PathRewrite,
-    Pool, PoolIndex, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, Redirect, Retry, RetryOn,
-    Rewrite, Route, Scheme, Snapshot, SourceMask, StatusRange, TcpListener, TlsPolicy, TlsVersion,
+    Pool, PoolIndex, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, Rate, Redirect, Retry,
+    RetryOn, Rewrite, Route, Scheme, Snapshot, SourceMask, StatusRange, TcpListener, TlsPolicy, TlsVersion,
     UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
@@ -307,11 +307,17 @@ fn filters() -> impl Strategy<Value = Filters> {
         });
     let networks =
         || vec((ip(), any::<u8>()).prop_map(|(address, prefix)| Network::of(address, prefix)), 0..3);
-    let judged = (networks(), networks(), of(1..(1_u64 << 40))).prop_map(|(allow, deny, most)| Filters {
-        addresses: Addresses { allow, deny },
-        max_request_body: most,
-        ..Filters::default()
-    });
+    let number = || (1..u32::MAX).prop_filter_map("not zero", NonZeroU32::new);
+    let rate = (number(), ms(1), number()).prop_map(|(requests, per, burst)| Rate { requests, per, burst });
+    let judged =
+        (networks(), networks(), of(rate), of(1..(1_u64 << 40))).prop_map(|(allow, deny, rate, most)| {
+            Filters {
+                addresses: Addresses { allow, deny },
+                rate,
+                max_request_body: most,
+                ..Filters::default()
+            }
+        });
     prop_oneof![
         1 => judged,
         3 => Just(Filters::default()),
