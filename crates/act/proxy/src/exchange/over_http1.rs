@@ -107,7 +107,7 @@ impl Caller for Client {
                 match untouched(head, len, body, edits) {
                     Some(whole) => self.send(worker, outbox, &bytes[..whole], &[])?,
                     None => {
-                        head.write_downstream(bytes, edits.map_or(&[], Edits::lines), out);
+                        head.write_downstream(bytes, edits.map_or(&b""[..], Edits::lines), out);
                         self.send_pieces(worker, outbox, out, &bytes[len..], body)?;
                     }
                 }
