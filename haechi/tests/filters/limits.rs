@@ -9,6 +9,7 @@ const ROUTES: &str = "
       - { path: /home, pool: web, filters: { clientAddresses: { allow: 127.0.0.0/8, deny: [10.0.0.0/8] } } }
       - { path: /small, pool: web, filters: { maxRequestBody: 10B } }
       - { path: /slow, pool: web, filters: { rateLimit: { requests: 2, per: 1h } } }
+      - { path: /script, pool: web, filters: { cors: { allowOrigins: "https://*.a.example", allowMethods: [PUT], allowCredentials: true } } }
       - { pool: web }
 ";
 
@@ -102,4 +103,39 @@ fn a_client_that_asks_too_often_is_told_when_to_come_back_and_others_are_not_dis
     assert_eq!(haechi_tests::get(listen, "/slow").unwrap().status, 429);
     assert_eq!(haechi_tests::get(listen, "/else").unwrap().status, 200);
     assert_eq!(mirror.seen().matches("/slow").count(), 2);
+}
+
+#[test]
+fn scripts_of_other_sites_are_told_what_they_may() {
+    let mirror = mirror();
+    let (listen, _node) = front(mirror.address, ROUTES);
+    let mut connection = Connection::open(listen).unwrap();
+    let mut ask = |method: &str, origin: &str, more: &str| {
+        let text = format!("{method} /script HTTP/1.1\r\nHost: h\r\nOrigin: {origin}\r\n{more}\r\n");
+        connection.send(text.as_bytes()).unwrap();
+        connection.reply(false).unwrap()
+    };
+    let preflight = "Access-Control-Request-Method: PUT\r\n";
+    let known = "https://shop.a.example";
+    let reply = ask("OPTIONS", known, preflight);
+    assert_eq!(reply.status, 204);
+    assert_eq!(reply.fields["access-control-allow-origin"], known);
+    assert_eq!(reply.fields["access-control-allow-methods"], "PUT");
+    assert_eq!(reply.fields["vary"], "origin");
+    let reply = ask("OPTIONS", "https://evil.example", preflight);
+    assert_eq!(reply.status, 204);
+    assert!(!reply.fields.contains_key("access-control-allow-origin"));
+    assert_eq!(mirror.seen(), "", "preflights are answered here");
+    let reply = ask("GET", known, "");
+    assert_eq!((reply.status, reply.fields["access-control-allow-origin"].as_str()), (200, known));
+    assert_eq!(reply.fields["access-control-allow-credentials"], "true");
+    let reply = ask("GET", "https://evil.example", "");
+    assert!(reply.status == 200 && !reply.fields.contains_key("access-control-allow-origin"));
+    assert_eq!(ask("OPTIONS", known, "").status, 200, "no preflight, so the endpoint's");
+    let mut client = Http2::open(listen).unwrap();
+    let stream = client.begin("GET", "/script", &[("origin", known)], true);
+    assert_eq!(client.answer(stream).fields["access-control-allow-origin"], known);
+    let fields = [("origin", known), ("access-control-request-method", "PUT")];
+    let stream = client.begin("OPTIONS", "/script", &fields, true);
+    assert_eq!(client.answer(stream).status, 204);
 }

@@ -24,6 +24,8 @@ pub(crate) struct Request {
     pub(crate) pool: usize,
     /// Position of its route in the listener.
     pub(crate) route: usize,
+    /// Its `Origin`, where its answer depends on it.
+    pub(crate) origin: Option<Vec<u8>>,
     pub(crate) facts: Facts,
     /// What `ipHash` looks at.
     pub(crate) source: u64,
@@ -89,7 +91,8 @@ impl Refused {
 /// An answer of ours that is no fault and has no body.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) fields: Vec<(&'static str, Vec<u8>)>,
+    /// Whole lines of its head.
+    pub(crate) lines: Vec<u8>,
     pub(crate) persistence: Persistence,
 }
 
@@ -157,10 +160,10 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
             Verdict::Refused(fault) => {
                 return Admitted::Refused(Refused { fault, ..no_route(head) }, concerned);
             }
-            Verdict::Redirect(status) => {
-                let fields = vec![("Location", scratch.out.clone())];
+            Verdict::Answered(status) => {
+                let lines = scratch.out.clone();
                 let persistence = persistence(head);
-                return Admitted::Answered(Answer { status, fields, persistence }, concerned);
+                return Admitted::Answered(Answer { status, lines, persistence }, concerned);
             }
         }
     }
@@ -176,9 +179,11 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
         Ok(used) => len + used,
         Err(error) => return Admitted::Refused(error.into(), bytes.len()),
     };
+    let origin = live.filter(|live| live.filter.wants_origin()).and_then(|_| origin(head, bytes));
+    let origin = origin.map(<[u8]>::to_vec);
     let source = source_of(scene.pool(pool), who.peer);
     let facts = Facts::of(head);
-    Admitted::Request(Request { scene, pool, route, facts, source, sent, body, began }, used)
+    Admitted::Request(Request { scene, pool, route, origin, facts, source, sent, body, began }, used)
 }
 
 /// Appends to `out` what goes on of a body's next bytes; gives how many of them belong to it.
@@ -219,12 +224,21 @@ fn asked<'a>(
         path: head.path.of(bytes),
         query: head.query(bytes),
         client: who.peer.ip(),
+        origin: origin(head, bytes),
+        preflight: head.method_name(bytes) == b"OPTIONS"
+            && head.values(bytes, "access-control-request-method").next().is_some(),
         length: match head.framing {
             Framing::Length(length) => Some(length),
             Framing::None | Framing::Chunked | Framing::UntilClose => None,
         },
         over_tls,
     }
+}
+
+/// None too if there are two: nobody could say which is meant.
+fn origin<'a>(head: &RequestHead, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let mut values = head.spans(bytes, "origin").map(|span| span.of(bytes));
+    values.next().filter(|_| values.next().is_none())
 }
 
 fn find_route<'s>(scene: &'s Scene, head: &RequestHead, bytes: &[u8]) -> Option<(usize, &'s Route)> {

@@ -281,8 +281,7 @@ impl Client {
     fn say(&mut self, worker: &Worker, local: &Local, answer: &Answer) -> After {
         let persistence = self.settle(worker, local, answer.persistence);
         let mut out = worker.buffers.take_vector();
-        let fields = answer.fields.iter().map(|(name, value)| (*name, &**value));
-        write_answer(answer.status, fields, persistence, &mut out);
+        write_answer(answer.status, &answer.lines, persistence, &mut out);
         self.send_whole(worker, out, persistence)
     }
 

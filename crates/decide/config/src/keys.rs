@@ -7,7 +7,7 @@ mod filter;
 mod tls;
 mod virtual_router;
 
-pub(crate) use filter::{ADDRESSES, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE};
+pub(crate) use filter::{ADDRESSES, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE};
 pub(crate) use tls::{CERTIFICATE, LISTENER_TLS, POOL_TLS};
 pub(crate) use virtual_router::{
     ANNOUNCE, KEYS_FILE, MOVER, SPREAD, TRACK, TRACK_INTERFACE, TRACK_POOL, TRACK_PROGRAM, TRACK_PROXY,

@@ -12,6 +12,7 @@
 //! were checked when it was read, and those of a request when it was parsed.
 
 mod addresses;
+mod cors;
 mod edits;
 mod path;
 mod rate;
@@ -20,6 +21,7 @@ mod redirect;
 use std::net::IpAddr;
 
 use addresses::Served;
+use cors::Sharing;
 use haechi_model::{Fault, PathMatch, Route};
 
 pub use edits::Edits;
@@ -32,6 +34,7 @@ use redirect::Elsewhere;
 pub struct Filter {
     served: Served,
     max_body: Option<u64>,
+    sharing: Option<Sharing>,
     request: Edits,
     response: Edits,
     host: Option<Box<[u8]>>,
@@ -52,6 +55,10 @@ pub struct Asked<'a> {
     pub client: IpAddr,
     /// How long its body is, if its head says so.
     pub length: Option<u64>,
+    /// `Origin`, if there is one and no second.
+    pub origin: Option<&'a [u8]>,
+    /// Whether it only asks what an origin may do: `OPTIONS` with `Access-Control-Request-Method`.
+    pub preflight: bool,
     /// Whether it came over TLS.
     pub over_tls: bool,
 }
@@ -68,8 +75,8 @@ pub enum Verdict<'f> {
     },
     /// It is refused.
     Refused(Fault),
-    /// It is answered with this status, and the buffer holds the `Location`.
-    Redirect(u16),
+    /// It is answered with this status, and the buffer holds whole lines of the answer's head.
+    Answered(u16),
 }
 
 impl Filter {
@@ -84,6 +91,7 @@ impl Filter {
         Some(Self {
             served: Served::new(&filters.addresses),
             max_body: filters.max_request_body,
+            sharing: filters.cors.as_ref().map(Sharing::new),
             request: Edits::new(&filters.request_headers),
             response: Edits::new(&filters.response_headers),
             host: filters.rewrite.host.as_ref().map(|host| host.as_bytes().into()),
@@ -105,9 +113,13 @@ impl Filter {
         if self.max_body.is_some_and(|most| asked.length.is_some_and(|length| length > most)) {
             return Verdict::Refused(Fault::BodyTooLarge);
         }
+        if let (Some(sharing), true, Some(_)) = (&self.sharing, asked.preflight, asked.origin) {
+            sharing.write(asked.origin, true, out);
+            return Verdict::Answered(204);
+        }
         if let Some(redirect) = &self.redirect {
             redirect.write(asked, out);
-            return Verdict::Redirect(redirect.status());
+            return Verdict::Answered(redirect.status());
         }
         // `*` is no path, but all of the server (RFC 9112 §3.2.4).
         let path = self.path.as_ref().filter(|_| asked.path != b"*");
@@ -128,9 +140,27 @@ impl Filter {
         &self.request
     }
 
-    /// What changes in the fields of an endpoint's answer.
-    pub const fn response(&self) -> &Edits {
-        &self.response
+    /// Whether anything changes in an endpoint's answer.
+    pub const fn changes_answers(&self) -> bool {
+        self.sharing.is_some() || !self.response.is_empty()
+    }
+
+    /// Whether answers depend on the `Origin` of their request, so that it must be kept.
+    pub const fn wants_origin(&self) -> bool {
+        self.sharing.is_some()
+    }
+
+    /// Whether a field of an endpoint's answer is taken out.
+    pub fn removes(&self, name: &[u8]) -> bool {
+        self.response.removes(name) || (self.sharing.is_some() && Sharing::removes(name))
+    }
+
+    /// Appends whole lines that an endpoint's answer gets, for a request with this origin.
+    pub fn write_lines(&self, origin: Option<&[u8]>, out: &mut Vec<u8>) {
+        if let Some(sharing) = &self.sharing {
+            sharing.write(origin, false, out);
+        }
+        out.extend_from_slice(self.response.lines());
     }
 }
 

@@ -38,21 +38,11 @@ impl Persistence {
     }
 }
 
-/// Appends a whole answer of ours that is no fault: one without a body. `fields` are what it says besides; no name or
-/// value holds a byte that ends a line.
-pub fn write_answer<'f>(
-    status: u16,
-    fields: impl Iterator<Item = (&'f str, &'f [u8])>,
-    persistence: Persistence,
-    out: &mut Vec<u8>,
-) {
+/// Appends a whole answer of ours that is no fault: one without a body. `lines` are whole lines of its head.
+pub fn write_answer(status: u16, lines: &[u8], persistence: Persistence, out: &mut Vec<u8>) {
     // Writing to a Vec never fails.
     let _ = std::io::Write::write_fmt(out, format_args!("HTTP/1.1 {status} {}\r\n", reason(status)));
-    for (name, value) in fields {
-        for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
-            out.extend_from_slice(piece);
-        }
-    }
+    out.extend_from_slice(lines);
     if status != 204 {
         // RFC 9110 §8.6: a 204 has none.
         out.extend_from_slice(b"Content-Length: 0\r\n");
@@ -140,13 +130,13 @@ mod tests {
     #[test]
     fn an_answer_without_a_body_says_so() {
         let mut out = Vec::new();
-        write_answer(308, [("Location", &b"https://h/"[..])].into_iter(), Persistence::Implied, &mut out);
+        write_answer(308, b"location: https://h/\r\n", Persistence::Implied, &mut out);
         assert_eq!(
             out,
-            b"HTTP/1.1 308 Permanent Redirect\r\nLocation: https://h/\r\nContent-Length: 0\r\n\r\n"
+            b"HTTP/1.1 308 Permanent Redirect\r\nlocation: https://h/\r\nContent-Length: 0\r\n\r\n"
         );
         out.clear();
-        write_answer(204, std::iter::empty(), Persistence::Close, &mut out);
+        write_answer(204, b"", Persistence::Close, &mut out);
         assert_eq!(out, b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
     }
 

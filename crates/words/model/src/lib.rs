@@ -18,7 +18,10 @@ mod virtual_router;
 
 pub use dropped::Dropped;
 pub use fault::{Fault, Side};
-pub use filter::{Addresses, Filters, HeaderEdits, HeaderLine, PathRewrite, Rate, Redirect, Rewrite, Scheme};
+pub use filter::{
+    Addresses, Cors, Filters, HeaderEdits, HeaderLine, OriginMatch, PathRewrite, Rate, Redirect, Rewrite,
+    Scheme,
+};
 pub use health::{AdminOrigin, AdminState, EndpointState, Health};
 pub use listener::{
     ClientTimeouts, HeaderMatch, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, PathMatch,

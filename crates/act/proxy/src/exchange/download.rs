@@ -244,12 +244,18 @@ impl<C: Caller> Flow<'_, C> {
         // Only a route with filters pays for holding its scene.
         let scene = self.request.filter().map(|_| Rc::clone(&self.request.scene));
         let live = scene.as_ref().and_then(|scene| scene.listener().filter(self.request.route));
-        let edits = live.map(|live| live.filter.response()).filter(|edits| !edits.is_empty());
-        if let Some(edits) = edits {
-            scratch.response.cut(bytes, |name| edits.removes(name));
+        let filter = live.map(|live| &live.filter).filter(|filter| filter.changes_answers());
+        let mut lines = Vec::new();
+        if let Some(filter) = filter {
+            scratch.response.cut(bytes, |name| filter.removes(name));
+            lines = self.worker.buffers.take_vector();
+            filter.write_lines(self.request.origin.as_deref(), &mut lines);
         }
         let (head, body) = (&scratch.response, scratch.pieces.ranges());
-        self.put(&mut scratch.out, Part::Head { head, bytes, len, body, trailers, last, edits })
+        let part = Part::Head { head, bytes, len, body, trailers, last, lines: &lines };
+        let sent = self.put(&mut scratch.out, part);
+        self.worker.buffers.give_vector(lines);
+        sent
     }
 
     /// Whether this status is thrown away for another try, which is paid for here: without means it goes

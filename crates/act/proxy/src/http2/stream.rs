@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use haechi_filter::Edits;
 use haechi_http1::{Body, Framing, ResponseHead, explain, trailer_fields, write_chunk, write_last_chunk};
 use haechi_http2::{Code, Connection, StreamId};
 use haechi_model::{Fault, Moment};
@@ -85,21 +84,13 @@ impl Exchange {
         self.shared.flush_soon();
     }
 
-    fn send_head(
-        &self,
-        head: &ResponseHead,
-        bytes: &[u8],
-        edits: Option<&Edits>,
-        end: bool,
-    ) -> Result<(), Gone> {
+    fn send_head(&self, head: &ResponseHead, bytes: &[u8], lines: &[u8], end: bool) -> Result<(), Gone> {
         let mut core = self.shared.core.borrow_mut();
         let mut writer = core.respond(self.stream.id, head.status).ok_or(Gone)?;
         for (name, value) in head.fields(bytes) {
             writer.field(name, value);
         }
-        for (name, value) in edits.into_iter().flat_map(Edits::added) {
-            writer.field(name, value);
-        }
+        trailer_fields(lines).for_each(|(name, value)| writer.field(name, value));
         writer.finish(end);
         drop(core);
         self.shared.flush_soon();
@@ -201,10 +192,10 @@ impl Caller for Exchange {
             return Err(Gone);
         }
         match part {
-            Part::Interim { head, bytes } => self.send_head(head, bytes, None, false)?,
-            Part::Head { head, bytes, len, body, trailers, last, edits } => {
+            Part::Interim { head, bytes } => self.send_head(head, bytes, &[], false)?,
+            Part::Head { head, bytes, len, body, trailers, last, lines } => {
                 let whole = last && body.is_empty() && trailers.is_empty();
-                self.send_head(head, bytes, edits, whole)?;
+                self.send_head(head, bytes, lines, whole)?;
                 self.ended = whole;
                 if !whole {
                     self.trailers.extend_from_slice(trailers);
@@ -293,9 +284,7 @@ impl Exchange {
 /// Answers at once, because a filter says so.
 pub(super) fn say(core: &mut Connection, stream: StreamId, answer: &Answer) {
     let Some(mut head) = core.respond(stream, answer.status) else { return };
-    for (name, value) in &answer.fields {
-        head.field(name.as_bytes(), value);
-    }
+    trailer_fields(&answer.lines).for_each(|(name, value)| head.field(name, value));
     if answer.status != 204 {
         head.field(b"content-length", b"0");
     }

@@ -12,6 +12,7 @@ pub(crate) static FILTERS: Shape = Shape::new(
         Key::new("rateLimit", Kind::Section(&RATE), "How often each client may ask; 429 above it."),
         Key::new("maxRequestBody", Kind::Size(1, 1 << 40), "Longest body of a request; longer ones get 413.")
             .because("a TiB is more than any upload in one request"),
+        Key::new("cors", Kind::Section(&CORS), "Which scripts of other sites may read answers."),
         Key::new(
             "requestHeaderModifier",
             Kind::Section(&HEADER_EDITS),
@@ -52,6 +53,34 @@ pub(crate) static RATE: Shape = Shape::new(
 
 /// As other waits, with bounds that have a reason of their own.
 const RATE_TIME: Kind = Kind::Duration(Duration::from_millis(1), Duration::from_secs(86_400));
+
+pub(crate) static CORS: Shape = Shape::new(
+    "a cors filter",
+    &[
+        Key::new(
+            "allowOrigins",
+            Kind::Many(&Kind::Text(Text::Origin)),
+            "Whose scripts; `*.` stands for any labels.",
+        )
+        .required(),
+        Key::new("allowMethods", Kind::Many(&Kind::Text(Text::Method)), "What they may ask with.")
+            .default("[GET, HEAD, POST]"),
+        Key::new("allowHeaders", Kind::Many(&Kind::Text(Text::HeaderName)), "Fields that they may send."),
+        Key::new(
+            "exposeHeaders",
+            Kind::Many(&Kind::Text(Text::HeaderName)),
+            "Fields of answers that they may read.",
+        ),
+        Key::new("allowCredentials", Kind::Flag, "Whether cookies go with their requests.").default("false"),
+        Key::new(
+            "maxAge",
+            Kind::Duration(Duration::ZERO, Duration::from_secs(86_400)),
+            "How long a browser may remember it.",
+        )
+        .default("5s")
+        .because("no browser remembers it for longer than a day"),
+    ],
+);
 
 pub(crate) static HEADER_EDITS: Shape = Shape::new(
     "edits of headers",

@@ -8,7 +8,7 @@ use haechi_model::{
 };
 
 use super::listener::networks;
-use super::not_here;
+use super::{cors, not_here};
 use crate::object::{Object, item, many, map};
 use crate::report::{Report, quote};
 use crate::tree::Entry;
@@ -49,6 +49,8 @@ pub(super) fn filters(
     let rate = object.has("rateLimit").then(|| rate(&object, report)).flatten();
     object.node("rateLimit");
     let max_request_body = object.long_size("maxRequestBody", report).ok();
+    let cors = object.has("cors").then(|| cors::cors(&object, report));
+    object.node("cors");
     let request_headers = edits(&object, "requestHeaderModifier", Of::Request, report);
     let response_headers = edits(&object, "responseHeaderModifier", Of::Response, report);
     let rewrite = rewrite(&object, path, report);
@@ -56,14 +58,22 @@ pub(super) fn filters(
     if redirect.is_none() {
         object.node("requestRedirect");
     } else {
-        for key in ["requestHeaderModifier", "responseHeaderModifier", "urlRewrite"] {
+        for key in ["cors", "requestHeaderModifier", "responseHeaderModifier", "urlRewrite"] {
             let help = "remove it, or the redirect; another route can have the rest";
             not_here(&object, key, "a redirected request reaches no endpoint", help, report);
         }
     }
     object.done();
-    let filters =
-        Filters { addresses, rate, max_request_body, request_headers, response_headers, rewrite, redirect };
+    let filters = Filters {
+        addresses,
+        rate,
+        max_request_body,
+        cors,
+        request_headers,
+        response_headers,
+        rewrite,
+        redirect,
+    };
     (filters != Filters::default()).then(|| Box::new(filters))
 }
 

@@ -53,6 +53,22 @@ listeners:
 ",
     },
     Section {
+        heading: "CORS",
+        path: "listeners.NAME.routes[].filters.cors",
+        shape: &keys::CORS,
+        intro: "The endpoint's own `Access-Control-…` fields are taken out.",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    routes:
+      - path: /api
+        pool: api
+        filters: { cors: { allowOrigins: [\"https://shop.example.com\", \"https://*.example.org\"], allowCredentials: true } }
+",
+    },
+    Section {
         heading: "Header edits",
         path: "listeners.NAME.routes[].filters.requestHeaderModifier",
         shape: &keys::HEADER_EDITS,
@@ -130,6 +146,9 @@ Routes are chosen by the request as it came; then its filters see it. Names are 
   `per / requests`; what is refused costs it nothing. A reload keeps the counts of limits that do not change. 65,536
   clients are known at a time, in 1 MiB; with more of them, those who owe least are forgotten first, so a flood makes the
   limit milder and refuses nobody else.
+- **CORS**: a preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) is answered at once with 204; from an
+  origin that is not allowed without a word of what is, so the browser refuses. A route that names `methods` must name
+  `OPTIONS` for it. Other requests go on whoever asks: it is the browser that keeps the answer from the script.
 - **Edits** go by name in any case of letters. A field that is set stands there once, behind the others; one that is
   added is a line of its own. Interim answers and answers of haechi itself (faults, redirects) are not edited.
 - **A rewrite** changes what the endpoint sees. Paths are compared and replaced as bytes, never decoded; a request with

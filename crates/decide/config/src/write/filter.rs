@@ -1,10 +1,11 @@
 //! The filters of a route as keys and values.
 
 use haechi_model::{
-    Addresses, Filters, HeaderEdits, HeaderLine, Network, PathRewrite, Rate, Redirect, Rewrite,
+    Addresses, Cors, Filters, HeaderEdits, HeaderLine, Network, OriginMatch, PathRewrite, Rate, Redirect,
+    Rewrite,
 };
 
-use super::tree::{Field, Out, count, must, time};
+use super::tree::{Field, Out, count, may, must, time};
 use crate::defaults;
 use crate::value::number;
 
@@ -22,6 +23,7 @@ pub(crate) fn filters(filters: &Filters) -> Out {
     fields.extend(filters.rate.as_ref().map(rate));
     let size = |most: u64| must("maxRequestBody", Out::Bare(number::format_size(most)));
     fields.extend(filters.max_request_body.map(size));
+    fields.extend(filters.cors.as_ref().map(cors));
     fields.extend(edits("requestHeaderModifier", &filters.request_headers));
     fields.extend(edits("responseHeaderModifier", &filters.response_headers));
     if filters.rewrite != Rewrite::default() {
@@ -41,6 +43,23 @@ fn rate(rate: &Rate) -> Field {
         count("burst", &rate.burst, &rate.requests),
     ];
     must("rateLimit", Out::Map(keys))
+}
+
+fn cors(cors: &Cors) -> Field {
+    let origin = |origin: &OriginMatch| match origin {
+        OriginMatch::Any => Out::Text("*".into()),
+        OriginMatch::Exact(origin) => Out::text(origin),
+        OriginMatch::Within { scheme, parent } => Out::Text(format!("{}://*.{parent}", scheme.name())),
+    };
+    let texts = |list: &[Box<str>]| Out::List(list.iter().map(Out::text).collect());
+    let mut keys = vec![must("allowOrigins", Out::List(cors.origins.iter().map(origin).collect()))];
+    keys.push(may("allowMethods", texts(&cors.methods), cors.methods == defaults::cors_methods()));
+    for (key, list) in [("allowHeaders", &cors.headers), ("exposeHeaders", &cors.expose)] {
+        keys.extend((!list.is_empty()).then(|| must(key, texts(list))));
+    }
+    keys.push(count("allowCredentials", &cors.credentials, &false));
+    keys.push(time("maxAge", cors.max_age, defaults::CORS_AGE));
+    must("cors", Out::Map(keys))
 }
 
 fn edits(key: &str, edits: &HeaderEdits) -> Option<Field> {

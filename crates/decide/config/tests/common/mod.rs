@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use haechi_config::defaults;
 use haechi_model::{
-    Addresses, Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts,
+    Addresses, Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientFiles, ClientTimeouts, Cors,
     Endpoint, Filters, HeaderEdits, HeaderLine, HeaderMatch, HealthCheck, HostMatch, HttpLimits,
-    HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch, PathRewrite,
-    Pool, PoolIndex, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, Rate, Redirect, Retry,
-    RetryOn, Rewrite, Route, Scheme, Snapshot, SourceMask, StatusRange, TcpListener, TlsPolicy, TlsVersion,
-    UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
+    HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, OriginMatch, PassiveCheck, PathMatch,
+    PathRewrite, Pool, PoolIndex, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, Rate,
+    Redirect, Retry, RetryOn, Rewrite, Route, Scheme, Snapshot, SourceMask, StatusRange, TcpListener,
+    TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -285,6 +285,32 @@ fn edits() -> impl Strategy<Value = HeaderEdits> {
     })
 }
 
+fn cors() -> impl Strategy<Value = Cors> {
+    let origin = prop_oneof![
+        "http://[a-z]{1,5}\\.[a-z]{2}".prop_map(|origin| OriginMatch::Exact(origin.into())),
+        "https://[a-z]{1,5}\\.[a-z]{2}:8443".prop_map(|origin| OriginMatch::Exact(origin.into())),
+        "[a-z]{1,5}\\.[a-z]{2}(:8080)?"
+            .prop_map(|parent| OriginMatch::Within { scheme: Scheme::Https, parent: parent.into() }),
+    ];
+    let names = || vec("[a-z-]{1,5}".prop_map(Box::from), 0..3);
+    (
+        vec(origin, 1..3),
+        vec("GET|PUT|X-Y".prop_map(Box::from), 1..3),
+        names(),
+        names(),
+        any::<bool>(),
+        0..86_400_u64,
+    )
+        .prop_map(|(origins, methods, headers, expose, credentials, age)| Cors {
+            origins,
+            methods,
+            headers,
+            expose,
+            credentials,
+            max_age: Duration::from_secs(age),
+        })
+}
+
 fn filters() -> impl Strategy<Value = Filters> {
     let host = || of("[a-z]{1,5}\\.[a-z]{2}".prop_map(Box::from));
     let redirect = (of(any::<bool>()), host(), of(1..u16::MAX), of(path_rewrite()), 0..5_usize).prop_map(
@@ -309,15 +335,15 @@ fn filters() -> impl Strategy<Value = Filters> {
         || vec((ip(), any::<u8>()).prop_map(|(address, prefix)| Network::of(address, prefix)), 0..3);
     let number = || (1..u32::MAX).prop_filter_map("not zero", NonZeroU32::new);
     let rate = (number(), ms(1), number()).prop_map(|(requests, per, burst)| Rate { requests, per, burst });
-    let judged =
-        (networks(), networks(), of(rate), of(1..(1_u64 << 40))).prop_map(|(allow, deny, rate, most)| {
-            Filters {
-                addresses: Addresses { allow, deny },
-                rate,
-                max_request_body: most,
-                ..Filters::default()
-            }
-        });
+    let judged = (networks(), networks(), of(rate), of(cors()), of(1..(1_u64 << 40))).prop_map(
+        |(allow, deny, rate, cors, most)| Filters {
+            addresses: Addresses { allow, deny },
+            rate,
+            cors,
+            max_request_body: most,
+            ..Filters::default()
+        },
+    );
     prop_oneof![
         1 => judged,
         3 => Just(Filters::default()),
