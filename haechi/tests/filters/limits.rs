@@ -9,7 +9,7 @@ const ROUTES: &str = "
       - { path: /home, pool: web, filters: { clientAddresses: { allow: 127.0.0.0/8, deny: [10.0.0.0/8] } } }
       - { path: /small, pool: web, filters: { maxRequestBody: 10B } }
       - { path: /slow, pool: web, filters: { rateLimit: { requests: 2, per: 1h } } }
-      - { path: /script, pool: web, filters: { cors: { allowOrigins: "https://*.a.example", allowMethods: [PUT], allowCredentials: true } } }
+      - { path: /script, pool: web, filters: { cors: { allowOrigins: \"https://*.a.example\", allowMethods: [PUT], allowCredentials: true } } }
       - { pool: web }
 ";
 
