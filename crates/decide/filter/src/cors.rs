@@ -133,7 +133,7 @@ mod tests {
             ("https://a.example.evil", false),
             ("https://evil.https://a.example", false),
             ("https://b.example:8443", false),
-            ("https://.b.example:8443", true),
+            ("https://.b.example:8443", false),
             ("https://evil/.b.example:8443", false),
             ("https://evil#.b.example:8443", false),
             ("https://evil\r\nx: y.b.example:8443", false),

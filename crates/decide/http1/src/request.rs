@@ -249,7 +249,7 @@ impl RequestHead {
 
     /// Where the values of the fields with this name lie, in any case of letters.
     pub fn spans<'a>(&'a self, buf: &'a [u8], name: &'a str) -> impl Iterator<Item = Span> {
-        let named = |field: &&Field| field.name.of(buf).eq_ignore_ascii_case(name.as_bytes());
+        let named = move |field: &&Field| field.name.of(buf).eq_ignore_ascii_case(name.as_bytes());
         self.fields.iter().filter(named).map(|field| field.value)
     }
 
