@@ -119,7 +119,7 @@ mod tests {
     fn a_flood_of_keys_makes_the_limit_milder_and_refuses_nobody() {
         let pace = Pace::new(&rate(1, Duration::from_secs(60), 1));
         let mut owed = Owed::new(64);
-        let size = std::mem::size_of_val(&*owed.sets);
+        let size = size_of_val(&*owed.sets);
         for key in 1..100_000_u64 {
             assert_eq!(
                 owed.take(key << 32 | key, pace, at(key / 100)),
@@ -127,7 +127,7 @@ mod tests {
                 "{key} asks for the first time"
             );
         }
-        assert_eq!(std::mem::size_of_val(&*owed.sets), size);
+        assert_eq!(size_of_val(&*owed.sets), size);
         assert!(owed.take(99_999 << 32 | 99_999, pace, at(999)).is_err(), "the last one is still known");
     }
 
