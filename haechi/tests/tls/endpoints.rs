@@ -1,9 +1,13 @@
 //! TLS to endpoints: verified, and said plainly when not.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_tests::{Authority, Leaf, Nginx, Node, TempDir, address, eventually, get};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{BINARY, write};
 
@@ -102,6 +106,45 @@ fn what_is_wrong_with_an_endpoint_is_its_fault_and_said() {
     }
 }
 
+/// A server that puts its certificate and all that follows it into one record, as rustls does and OpenSSL does not.
+fn says_all_at_once(leaf: &Leaf) -> SocketAddr {
+    let listener = TcpListener::bind((address(), 0)).unwrap();
+    let at = listener.local_addr().unwrap();
+    let chain =
+        CertificateDer::pem_slice_iter(leaf.certificate.as_bytes()).collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).unwrap();
+    let config =
+        rustls::ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+    let config = Arc::new(config);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            // The client does not trust it, so this ends with the alert.
+            let _ = connection.complete_io(&mut stream.unwrap());
+        }
+    });
+    at
+}
+
+/// See `messages_behind_a_refused_one_bring_nobody_down`: the same with the other side of TLS.
+#[test]
+fn a_distrusted_server_that_says_all_at_once_brings_nobody_down() {
+    let (authority, other) = (Authority::new("inside"), Authority::new("elsewhere"));
+    let at = says_all_at_once(&other.leaf(&["web.internal"]));
+    let (node, listen) = node(&[at], "{ ca: ca.pem, serverName: web.internal }", "", &authority);
+    let reply = get(listen, "/").unwrap();
+    assert_eq!((reply.status, &*reply.fields["haechi-fault"]), (502, "untrusted"));
+    for _ in 0..2 * node.status()["workers"].as_u64().unwrap() {
+        assert!(get(listen, "/").unwrap().status >= 500, "each worker answers");
+    }
+    assert_eq!(node.endpoint("web", "e0")["distrust"], "certificate not trusted: its issuer is unknown");
+}
+
 #[test]
 fn a_good_one_serves_where_another_has_no_tls() {
     let authority = Authority::new("inside");
@@ -153,7 +196,7 @@ fn a_response_without_end_must_end_with_close_notify() {
         .with_single_cert(vec![certificate], key)
         .unwrap();
     let config = Arc::new(config);
-    let listener = std::net::TcpListener::bind(SocketAddr::new(address(), 8443)).unwrap();
+    let listener = TcpListener::bind(SocketAddr::new(address(), 8443)).unwrap();
     let secure = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for (number, socket) in listener.incoming().map_while(Result::ok).enumerate() {

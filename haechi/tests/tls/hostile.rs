@@ -59,6 +59,26 @@ fn what_is_no_tls_is_answered_with_an_alert_and_an_end() {
     assert!(code == 0 && text.contains("can't be reached"), "it still serves: {text}");
 }
 
+/// Found with clients whose certificate was refused: rustls had noted where the messages behind it stand, was shown no
+/// bytes when it was asked for its alert, and panicked.
+#[test]
+fn messages_behind_a_refused_one_bring_nobody_down() {
+    let front = Front::new(nobody(), "      strictSni: true\n");
+    // A server's hello, twice in one record; and one for a name that nobody has, with another behind it.
+    let twice = [22, 3, 3, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0];
+    let mut named = hello(&front)[5..].to_vec();
+    let at = named.windows(16).position(|part| part == b"shop.example.com").unwrap();
+    named[at] = b'x';
+    let length = u16::try_from(named.len() + 4).unwrap().to_be_bytes();
+    let named = [&[22, 3, 1][..], &length, &named, &[2, 0, 0, 0]].concat();
+    for _ in 0..2 * front.node.status()["workers"].as_u64().unwrap() {
+        assert!(is_alert(&answer(&front, &twice)));
+        assert!(is_alert(&answer(&front, &named)));
+    }
+    let (code, text) = front.curl("shop.example.com", "/", &[]);
+    assert!(code == 0 && text.contains("can't be reached"), "it still serves: {text}");
+}
+
 #[test]
 fn half_a_hello_and_silence_have_an_end() {
     let front = Front::with(nobody(), "", "    timeouts: { header: 500ms }\n");

@@ -159,6 +159,8 @@ pub(crate) struct Session {
     ended: bool,
     /// Our side's end waits until the socket has taken what comes before.
     ending: bool,
+    /// A rule was broken. rustls is not asked again: what it has noted of bytes that are gone would lead it astray.
+    broken: bool,
 }
 
 impl fmt::Debug for Session {
@@ -192,6 +194,7 @@ impl Session {
             backlog: Backlog::default(),
             ended: false,
             ending: false,
+            broken: false,
         }
     }
 
@@ -204,7 +207,7 @@ impl Session {
             && self.backlog.is_empty()
         {
             // Nothing has come yet, and ours is the first word.
-            self.take(&mut [], &mut Sink::kept()).map_err(|error| self.broken(wire, error))?;
+            self.take(&mut [], &mut Sink::kept()).map_err(|error| self.told(wire, error))?;
         }
         loop {
             let met = (!self.side.common().is_handshaking()).then(|| self.met());
@@ -224,7 +227,7 @@ impl Session {
                 Ok(0) => return Poll::Ready(Err(Broken::Left(io::ErrorKind::UnexpectedEof.into()))),
                 Ok(_) => self.plain.append(&mut sink.rest),
                 Err(Failed::Wire(error)) => return Poll::Ready(Err(Broken::Left(error))),
-                Err(Failed::Tls(error)) => return Poll::Ready(Err(self.broken(wire, error))),
+                Err(Failed::Tls(error)) => return Poll::Ready(Err(self.told(wire, error))),
             }
         }
     }
@@ -237,14 +240,8 @@ impl Session {
         }
     }
 
-    /// Tells the other side what was wrong, if it listens.
-    fn broken(&mut self, wire: &Wire, error: rustls::Error) -> Broken {
-        if take_refused_name() {
-            self.backlog.bytes.extend_from_slice(UNRECOGNIZED_NAME);
-        } else {
-            // Again the same error, and before it the alert.
-            let _ = self.take(&mut [], &mut Sink::kept());
-        }
+    /// Sends what the other side is told of the error, if it listens.
+    fn told(&mut self, wire: &Wire, error: rustls::Error) -> Broken {
         let _ = self.flush(wire);
         Broken::Tls(error)
     }
@@ -278,7 +275,7 @@ impl Session {
                 }
                 Err(Failed::Wire(error)) => return Poll::Ready(Err(error)),
                 Err(Failed::Tls(error)) => {
-                    let _ = self.broken(wire, error);
+                    let _ = self.told(wire, error);
                     return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
                 }
             }
@@ -307,6 +304,9 @@ impl Session {
         sink: &mut Sink<'_>,
     ) -> Poll<Result<usize, Failed>> {
         let room = Rc::clone(&self.room);
+        if self.broken {
+            return Poll::Ready(Err(Failed::Wire(io::ErrorKind::InvalidData.into())));
+        }
         room.with_incoming(|incoming| {
             let kept = self.lay_out(incoming);
             let end = incoming.len().min(kept + most.max(1));
@@ -348,22 +348,38 @@ impl Session {
     fn take(&mut self, bytes: &mut [u8], sink: &mut Sink<'_>) -> Result<usize, rustls::Error> {
         let mut used = 0;
         loop {
-            let unused = &mut bytes[used..];
-            let (discard, next) = match &mut self.side {
-                Side::Server(connection) => {
-                    records::step(connection.advance(unused), sink, &mut self.backlog.bytes)
-                }
-                Side::Client(connection) => {
-                    records::step(connection.advance(unused), sink, &mut self.backlog.bytes)
-                }
-            };
+            let (discard, next) = self.step(&mut bytes[used..], sink);
             used += discard;
-            match next? {
-                Next::More => {}
-                Next::Wait => return Ok(used),
-                Next::Ended => self.ended = true,
+            match next {
+                Ok(Next::More) => {}
+                Ok(Next::Wait) => return Ok(used),
+                Ok(Next::Ended) => self.ended = true,
+                Err(error) => {
+                    self.note_alert();
+                    return Err(error);
+                }
             }
         }
+    }
+
+    fn step(&mut self, bytes: &mut [u8], sink: &mut Sink<'_>) -> (usize, Result<Next, rustls::Error>) {
+        let out = &mut self.backlog.bytes;
+        match &mut self.side {
+            Side::Server(connection) => records::step(connection.advance(bytes), sink, out),
+            Side::Client(connection) => records::step(connection.advance(bytes), sink, out),
+        }
+    }
+
+    /// What the other side is to be told after an error. Only as long as rustls has something to say: then it does not
+    /// look at bytes. When it does, it panics: on none, where messages stood behind the bad one, as it has noted their
+    /// places; on the same ones, as it would say its alert twice.
+    fn note_alert(&mut self) {
+        self.broken = true;
+        if take_refused_name() {
+            self.backlog.bytes.extend_from_slice(UNRECOGNIZED_NAME);
+            return;
+        }
+        while self.side.common().wants_write() && self.step(&mut [], &mut Sink::kept()).1.is_ok() {}
     }
 
     /// What stands to be read without a look at the socket.
@@ -375,7 +391,7 @@ impl Session {
     }
 
     pub(super) fn is_quiet(&mut self, wire: &Wire) -> bool {
-        while self.waiting().is_none() && !wire.is_quiet() {
+        while self.waiting().is_none() && !self.broken && !wire.is_quiet() {
             let room = Rc::clone(&self.room);
             let mut sink = Sink::kept();
             let taken = room.with_incoming(|incoming| {
@@ -393,7 +409,7 @@ impl Session {
                 Some(false) => return false,
             }
         }
-        self.waiting().is_none() && self.kept.is_empty()
+        self.waiting().is_none() && self.kept.is_empty() && !self.broken
     }
 
     /// Writes what the socket takes now of two pieces in a row. What it does not take of a record stays here, and the
@@ -471,6 +487,7 @@ impl Session {
     fn seal(&mut self, plain: &[u8], out: &mut [u8], end: &mut usize) -> io::Result<()> {
         let (kept, out) = (&mut self.kept, &mut out[*end..]);
         let sealed = match &mut self.side {
+            _ if self.broken => None,
             Side::Server(connection) => records::seal(connection, kept, Say::Bytes(plain), out),
             Side::Client(connection) => records::seal(connection, kept, Say::Bytes(plain), out),
         };
@@ -515,6 +532,7 @@ impl Session {
     pub(super) fn say_farewell(&mut self, wire: &Wire) {
         let mut alert = [0; BESIDES];
         let sealed = match &mut self.side {
+            _ if self.broken => None,
             Side::Server(connection) => records::seal(connection, &mut self.kept, Say::Farewell, &mut alert),
             Side::Client(connection) => records::seal(connection, &mut self.kept, Say::Farewell, &mut alert),
         };
