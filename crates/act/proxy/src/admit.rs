@@ -184,6 +184,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let mut onward = Onward { authority, forwarding: who.forwarding(), ..Onward::default() };
     if let Some(rules) = &http.forwarded {
         told = forwarding::judge(worker, who, rules, head, bytes, authority, &mut scratch.lines);
+        scratch.lines.extend_from_slice(who.identity());
         onward.forwarding = &scratch.lines;
     }
     let live = scene.listener().filter(route);

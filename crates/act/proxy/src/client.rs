@@ -89,8 +89,13 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
         idle_since: None,
         served: 0,
     };
-    if over_tls && !handshake::shake_hands(&worker, &local, &mut client.stream, &client.timer).await {
-        return;
+    if over_tls {
+        if !handshake::shake_hands(&worker, &local, &mut client.stream, &client.timer).await {
+            return;
+        }
+        if let Some(certificate) = client.stream.peer_certificate() {
+            client.who.identify(certificate);
+        }
     }
     let after = loop {
         let head = std::future::poll_fn(|cx| client.poll_head(cx, &worker, &local)).await;

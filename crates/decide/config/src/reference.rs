@@ -8,6 +8,7 @@ mod behaviour;
 mod filters;
 mod memory;
 mod sections;
+mod tls;
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -290,10 +290,9 @@ fn listener_tls() -> impl Strategy<Value = ListenerTls> {
         let key = key.map_or_else(|| certificate.clone(), Into::into);
         CertificateFiles { key, certificate, names, ocsp: ocsp.map(Into::into) }
     });
-    let client = (text(), of(text()), any::<bool>()).prop_map(|(ca, crl, optional)| ClientCertificates {
-        ca: ca.into(),
-        crl: crl.map(Into::into),
-        optional,
+    let who = vec("[a-z]{1,5}".prop_map(|host| HostMatch::Exact(host.into())), 0..3);
+    let client = (text(), of(text()), any::<bool>(), who).prop_map(|(ca, crl, optional, names)| {
+        ClientCertificates { ca: ca.into(), crl: crl.map(Into::into), optional, names }
     });
     let policy = prop_oneof![Just(TlsPolicy::Intermediate), Just(TlsPolicy::Modern)];
     let numbers = (any::<bool>(), any::<bool>(), 16..=1_048_576_u32);
