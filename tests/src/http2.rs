@@ -173,6 +173,11 @@ impl Http2 {
         self.turn().unwrap();
     }
 
+    /// Streams that the other side allows at a time.
+    pub fn most_streams(&self) -> u32 {
+        self.core.most_streams()
+    }
+
     /// How a stream stands now.
     pub fn state(&self, stream: StreamId) -> &Answer {
         &self.answers[&stream.number()]

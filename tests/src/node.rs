@@ -167,6 +167,18 @@ impl Node {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// CPU time that its threads took so far.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn cpu(&self) -> Duration {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        // In nanoseconds; `stat` has hundredths of a second. A thread may end while we look.
+        let taken =
+            threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok());
+        Duration::from_nanos(taken.map(|line| line.split(' ').next().unwrap().parse::<u64>().unwrap()).sum())
+    }
+
     /// When it does not run.
     pub fn pid(&self) -> u32 {
         self.heirs.last().copied().unwrap_or_else(|| self.child.as_ref().unwrap().id())

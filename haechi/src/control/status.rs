@@ -175,6 +175,9 @@ fn listener_status(listener: &LiveListener) -> ListenerStatus {
         accepted: totals.accepted,
         requests: totals.requests,
         faults,
+        limits: (totals.limits.iter().filter(|(_, count)| *count > 0))
+            .map(|(limit, count)| (limit.name().to_owned(), *count))
+            .collect(),
         certificates: certificates(listener),
         handshakes: handshakes(&totals),
         datagrams: matches!(listener.config.kind, ListenerKind::Udp(_)).then(|| datagrams(&totals)),

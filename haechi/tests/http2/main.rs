@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod endpoints;
+mod floods;
 mod grpc;
 mod peers;
 mod trailers;
@@ -24,9 +25,14 @@ fn large() -> &'static [u8] {
 
 /// A node in front of this endpoint; `more` are keys of the pool, indented by four.
 fn front(endpoint: SocketAddr, more: &str) -> (SocketAddr, Node) {
+    front_with(endpoint, "", more)
+}
+
+/// The same with keys of the listener, each followed by a comma.
+fn front_with(endpoint: SocketAddr, listener: &str, more: &str) -> (SocketAddr, Node) {
     let ip = address();
     let config = format!(
-        "workers: 1\nlisteners:\n  web: {{ bind: \"{ip}:80\", protocol: http, routes: [{{ pool: web }}] }}\n\
+        "workers: 1\nlisteners:\n  web: {{ bind: \"{ip}:80\", protocol: http, {listener} routes: [{{ pool: web }}] }}\n\
          pools:\n  web:\n    endpoints: {{ a: \"{endpoint}\" }}\n{more}"
     );
     (SocketAddr::new(ip, 80), Node::start(BINARY, &config))

@@ -250,6 +250,9 @@ pub struct ListenerStatus {
     pub requests: u64,
     /// Answers in an endpoint's place by fault; only those that happened.
     pub faults: BTreeMap<String, u64>,
+    /// Limits of HTTP that bit, by name; only those that did.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, u64>,
     /// What it shows to clients, in the order of the config; empty where it speaks no TLS.
     #[serde(default)]
     pub certificates: Vec<CertificateStatus>,

@@ -165,7 +165,12 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let len = match head.parse(bytes, &http.limits) {
         Ok(Parsed::Complete(len)) => len,
         Ok(Parsed::Partial) => return Admitted::Partial,
-        Err(error) => return Admitted::Refused(error.into(), bytes.len()),
+        Err(error) => {
+            if let Some(limit) = error.limit {
+                scene.listener().counters.of(worker.number).limit(limit);
+            }
+            return Admitted::Refused(error.into(), bytes.len());
+        }
     };
     let counters = scene.listener().counters.of(worker.number);
     counters.requests.add(1);

@@ -223,7 +223,10 @@ impl Client {
         local: &Local,
         limits: &HttpLimits,
     ) -> Option<Head> {
-        if self.served == 0 && self.may_speak_http2(bytes) {
+        if self.served == 0
+            && local.scene().http().is_some_and(|http| http.http2.is_some())
+            && self.may_speak_http2(bytes)
+        {
             self.unread.push(bytes);
             return (self.unread.len() >= http2::PREFACE.len()).then(|| self.begun(Head::Http2));
         }

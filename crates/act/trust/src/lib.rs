@@ -113,7 +113,8 @@ impl Trust {
             let Some(tls) = &http.tls else { continue };
             let made_up = |asks: &[u8]| self.ticketer(&listener.name, asks);
             let named = (&listener.name, tls);
-            let shown = listener::shown(folder, named, made_up, now, &mut loaded.findings);
+            let shown =
+                listener::shown(folder, named, http.http2.is_some(), made_up, now, &mut loaded.findings);
             if let Some(shown) = shown {
                 loaded.credentials.listeners.insert(listener.name.clone(), Arc::new(shown));
             }

@@ -18,10 +18,11 @@ use crate::finding::{Finding, Problem};
 use crate::tickets::Tickets;
 use crate::{Certificate, Shown, file};
 
-/// What comes of a listener's files. `None` if one of them can't be used.
+/// What comes of a listener's files. `http2`: whether it is offered. `None` if one of them can't be used.
 pub(crate) fn shown(
     folder: &Path,
     (name, tls): (&ListenerName, &ListenerTls),
+    http2: bool,
     made_up: impl FnOnce(&[u8]) -> Option<Arc<dyn ProducesTickets>>,
     now: i64,
     findings: &mut Vec<Finding>,
@@ -67,7 +68,10 @@ pub(crate) fn shown(
         Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
     let mut config = builder.with_cert_resolver(Arc::new(certificates));
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = match http2 {
+        true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        false => vec![b"http/1.1".to_vec()],
+    };
     // Tickets carry the state, so nothing grows here with the number of clients.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     if let Some(ticketer) = ticketer {

@@ -6,9 +6,9 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
 use haechi_model::{
-    Algorithm, Announcing, Checksum, ClientTimeouts, Endpoint, HealthCheck, HttpLimits, HttpListener,
-    Listener, ListenerKind, Mover, Node, PassiveCheck, Pool, PoolIndex, Probe, Queue, Retry, Route,
-    SourceMask, StatusRange, Track, Transport, UpstreamKeepAlive, UpstreamTimeouts, VirtualRouter,
+    Algorithm, Announcing, Checksum, ClientTimeouts, Endpoint, HealthCheck, Http2Limits, HttpLimits,
+    HttpListener, Listener, ListenerKind, Mover, Node, PassiveCheck, Pool, PoolIndex, Probe, Queue, Retry,
+    Route, SourceMask, StatusRange, Track, Transport, UpstreamKeepAlive, UpstreamTimeouts, VirtualRouter,
 };
 
 /// Name of a node that was given none.
@@ -121,6 +121,7 @@ pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> L
         routes,
         limits: HttpLimits::default(),
         timeouts: ClientTimeouts::default(),
+        http2: Some(Box::default()),
         tls: None,
         forwarded: None,
     };

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 mod filter;
+mod http2;
 mod tls;
 mod virtual_router;
 
 pub(crate) use filter::{ADDRESSES, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE};
+pub(crate) use http2::HTTP2;
 pub(crate) use tls::{CERTIFICATE, CLIENT_CERTIFICATES, LISTENER_TLS, POOL_TLS};
 pub(crate) use virtual_router::{
     ANNOUNCE, KEYS_FILE, MOVER, SPREAD, TRACK, TRACK_INTERFACE, TRACK_POOL, TRACK_PROGRAM, TRACK_PROXY,
@@ -125,6 +127,7 @@ pub(crate) static LISTENER: Shape = Shape {
             Kind::Section(&CLIENT_TIMEOUTS),
             "How long a client may take (http, https; tls: `header` alone).",
         ),
+        Key::new("http2", Kind::Section(&HTTP2), "What a connection in HTTP/2 may cost (http, https)."),
         Key::new("tls", Kind::Section(&LISTENER_TLS), "Certificates, versions and ciphers (https)."),
         Key::new("pool", NAME, "Where connections or flows go (tcp, udp)."),
         Key::new(

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use haechi_model::Fault;
+use haechi_model::{Fault, Limit};
 
 /// A refused head or body: the rule, the place and the fault that a client is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,15 +13,21 @@ pub struct HeadError {
     pub rule: &'static str,
     /// Offset of the offending byte from the start of the head.
     pub at: usize,
+    /// The limit that bit, for a counter.
+    pub limit: Option<Limit>,
 }
 
 impl HeadError {
     pub(crate) const fn bad(rule: &'static str, at: usize) -> Self {
-        Self { fault: Fault::BadRequest, rule, at }
+        Self::new(Fault::BadRequest, rule, at)
     }
 
     pub(crate) const fn new(fault: Fault, rule: &'static str, at: usize) -> Self {
-        Self { fault, rule, at }
+        Self { fault, rule, at, limit: None }
+    }
+
+    pub(crate) const fn over(limit: Limit, fault: Fault, at: usize) -> Self {
+        Self { fault, rule: limit.text(), at, limit: Some(limit) }
     }
 
     /// The same rule broken by an endpoint.

@@ -1,6 +1,6 @@
 //! A request head: parsed in place, checked, and written on to the endpoint.
 
-use haechi_model::{Fault, HttpLimits};
+use haechi_model::{Fault, HttpLimits, Limit};
 
 use crate::edit::{Cuts, Span};
 use crate::fields::{Field, FieldName, count_options, crlf, cut, list, parse_line, values};
@@ -91,7 +91,7 @@ impl RequestHead {
             Ok(None) => {
                 let line_seen = memchr::memchr(b'\n', buf).is_some();
                 if !line_seen && buf.len() >= limits.request_line as usize {
-                    return Err(HeadError::new(Fault::UriTooLong, "request line over its limit", buf.len()));
+                    return Err(HeadError::over(Limit::RequestLine, Fault::UriTooLong, buf.len()));
                 }
                 head_end(buf, 0).map(|_| Parsed::Partial)
             }
@@ -104,7 +104,7 @@ impl RequestHead {
         self.cuts.clear();
         let Some(line_end) = self.read_line(buf)? else { return Ok(None) };
         if line_end > limits.request_line as usize {
-            return Err(HeadError::new(Fault::UriTooLong, "request line over its limit", line_end));
+            return Err(HeadError::over(Limit::RequestLine, Fault::UriTooLong, line_end));
         }
         self.line_end = line_end;
         let mut at = line_end;
@@ -112,7 +112,7 @@ impl RequestHead {
         while buf.get(at) != Some(&b'\r') {
             let Some(field) = parse_line(buf, at)? else { return Ok(None) };
             if self.fields.len() == usize::from(limits.fields) {
-                return Err(HeadError::new(Fault::HeadTooLarge, "more header fields than allowed", at));
+                return Err(HeadError::over(Limit::Fields, Fault::HeadTooLarge, at));
             }
             if field.known != FieldName::Other {
                 seen.take(&field, buf, &mut self.cuts)?;
@@ -411,5 +411,5 @@ fn partial_version(rest: &[u8], at: usize) -> Result<Option<usize>, HeadError> {
 }
 
 const fn too_large(at: usize) -> HeadError {
-    HeadError::new(Fault::HeadTooLarge, "request head over its limit", at)
+    HeadError::over(Limit::Head, Fault::HeadTooLarge, at)
 }

@@ -45,6 +45,8 @@ pub use code::{Code, Why};
 pub use connection::{Config, Connection, Gather, HeadWriter, Input, NotNow, PREFACE, Request, Role};
 pub use event::{Event, StreamId};
 pub use haechi_hpack::Field;
+/// What bit.
+pub use haechi_model::Limit;
 pub use head::Head;
-pub use limits::{Limit, Limits, Rate, TINY};
+pub use limits::{Limits, Rate, TINY};
 pub use names::Name;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use haechi_model::Moment;
+use haechi_model::{Limit, Moment};
 
 /// So many at once, and then so many a second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,53 +113,21 @@ impl Default for Limits {
     }
 }
 
-macro_rules! limits {
-    ($( $id:ident $name:literal $text:literal; )*) => {
-        /// A limit that bit.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        pub enum Limit {
-            $( #[doc = $text] $id, )*
+impl Limits {
+    /// The same with another measure for heads: bytes decoded, and fields without cookie crumbs.
+    #[must_use]
+    pub fn with_heads(self, list: u32, fields: u16) -> Self {
+        let block = list.saturating_mul(2);
+        Self {
+            list,
+            fields: fields.into(),
+            list_work: list.saturating_mul(16),
+            block,
+            // Frames of 16 KiB: every peer takes and sends as much.
+            continuations: self.continuations.max(block / (16 << 10)),
+            ..self
         }
-
-        impl Limit {
-            /// All of them, for tables and metrics.
-            pub const ALL: &'static [Self] = &[$( Self::$id, )*];
-
-            /// Short stable name for metrics and logs.
-            pub const fn name(self) -> &'static str {
-                match self { $( Self::$id => $name, )* }
-            }
-
-            /// What happened, for a log line.
-            pub const fn text(self) -> &'static str {
-                match self { $( Self::$id => $text, )* }
-            }
-        }
-    };
-}
-
-limits! {
-    Streams "streams" "too many streams open";
-    List "list" "head too large";
-    ListWork "listWork" "field block decodes to far more than is allowed";
-    Block "block" "field block too large";
-    Continuations "continuations" "too many CONTINUATION frames";
-    Resets "resets" "too many streams reset by the client";
-    EarlyResets "earlyResets" "more than half of all streams reset by the client";
-    OwnResets "ownResets" "too many streams that had to be reset";
-    Refused "refused" "too many streams beyond the allowed number";
-    Settings "settings" "too many SETTINGS frames";
-    SettingsEntries "settingsEntries" "too many entries in a SETTINGS frame";
-    Pings "pings" "too many PING frames";
-    Priorities "priorities" "too many PRIORITY frames";
-    WindowUpdates "windowUpdates" "too many WINDOW_UPDATE frames";
-    EmptyFrames "emptyFrames" "too many empty frames";
-    UnknownFrames "unknownFrames" "too many frames of unknown types";
-    TinyWindows "tinyWindows" "windows opened by a few bytes too often";
-    SettingsTimeout "settingsTimeout" "settings not acknowledged in time";
-    BlockTimeout "blockTimeout" "frame or field block not complete in time";
-    PingTimeout "pingTimeout" "PING not answered in time";
-    Stall "stall" "window not opened in time";
+    }
 }
 
 /// Rates in force: for each limit the moment from which on one more is within its rate (the "generic cell rate
@@ -205,13 +173,5 @@ mod tests {
         });
         assert!((99..=101).contains(&paced.count()), "ten a second over ten seconds");
         assert!(gates.pass(Limit::Settings, rate, later).is_ok(), "each limit has its own");
-    }
-
-    #[test]
-    fn names_are_unique_and_in_one_style() {
-        for (at, limit) in Limit::ALL.iter().enumerate() {
-            assert!(limit.name().chars().all(|c| c.is_ascii_alphabetic()), "{}", limit.name());
-            assert!(Limit::ALL[..at].iter().all(|other| other.name() != limit.name()));
-        }
     }
 }

@@ -1,8 +1,9 @@
 //! Which heads are messages (RFC 9113 §8). What breaks a rule here ends its stream and never goes on: in HTTP/1
 //! the same bytes could be two requests.
 
+use crate::Limit;
 use crate::head::{Found, Head};
-use crate::limits::{Limit, Limits};
+use crate::limits::Limits;
 use crate::names::{Name, decimal};
 use crate::{Code, Why};
 

@@ -1,7 +1,8 @@
 //! SETTINGS (RFC 9113 §6.5): what we say at the start, and what the peer's mean.
 
+use crate::Limit;
 use crate::frames::{self, flag, kind};
-use crate::limits::{Limit, Limits};
+use crate::limits::Limits;
 use crate::{Code, Config, Role, Why};
 
 mod id {

@@ -8,6 +8,7 @@ mod fault;
 mod filter;
 mod forwarded;
 mod health;
+mod limit;
 mod listener;
 mod moment;
 mod names;
@@ -26,9 +27,10 @@ pub use filter::{
 };
 pub use forwarded::{Forwarded, ForwardedBy, RequestIds};
 pub use health::{AdminOrigin, AdminState, EndpointState, Health};
+pub use limit::Limit;
 pub use listener::{
-    ClientTimeouts, HeaderMatch, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, PathMatch,
-    Route, TcpListener, TlsListener, UdpListener,
+    ClientTimeouts, HeaderMatch, HostMatch, Http2Limits, HttpLimits, HttpListener, Listener, ListenerKind,
+    PathMatch, Route, TcpListener, TlsListener, UdpListener,
 };
 pub use moment::Moment;
 pub use names::{

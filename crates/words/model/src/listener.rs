@@ -43,6 +43,8 @@ pub struct HttpListener {
     pub limits: HttpLimits,
     /// How long a client may take.
     pub timeouts: ClientTimeouts,
+    /// What a connection in HTTP/2 may cost; not spoken if not set.
+    pub http2: Option<Box<Http2Limits>>,
     /// Over TLS if set: `https`.
     pub tls: Option<ListenerTls>,
     /// Whose word on a request's origin counts. Nobody's if not set, and endpoints are told the least.
@@ -99,6 +101,34 @@ pub struct HttpLimits {
 impl Default for HttpLimits {
     fn default() -> Self {
         Self { request_line: 8 << 10, head: 64 << 10, fields: 100 }
+    }
+}
+
+/// What a connection of a client in HTTP/2 may cost. What a head may measure stands in [`HttpLimits`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Http2Limits {
+    /// Streams open at a time.
+    pub streams: u32,
+    /// Bytes of a request's body that may be under way and that its endpoint has not taken.
+    pub stream_window: u32,
+    /// The same for all streams of a connection together.
+    pub connection_window: u32,
+    /// Streams that a client may reset each second; twice as many at once.
+    pub resets: u32,
+    /// How long a response may wait for a client that takes none of it.
+    pub stall: Duration,
+}
+
+impl Default for Http2Limits {
+    /// The least that RFC 9113 §6.5.2 recommends, its windows at the start of a stream, and what Envoy's edge has.
+    fn default() -> Self {
+        Self {
+            streams: 100,
+            stream_window: 64 << 10,
+            connection_window: 1 << 20,
+            resets: 100,
+            stall: Duration::from_secs(60),
+        }
     }
 }
 

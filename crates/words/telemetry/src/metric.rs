@@ -72,6 +72,8 @@ families! {
         "Requests with a complete, well-formed head.";
     LISTENER_FAULTS: Counter "haechi_listener_faults_total" ["listener", "fault", "side"]
         "Answers that haechi gave in an endpoint's place, by reason and by whose fault it was.";
+    LISTENER_LIMITS: Counter "haechi_listener_limits_total" ["listener", "limit"]
+        "Limits of HTTP that bit, by name: what a client sent was too much, too often, too large or too slow.";
     LISTENER_HANDSHAKES: Counter "haechi_listener_handshakes_total" ["listener", "version", "result", "resumed"]
         "TLS handshakes with clients by how they came out; those that did not come to their end have no version.";
     LISTENER_CERTIFICATE_EXPIRY: Gauge "haechi_listener_certificate_expiry_timestamp_seconds" ["listener", "file"]

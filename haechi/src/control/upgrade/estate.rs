@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use haechi_admin::api::Event;
 use haechi_ha::Legacy;
 use haechi_health::{Ejection, Inherited, Start};
-use haechi_model::{AdminState, Dropped, EndpointId, Fault, Handshake, Health};
+use haechi_model::{AdminState, Dropped, EndpointId, Fault, Handshake, Health, Limit};
 use haechi_prober::EndpointReport;
 use haechi_proxy::{EndpointTotals, FlowState, LentFlow, ListenerTotals, Live, LiveEndpoint, LiveListener};
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,9 @@ struct OfListener {
     accepted: u64,
     requests: u64,
     faults: BTreeMap<String, u64>,
+    /// None of a program that did not count them yet.
+    #[serde(default)]
+    limits: BTreeMap<String, u64>,
     /// In the order of `Handshake::ALL`, which only grows at its end.
     handshakes: Vec<u64>,
     datagrams: [u64; 2],
@@ -164,6 +167,7 @@ impl OfEndpoint {
 impl OfListener {
     fn totals(self) -> ListenerTotals {
         let fault = |kind: &Fault| self.faults.get(kind.name()).map(|count| (*kind, *count));
+        let limit = |kind: &Limit| self.limits.get(kind.name()).map(|count| (*kind, *count));
         let why = |why: &Dropped| self.dropped.get(why.name()).map(|count| (*why, *count));
         let [datagrams_in, datagrams_out] = self.datagrams;
         ListenerTotals {
@@ -171,6 +175,7 @@ impl OfListener {
             open: 0,
             requests: self.requests,
             faults: Fault::ALL.iter().filter_map(fault).collect(),
+            limits: Limit::ALL.iter().filter_map(limit).collect(),
             datagrams_in,
             datagrams_out,
             handshakes: Handshake::ALL.into_iter().zip(self.handshakes).collect(),
@@ -204,12 +209,14 @@ fn of_endpoint(control: &Control, live: &LiveEndpoint) -> Option<OfEndpoint> {
 fn of_listener(live: &LiveListener) -> OfListener {
     let totals = live.totals();
     let faults = totals.faults.iter().filter(|(_, count)| *count > 0);
+    let limits = totals.limits.iter().filter(|(_, count)| *count > 0);
     let dropped = totals.dropped.iter().filter(|(_, count)| *count > 0);
     OfListener {
         name: live.config.name.to_string(),
         accepted: totals.accepted,
         requests: totals.requests,
         faults: faults.map(|(kind, count)| (kind.name().to_owned(), *count)).collect(),
+        limits: limits.map(|(kind, count)| (kind.name().to_owned(), *count)).collect(),
         handshakes: totals.handshakes.iter().map(|(_, count)| *count).collect(),
         datagrams: [totals.datagrams_in, totals.datagrams_out],
         dropped: dropped.map(|(why, count)| (why.name().to_owned(), *count)).collect(),

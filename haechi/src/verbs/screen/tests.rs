@@ -70,6 +70,7 @@ pub(in crate::verbs) fn status() -> Status {
             accepted: 40,
             requests: 1234,
             faults: BTreeMap::from([("noRoute".into(), 3)]),
+            limits: BTreeMap::new(),
             certificates: Vec::new(),
             handshakes: Vec::new(),
             datagrams: None,

@@ -8,7 +8,7 @@ mod endpoint;
 mod text;
 mod virtual_router;
 
-use haechi_model::{Dropped, Fault, Handshake, Pressure};
+use haechi_model::{Dropped, Fault, Handshake, Limit, Pressure};
 use haechi_telemetry::metric::{self as names, Family};
 
 use crate::api::{HaStatus, HandshakeCount, ListenerStatus, MemoryStatus, PoolStatus, Status};
@@ -57,6 +57,16 @@ fn listeners(listeners: &[ListenerStatus], out: &mut Exposition) {
         for fault in Fault::ALL {
             let count = listener.faults.get(fault.name()).copied().unwrap_or(0);
             samples.sample(&[&listener.name, fault.name(), side(*fault)], count);
+        }
+    }
+    let mut samples = out.family(&names::LISTENER_LIMITS);
+    for listener in listeners.iter().filter(|listener| matches!(listener.protocol.as_str(), "http" | "https"))
+    {
+        for limit in Limit::ALL {
+            samples.sample(
+                &[&listener.name, limit.name()],
+                listener.limits.get(limit.name()).copied().unwrap_or(0),
+            );
         }
     }
     let encrypted = || listeners.iter().filter(|listener| !listener.certificates.is_empty());

@@ -223,6 +223,7 @@ fn status() -> Status {
                 accepted: 40,
                 requests: 1234,
                 faults: BTreeMap::from([("noRoute".into(), 2), ("connectFailed".into(), 1)]),
+                limits: BTreeMap::from([("resets".into(), 4)]),
                 certificates: vec![CertificateStatus {
                     file: "shop.pem".into(),
                     names: vec!["shop.example.com".into()],
@@ -245,6 +246,7 @@ fn status() -> Status {
                 accepted: 5,
                 requests: 0,
                 faults: BTreeMap::new(),
+                limits: BTreeMap::new(),
                 certificates: Vec::new(),
                 handshakes: Vec::new(),
                 datagrams: Some(DatagramStatus {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use haechi_http1::Parts;
-use haechi_http2::{Code, Config, Connection, Event, Head, Input, Name, Role, StreamId};
+use haechi_http2::{Code, Config, Connection, Event, Head, Input, Limit, Limits, Name, Rate, Role, StreamId};
 use haechi_model::{Fault, Moment};
 use haechi_preface::Ends;
 
@@ -23,7 +23,7 @@ use crate::worker::Worker;
 
 /// Serves a client that speaks HTTP/2, from the first byte that it sent. Gives how the connection is to end.
 pub(crate) async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut Client) -> After {
-    let core = Connection::new(Role::Server, config(), worker.timers.now());
+    let core = Connection::new(Role::Server, config(local), worker.timers.now());
     let shared = Rc::new(Shared::new(core));
     let between = client.who.origin.ends(&client.stream);
     let mut serving = Serving { worker, local, client, shared, between, idle_since: None, stuck_until: None };
@@ -34,8 +34,30 @@ pub(crate) async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut C
     after
 }
 
-fn config() -> Config {
-    Config { extended_connect: true, ..Config::default() }
+/// What holds from the connection's first byte to its last, whatever the next generation says.
+fn config(local: &Local) -> Config {
+    let scene = local.scene();
+    let Some((http, http2)) = scene.http().and_then(|http| Some((http.limits, http.http2.as_deref()?)))
+    else {
+        return Config::default();
+    };
+    let resets = Rate { burst: http2.resets.saturating_mul(2), per_second: http2.resets };
+    let default = Limits::default();
+    let limits = Limits {
+        streams: http2.streams,
+        resets,
+        own_resets: resets,
+        early_resets: default.early_resets.max(http2.resets.saturating_mul(5)),
+        stall_timeout: http2.stall,
+        ..default.with_heads(http.head, http.fields)
+    };
+    Config {
+        limits,
+        stream_window: http2.stream_window,
+        connection_window: http2.connection_window,
+        extended_connect: true,
+        ..Config::default()
+    }
 }
 
 /// No deadline.
@@ -123,6 +145,9 @@ impl Serving<'_> {
     }
 
     fn hear(&mut self, event: Event<'_>, head: &Head, now: Moment) {
+        if let Some(limit) = limit_of(&event) {
+            self.local.scene().listener().counters.of(self.worker.number).limit(limit);
+        }
         match event {
             Event::Head { stream, end } => self.begin(stream, head, end, now),
             Event::TooLarge { stream, .. } => {
@@ -265,6 +290,15 @@ impl Serving<'_> {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+}
+
+/// What bit.
+const fn limit_of(event: &Event<'_>) -> Option<Limit> {
+    match event {
+        Event::TooLarge { .. } => Some(Limit::List),
+        Event::Reset { why, .. } | Event::Refused { why, .. } | Event::Closed(why) => why.limit,
+        _ => None,
     }
 }
 

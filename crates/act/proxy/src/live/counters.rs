@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use haechi_model::{Dropped, Fault, Handshake};
+use haechi_model::{Dropped, Fault, Handshake, Limit};
 use serde::{Deserialize, Serialize};
 
 /// One `T` for each worker, made when the worker first needs it: most endpoints of a large config never see
@@ -249,6 +249,7 @@ pub(crate) struct WorkerListenerCounters {
     pub(crate) accepted: Count,
     pub(crate) requests: Count,
     faults: [Count; Fault::ALL.len()],
+    limits: [Count; Limit::ALL.len()],
     pub(crate) handshakes: [Count; Handshake::ALL.len()],
     pub(crate) datagrams_in: Count,
     pub(crate) datagrams_out: Count,
@@ -264,6 +265,18 @@ impl WorkerListenerCounters {
 
     pub(crate) fn fault(&self, fault: Fault) {
         if let Some(count) = self.faults.get(fault as usize) {
+            count.add(1);
+        }
+        match fault {
+            Fault::HeaderTimeout => self.limit(Limit::HeaderTimeout),
+            Fault::BodyTimeout => self.limit(Limit::BodyTimeout),
+            _ => {}
+        }
+    }
+
+    /// It bit.
+    pub(crate) fn limit(&self, limit: Limit) {
+        if let Some(count) = self.limits.get(limit as usize) {
             count.add(1);
         }
     }
@@ -287,6 +300,8 @@ pub struct ListenerTotals {
     /// Answers that haechi gave in an endpoint's place, and responses it could not finish; in the order of
     /// [`Fault::ALL`].
     pub faults: Vec<(Fault, u64)>,
+    /// Limits of HTTP that bit, in the order of [`Limit::ALL`].
+    pub limits: Vec<(Limit, u64)>,
     /// TLS handshakes by how they came out; in the order of [`Handshake::ALL`].
     pub handshakes: Vec<(Handshake, u64)>,
     /// Datagrams that clients sent.
@@ -328,6 +343,7 @@ impl ListenerCounters {
     pub(crate) fn totals(&self) -> ListenerTotals {
         let sum = |of: fn(&WorkerListenerCounters) -> u64| self.sum(of);
         let fault = |index: usize| self.workers.iter().map(|counters| counters.faults[index].get()).sum();
+        let limit = |index: usize| self.workers.iter().map(|counters| counters.limits[index].get()).sum();
         let handshake =
             |index: usize| self.workers.iter().map(|counters| counters.handshakes[index].get()).sum();
         let dropped = |index: usize| self.workers.iter().map(|counters| counters.dropped[index].get()).sum();
@@ -336,6 +352,7 @@ impl ListenerCounters {
             open: self.open.load(Ordering::Relaxed),
             requests: sum(|counters| counters.requests.get()),
             faults: Fault::ALL.iter().enumerate().map(|(index, kind)| (*kind, fault(index))).collect(),
+            limits: Limit::ALL.iter().enumerate().map(|(index, kind)| (*kind, limit(index))).collect(),
             handshakes: Handshake::ALL
                 .iter()
                 .enumerate()
@@ -356,6 +373,10 @@ impl ListenerCounters {
             }
             for (kind, count) in &mut totals.faults {
                 let before = before.faults.iter().filter(|(other, _)| other == kind);
+                *count += before.map(|(_, count)| count).sum::<u64>();
+            }
+            for (kind, count) in &mut totals.limits {
+                let before = before.limits.iter().filter(|(other, _)| other == kind);
                 *count += before.map(|(_, count)| count).sum::<u64>();
             }
             for (kind, count) in &mut totals.handshakes {

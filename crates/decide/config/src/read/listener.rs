@@ -1,8 +1,8 @@
 //! Listeners: where they stand, and what belongs to which protocol.
 
 use haechi_model::{
-    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener, TlsListener,
-    UdpListener,
+    ClientTimeouts, Http2Limits, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener,
+    TlsListener, UdpListener,
 };
 
 use super::clash::Bind;
@@ -140,6 +140,7 @@ fn http(
         routes: routes(object, Some(over_tls), references, report),
         limits: limits(object, report),
         timeouts: timeouts(object, report),
+        http2: http2(object, report),
         tls: over_tls.then(|| tls::listener(object, report)),
         forwarded: origin::forwarded(object, report),
     }
@@ -172,7 +173,7 @@ fn routes(
 }
 
 fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> TcpListener {
-    for key in ["routes", "limits", "timeouts", "tls", "forwarded"] {
+    for key in ["routes", "limits", "timeouts", "http2", "tls", "forwarded"] {
         let help = match key {
             "routes" => "a tcp listener has `pool: NAME`; requests are only seen with `protocol: http`",
             "timeouts" => "a tcp listener has `idleTimeout`",
@@ -204,6 +205,7 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
         ("routes", "a udp listener has `pool: NAME`; haechi does not look into datagrams"),
         ("timeouts", "a udp listener has `idleTimeout`"),
         ("limits", "remove it, or set `protocol: http`"),
+        ("http2", "remove it, or set `protocol: http`"),
         ("forwarded", "remove it, or set `protocol: http`"),
     ] {
         not_here(object, key, "only http listeners have it", help, report);
@@ -263,7 +265,7 @@ fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut R
         "set `protocol: https` to end TLS here, or remove it",
         report,
     );
-    for key in ["limits", "forwarded"] {
+    for key in ["limits", "http2", "forwarded"] {
         not_here(object, key, "only http listeners have it", "remove it", report);
     }
     if object.node("pool").is_some() {
@@ -294,6 +296,7 @@ fn unknown(object: &Object<'_, '_>, references: &mut References, report: &mut Re
     routes(object, None, references, report);
     limits(object, report);
     timeouts(object, report);
+    http2(object, report);
     origin::forwarded(object, report);
     for key in ["idleTimeout", "halfClosedTimeout", "tcpKeepAlive"] {
         object.duration(key, report);
@@ -334,6 +337,37 @@ fn limits(object: &Object<'_, '_>, report: &mut Report) -> HttpLimits {
             .help("the head includes the request line; raise `head` or lower `requestLine`");
     }
     HttpLimits { request_line, head, fields }
+}
+
+/// `None` where it is not spoken.
+fn http2(object: &Object<'_, '_>, report: &mut Report) -> Option<Box<Http2Limits>> {
+    let section = object.section("http2", report);
+    let default = Http2Limits::default();
+    let enabled = section.flag("enabled", report).or(true);
+    if !enabled {
+        for key in
+            ["maxConcurrentStreams", "streamWindow", "connectionWindow", "resetsPerSecond", "stallTimeout"]
+        {
+            not_here(
+                &section,
+                key,
+                "with `enabled: false` there are no such connections",
+                "remove it",
+                report,
+            );
+        }
+    }
+    let stream_window = section.size("streamWindow", report);
+    let connection_window = section.size("connectionWindow", report);
+    let read = Http2Limits {
+        streams: section.int("maxConcurrentStreams", report).or(default.streams),
+        stream_window: stream_window.or(default.stream_window),
+        connection_window: connection_window.or(default.connection_window),
+        resets: section.int("resetsPerSecond", report).or(default.resets),
+        stall: section.duration("stallTimeout", report).or(default.stall),
+    };
+    section.done();
+    enabled.then(|| Box::new(read))
 }
 
 fn timeouts(object: &Object<'_, '_>, report: &mut Report) -> ClientTimeouts {

@@ -7,6 +7,11 @@ Clients of an `http` listener may speak HTTP/2 from their first byte on, and cli
 the handshake. To endpoints it is spoken where the pool says `protocol: http2`: agreed on in the handshake (ALPN `h2`) where
 the pool has `tls`, in the clear otherwise.
 
+- A listener with `http2: { enabled: false }` offers it to nobody.
+- A client that makes a connection cost more than it may (streams that it resets, windows that it opens by the byte, blocks that
+  do not end, frames that nobody needs) loses it, with ENHANCE_YOUR_CALM. Each limit has a name, and
+  `haechi_listener_limits_total` counts by it; those of HTTP/1.1 (`requestLine`, `head`, `fields`, `headerTimeout`,
+  `bodyTimeout`) count there as well. Above `maxConcurrentStreams` a stream is refused, and may be tried again.
 - Requests share a connection, as many at a time as the endpoint allows and 100 at most; above that there is another one.
   `connectionLimit` counts requests, as ever. `keepAlive` says when a connection is too old or idle; `idle: 0` gives each
   request one of its own.

@@ -145,6 +145,17 @@ listeners:
 ",
     },
     Section {
+        heading: "Listener HTTP2",
+        path: "listeners.NAME.http2",
+        shape: &keys::HTTP2,
+        intro: "What a head may measure stands in `limits` and holds for HTTP/2 too. See [HTTP/2](#http2).",
+        example: "\
+listeners:
+  web: { bind: \":80\", protocol: http, routes: [{ pool: web }], http2: { maxConcurrentStreams: 250, streamWindow: 1MiB } }
+  old: { bind: \":81\", protocol: http, routes: [{ pool: web }], http2: { enabled: false } }
+",
+    },
+    Section {
         heading: "Listener TLS",
         path: "listeners.NAME.tls",
         shape: &keys::LISTENER_TLS,

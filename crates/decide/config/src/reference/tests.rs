@@ -71,7 +71,7 @@ fn links_lead_to_headings() {
     let headings: BTreeSet<String> = page
         .lines()
         .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')))
-        .map(|heading| heading.to_lowercase().replace(' ', "-"))
+        .map(|heading| heading.to_lowercase().replace('/', "").replace(' ', "-"))
         .collect();
     let links: Vec<&str> = page.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).collect();
     assert!(links.len() > all_sections().count());

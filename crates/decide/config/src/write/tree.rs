@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use haechi_model::{
     AdminState, Algorithm, BodyMatch, ClientTimeouts, Endpoint, Forwarded, ForwardedBy, HealthCheck,
-    HostMatch, HttpLimits, Listener, ListenerKind, PathMatch, Pool, PoolIndex, PoolProtocol, Probe,
-    ProxyProtocol, ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange,
-    UpstreamKeepAlive, UpstreamTimeouts,
+    HostMatch, Http2Limits, HttpLimits, Listener, ListenerKind, PathMatch, Pool, PoolIndex, PoolProtocol,
+    Probe, ProxyProtocol, ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask,
+    StatusRange, UpstreamKeepAlive, UpstreamTimeouts,
 };
 
 use super::tls;
@@ -135,6 +135,7 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
                 client_timeouts(&http.timeouts),
                 http.timeouts == ClientTimeouts::default(),
             ));
+            fields.push(may("http2", http2(http.http2.as_deref()), http.http2 == Some(Box::default())));
             fields.extend(over_tls.map(|tls| must("tls", tls::listener(tls))));
             fields.extend(http.forwarded.as_ref().map(|it| must("forwarded", forwarded(it))));
         }
@@ -258,6 +259,21 @@ fn limits(limits: &HttpLimits) -> Out {
         size("requestLine", limits.request_line, default.request_line),
         size("head", limits.head, default.head),
         count("fields", &limits.fields, &default.fields),
+    ])
+}
+
+fn http2(limits: Option<&Http2Limits>) -> Out {
+    let default = Http2Limits::default();
+    let Some(limits) = limits else { return Out::Map(vec![must("enabled", Out::bare("false"))]) };
+    let size = |key, value: u32, default: u32| {
+        may(key, Out::Bare(number::format_size(value.into())), value == default)
+    };
+    Out::Map(vec![
+        count("maxConcurrentStreams", &limits.streams, &default.streams),
+        size("streamWindow", limits.stream_window, default.stream_window),
+        size("connectionWindow", limits.connection_window, default.connection_window),
+        count("resetsPerSecond", &limits.resets, &default.resets),
+        time("stallTimeout", limits.stall, default.stall),
     ])
 }
 

@@ -11,10 +11,10 @@ use haechi_config::defaults;
 use haechi_model::{
     Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
     ClientTimeouts, Endpoint, Filters, Forwarded, ForwardedBy, HeaderMatch, HealthCheck, HostMatch,
-    HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch,
-    PathRewrite, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue,
-    RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener, TlsListener,
-    TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
+    Http2Limits, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck,
+    PathMatch, PathRewrite, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol,
+    ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener,
+    TlsListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -344,16 +344,29 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         send,
         keep_alive,
     });
-    let http = (vec(route(pools), 1..4), of(limits), of(timeouts), of(listener_tls()), of(forwarded()))
-        .prop_map(|(routes, limits, timeouts, tls, forwarded)| {
-            ListenerKind::Http(HttpListener {
-                routes,
-                limits: limits.unwrap_or_default(),
-                timeouts: timeouts.unwrap_or_default(),
-                tls,
-                forwarded,
-            })
-        });
+    let window = 1..256_u32;
+    let http2 = (1..=10_000_u32, window.clone(), window, 1..=100_000_u32, 1..80_000_u64).prop_map(
+        |(streams, stream, connection, resets, stall)| Http2Limits {
+            streams,
+            stream_window: stream << 16,
+            connection_window: connection << 16,
+            resets,
+            stall: Duration::from_secs(stall),
+        },
+    );
+    let http2 = prop_oneof![Just(Some(Http2Limits::default())), of(http2)];
+    let http =
+        (vec(route(pools), 1..4), of(limits), of(timeouts), http2, of(listener_tls()), of(forwarded()))
+            .prop_map(|(routes, limits, timeouts, http2, tls, forwarded)| {
+                ListenerKind::Http(HttpListener {
+                    routes,
+                    limits: limits.unwrap_or_default(),
+                    timeouts: timeouts.unwrap_or_default(),
+                    http2: http2.map(Box::new),
+                    tls,
+                    forwarded,
+                })
+            });
     let seconds = (1..=32_767_u64).prop_map(Duration::from_secs);
     let tcp = (0..pools, of(ms(1)), of(ms(1)), of(seconds)).prop_map(|(pool, idle, half, tcp_keep_alive)| {
         ListenerKind::Tcp(TcpListener {

@@ -4,10 +4,10 @@ use haechi_model::Moment;
 
 use super::Connection;
 use super::receive::{Data, Input, Reading, Step};
+use crate::Limit;
 use crate::code::Broken;
 use crate::event::{Event, StreamId};
 use crate::frames::{self, FrameHead, flag};
-use crate::limits::Limit;
 use crate::streams::{Stage, Stream, Way};
 use crate::{Code, Why};
 

@@ -6,10 +6,10 @@ use haechi_model::Moment;
 use super::receive::Step;
 use super::times::{ALIVE, FAREWELL};
 use super::{Connection, Role};
+use crate::Limit;
 use crate::code::Broken;
 use crate::event::{Event, StreamId};
 use crate::frames::{self, FrameHead, flag, kind};
-use crate::limits::Limit;
 use crate::settings::{self, MOST_WINDOW};
 use crate::{Code, Why};
 

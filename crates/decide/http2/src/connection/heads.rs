@@ -5,10 +5,10 @@ use haechi_model::Moment;
 
 use super::receive::Step;
 use super::{Connection, Role};
+use crate::Limit;
 use crate::code::Broken;
 use crate::event::{Event, StreamId};
 use crate::frames::{FrameHead, flag, kind, unpadded};
-use crate::limits::Limit;
 use crate::message::{self, Fault, Shape};
 use crate::names::Http;
 use crate::streams::{Stage, Stream, Way};

@@ -16,9 +16,10 @@ pub use receive::Input;
 pub use send::{HeadWriter, NotNow, Request};
 pub use send_body::Gather;
 
+use crate::Limit;
 use crate::event::{Event, StreamId};
 use crate::frames;
-use crate::limits::{Gates, Limit, Limits, Rate};
+use crate::limits::{Gates, Limits, Rate};
 use crate::settings::{self, DEFAULT_WINDOW, Peer};
 use crate::streams::{Stream, Streams};
 use crate::{Code, Why};

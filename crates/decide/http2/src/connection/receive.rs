@@ -4,10 +4,10 @@
 use haechi_model::Moment;
 
 use super::{Connection, KEEP, PREFACE, Role};
+use crate::Limit;
 use crate::code::Broken;
 use crate::event::Event;
 use crate::frames::{FrameHead, HEAD, flag, kind};
-use crate::limits::Limit;
 use crate::{Head, Why};
 
 /// Bytes that came, and how far they were read.

@@ -4,9 +4,10 @@ use haechi_model::Moment;
 
 use super::Connection;
 use super::send::LONGEST;
+use crate::Limit;
 use crate::event::StreamId;
 use crate::frames::{FrameHead, flag, kind};
-use crate::limits::{Limit, TINY};
+use crate::limits::TINY;
 use crate::streams::{Stage, Stall, Way};
 use crate::{Code, Why};
 

@@ -3,9 +3,10 @@
 use haechi_model::Moment;
 
 use super::{Connection, Role};
+use crate::Limit;
 use crate::event::{Event, StreamId};
 use crate::frames::{self, kind};
-use crate::limits::{Limit, Limits};
+use crate::limits::Limits;
 use crate::streams::Stall;
 use crate::{Code, Why};
 
