@@ -20,6 +20,7 @@ mod observer;
 mod scripted;
 mod stall;
 mod tls;
+mod websocket;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ pub use observer::{Heard, Observer};
 pub use scripted::{Peer, Scripted};
 pub use stall::Stall;
 pub use tls::{Authority, Leaf, Secure};
+pub use websocket::agreement;
 
 /// A loopback address that no other test uses: 127.x.y.z by process and call.
 pub fn address() -> IpAddr {

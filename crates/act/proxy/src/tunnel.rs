@@ -1,5 +1,7 @@
-//! Bytes both ways: `tcp` listeners, and what follows a 101.
+//! Bytes both ways: `tcp` listeners, and what follows a 101. Both mouths of a tunnel are connections, or one of them (or
+//! both) is a stream of HTTP/2.
 
+use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,7 +11,6 @@ use haechi_model::{Fault, ListenerKind, Moment, Patience, Side};
 use haechi_sys::pipe::Pipe;
 
 use crate::buffers::HOT;
-use crate::client::Client;
 use crate::exchange::note_outcome;
 use crate::live::LiveEndpoint;
 use crate::preface::Origin;
@@ -108,29 +109,84 @@ async fn connect(
     connected
 }
 
-/// Serves what follows a 101, with the bytes that the client sent ahead.
+/// One end of a tunnel.
+pub(crate) trait Mouth {
+    /// Gives what came out of it; 0 is the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Takes at least one byte.
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Takes what it can at once.
+    fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Most bytes for it that are worth reading now.
+    fn room(&self) -> usize;
+
+    /// Nothing more comes for it.
+    fn end_writing(&mut self);
+
+    /// It must notice that this is no orderly end.
+    fn break_off(&mut self);
+
+    /// The connection through which plain bytes could pass inside the kernel, if that is possible.
+    fn plain(&mut self) -> Option<&mut Stream>;
+}
+
+impl Mouth for Stream {
+    #[inline]
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        Self::poll_read(self, cx, buf)
+    }
+
+    #[inline]
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Self::poll_write(self, cx, bytes)
+    }
+
+    fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::write_now(self, bytes)
+    }
+
+    fn room(&self) -> usize {
+        HOT
+    }
+
+    fn end_writing(&mut self) {
+        Self::end_writing(self);
+    }
+
+    fn break_off(&mut self) {
+        self.reset_on_close();
+    }
+
+    fn plain(&mut self) -> Option<&mut Stream> {
+        Some(self).filter(|stream| stream.is_clear())
+    }
+}
+
+/// Serves what follows a 101. `ahead`: bytes that the client sent before.
 pub(crate) async fn upgraded(
     worker: &Worker,
-    client: &mut Client,
-    mut upstream: Upstream,
+    (client, upstream): (&mut impl Mouth, &mut impl Mouth),
+    timer: &Timer,
     endpoint: &LiveEndpoint,
     idle_timeout: Duration,
+    ahead: Vec<u8>,
 ) {
-    let ahead = std::mem::take(&mut client.unread).into_rest();
-    let both =
-        Both { worker, client: &mut client.stream, upstream: &mut upstream.stream, timer: &client.timer };
+    let both = Both { worker, client, upstream, timer };
     let patience = Patience { idle: idle_timeout, half_closed: idle_timeout, keep_alive: None };
     both.run(endpoint, patience, ahead).await;
 }
 
-struct Both<'a> {
+struct Both<'a, C, U> {
     worker: &'a Worker,
-    client: &'a mut Stream,
-    upstream: &'a mut Stream,
+    client: &'a mut C,
+    upstream: &'a mut U,
     timer: &'a Timer,
 }
 
-impl Both<'_> {
+impl<C: Mouth, U: Mouth> Both<'_, C, U> {
     /// `ahead`: what the client sent before.
     async fn run(self, endpoint: &LiveEndpoint, patience: Patience, ahead: Vec<u8>) {
         let Self { worker, client, upstream, timer } = self;
@@ -162,8 +218,8 @@ impl Both<'_> {
         .await;
         if !whole {
             // Both sides must notice that this was no orderly end.
-            client.reset_on_close();
-            upstream.reset_on_close();
+            client.break_off();
+            upstream.break_off();
         }
         let counters = endpoint.counters(worker.number);
         counters.bytes_out.add(there.bytes);
@@ -210,17 +266,17 @@ impl Direction {
         &mut self,
         cx: &mut Context<'_>,
         worker: &Worker,
-        from: &mut Stream,
-        to: &mut Stream,
+        from: &mut impl Mouth,
+        to: &mut impl Mouth,
         moved: &mut bool,
     ) -> Poll<bool> {
         loop {
             if self.closed {
                 return Poll::Ready(true);
             }
-            let step = match &mut self.pipe {
-                Some(pipe) => poll_pipe(cx, pipe, from, to, &mut self.ended),
-                None => self.poll_copy(cx, worker, from, to),
+            let step = match (&mut self.pipe, from.plain(), to.plain()) {
+                (Some(pipe), Some(from), Some(to)) => poll_pipe(cx, pipe, from, to, &mut self.ended),
+                _ => self.poll_copy(cx, worker, from, to),
             };
             match step {
                 Poll::Ready(Ok(count)) => {
@@ -241,8 +297,8 @@ impl Direction {
             } else if self.pipe.is_none()
                 && empty
                 && self.stretch >= SPLICE_FROM
-                && from.is_clear()
-                && to.is_clear()
+                && from.plain().is_some()
+                && to.plain().is_some()
             {
                 self.pipe = worker.buffers.take_pipe();
             }
@@ -253,9 +309,9 @@ impl Direction {
         &mut self,
         cx: &mut Context<'_>,
         worker: &Worker,
-        from: &mut Stream,
-        to: &mut Stream,
-    ) -> Poll<std::io::Result<u64>> {
+        from: &mut impl Mouth,
+        to: &mut impl Mouth,
+    ) -> Poll<io::Result<u64>> {
         if self.flushed < self.pending.len() {
             let count = std::task::ready!(to.poll_write(cx, &self.pending[self.flushed..]))?;
             self.flushed += count;
@@ -265,8 +321,9 @@ impl Direction {
             }
             return Poll::Ready(Ok(0));
         }
+        let room = to.room();
         worker.buffers.with_hot(|hot| {
-            let count = std::task::ready!(from.poll_read(cx, hot))?;
+            let count = std::task::ready!(from.poll_read(cx, hot.get_mut(..room).unwrap_or_default()))?;
             self.ended = count == 0;
             let written = if count == 0 { 0 } else { to.write_now(&hot[..count])? };
             if written < count {
@@ -292,7 +349,7 @@ fn poll_pipe(
     from: &mut Stream,
     to: &mut Stream,
     ended: &mut bool,
-) -> Poll<std::io::Result<u64>> {
+) -> Poll<io::Result<u64>> {
     let mut came = None;
     if !*ended && pipe.has_room() {
         match from.poll_splice_in(cx, pipe, usize::MAX) {
