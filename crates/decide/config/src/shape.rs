@@ -64,6 +64,7 @@ pub(crate) enum Text {
     Path,
     Method,
     HeaderName,
+    CookieName,
     /// A status that sends a client elsewhere.
     Redirect,
     Status,

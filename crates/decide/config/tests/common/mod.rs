@@ -9,12 +9,12 @@ use std::time::Duration;
 use haechi_config::defaults;
 use haechi_model::{
     Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
-    ClientTimeouts, Endpoint, Filters, Forwarded, ForwardedBy, HeaderEdits, HeaderLine, HeaderMatch,
-    HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node,
-    PassiveCheck, PathMatch, PathRewrite, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls,
-    ProxyProtocol, ProxyVersion, Queue, Redirect, RequestIds, Retry, RetryOn, Rewrite, Route, Scheme,
-    Snapshot, SourceMask, StatusRange, TcpListener, TlsListener, TlsPolicy, TlsVersion, UdpListener,
-    UpstreamKeepAlive, UpstreamTimeouts,
+    ClientTimeouts, Destination, Endpoint, Filters, Forwarded, ForwardedBy, HeaderEdits, HeaderLine,
+    HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls,
+    Network, Node, PassiveCheck, PathMatch, PathRewrite, Pool, PoolIndex, PoolProtocol, PoolTls, Probe,
+    ProbeTls, ProxyProtocol, ProxyVersion, Queue, Redirect, RequestIds, Retry, RetryOn, Rewrite, Route,
+    Scheme, Share, Snapshot, SourceMask, Split, SplitBy, StatusRange, TcpListener, TlsListener, TlsPolicy,
+    TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -242,13 +242,13 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
                     .map(|(name, value)| HeaderMatch { name: name.into(), value: value.map(Into::into) })
                     .collect()
             });
-    let plain = (host, path, btree_set("GET|POST|PUT|X-Y", 0..3), headers, 0..pools).prop_map(
-        |(host, path, methods, headers, pool)| Route {
+    let plain = (host, path, btree_set("GET|POST|PUT|X-Y", 0..3), headers, destination(pools)).prop_map(
+        |(host, path, methods, headers, to)| Route {
             host,
             path,
             methods: methods.into_iter().map(Into::into).collect(),
             headers,
-            pool: Some(PoolIndex(pool)),
+            to,
             filters: None,
         },
     );
@@ -261,11 +261,25 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
             if let Some(PathRewrite::Prefix(path)) = redirect.path.clone().filter(|_| exact) {
                 redirect.path = Some(PathRewrite::Full(path));
             }
-            route.pool = None;
+            route.to = Destination::Nowhere;
         }
         route.filters = (filters != Filters::default()).then(|| Box::new(filters));
         route
     })
+}
+
+fn destination(pools: u32) -> impl Strategy<Value = Destination> {
+    let weights = proptest::collection::btree_map(0..pools, 0..=1_000_000_u32, 1..4);
+    let by = prop_oneof![
+        Just(SplitBy::ClientAddress),
+        "[a-z!#$%&'*+.^_`|~-]{1,6}".prop_map(|name| SplitBy::Header(name.into())),
+        "[A-Za-z!#$%&'*+.^_`|~-]{1,6}".prop_map(|name| SplitBy::Cookie(name.into())),
+    ];
+    let split = (weights, of(by)).prop_map(|(weights, by)| {
+        let shares = weights.into_iter().map(|(pool, weight)| Share { pool: PoolIndex(pool), weight });
+        Destination::Split(Box::new(Split { shares: shares.collect(), by }))
+    });
+    prop_oneof![3 => (0..pools).prop_map(|pool| Destination::Pool(PoolIndex(pool))), 1 => split]
 }
 
 fn path_rewrite() -> impl Strategy<Value = PathRewrite> {
@@ -373,8 +387,8 @@ fn forwarded() -> impl Strategy<Value = Forwarded> {
     (vec(network(), 0..3), by, ids).prop_map(|(trust, by, request_id)| Forwarded { trust, by, request_id })
 }
 
-/// `index` keeps the addresses of listeners apart.
-fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Listener> {
+/// `index` keeps the addresses of listeners apart. On the heap: the tree of all strategies fills a test's stack otherwise.
+fn listener(name: String, index: u16, pools: u32) -> BoxedStrategy<Listener> {
     let any_ip = prop_oneof![Just(IpAddr::from([0; 4])), Just(IpAddr::from([0_u16; 8])), ip()];
     let bind = vec(
         prop_oneof![
@@ -436,11 +450,13 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
     let preface = (vec(network(), 1..3), any::<bool>(), ms(1))
         .prop_map(|(from, others, timeout)| ProxyProtocol { from, others, timeout });
     let kind = prop_oneof![http, tcp, tls, udp];
-    (bind, kind, of(any::<NonZeroU32>()), of(preface)).prop_map(move |(bind, kind, limit, preface)| {
-        let proxy_protocol = preface.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
-        let max_connections = limit.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
-        Listener { name: name.as_str().into(), bind, kind, max_connections, proxy_protocol }
-    })
+    (bind, kind, of(any::<NonZeroU32>()), of(preface))
+        .prop_map(move |(bind, kind, limit, preface)| {
+            let proxy_protocol = preface.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
+            let max_connections = limit.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
+            Listener { name: name.as_str().into(), bind, kind, max_connections, proxy_protocol }
+        })
+        .boxed()
 }
 
 /// Any snapshot that a config can say.
