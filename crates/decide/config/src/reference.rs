@@ -9,6 +9,7 @@ mod filters;
 mod memory;
 mod sections;
 mod splits;
+mod tls;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -141,6 +142,7 @@ fn text_name(text: Text) -> &'static str {
         Text::Host => "host",
         Text::Path => "path",
         Text::Method => "method",
+        Text::Origin => "`*`, or `https://` with a host",
         Text::HeaderName => "header name",
         Text::CookieName => "cookie name",
         Text::Redirect => "301, 302, 303, 307 or 308",

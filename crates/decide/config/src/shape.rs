@@ -65,6 +65,8 @@ pub(crate) enum Text {
     Method,
     HeaderName,
     CookieName,
+    /// Where a script comes from.
+    Origin,
     /// A status that sends a client elsewhere.
     Redirect,
     Status,

@@ -8,13 +8,13 @@ mod budget;
 mod counters;
 mod endpoint;
 mod pool;
+mod route;
 mod split;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use haechi_filter::Filter;
 use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, PoolName, Snapshot};
 use haechi_route::Table;
 use haechi_trust::{Credentials, Shown};
@@ -24,6 +24,7 @@ pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
 pub use endpoint::LiveEndpoint;
 pub use pool::LivePool;
 pub(crate) use pool::Make;
+pub(crate) use route::LiveFilter;
 pub(crate) use split::LiveSplit;
 pub use split::{ShareTotals, SplitTotals};
 
@@ -49,7 +50,7 @@ pub struct LiveListener {
     pub config: Listener,
     pub(crate) routes: Table,
     /// By route; nothing at all if no route has any.
-    filters: Box<[Option<Filter>]>,
+    filters: Box<[Option<LiveFilter>]>,
     /// By route; nothing at all if no route has any.
     splits: Box<[Option<LiveSplit>]>,
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
@@ -87,6 +88,7 @@ impl Live {
             .collect::<Vec<_>>();
         let old: HashMap<&ListenerName, &Arc<LiveListener>> =
             self.listeners.iter().map(|listener| (&listener.config.name, listener)).collect();
+        let clients = route::clients(snapshot.listeners.iter());
         let listeners = snapshot
             .listeners
             .iter()
@@ -95,7 +97,8 @@ impl Live {
                     Arc::clone(listener)
                 }
                 found => {
-                    Arc::new(LiveListener::new(config, &snapshot, found.map(|listener| &***listener), make))
+                    let old = found.map(|listener| &***listener);
+                    Arc::new(LiveListener::new(config, &snapshot, old, make, clients))
                 }
             })
             .collect();
@@ -137,7 +140,13 @@ impl Live {
 }
 
 impl LiveListener {
-    fn new(config: &Listener, snapshot: &Snapshot, old: Option<&Self>, make: &Make<'_>) -> Self {
+    fn new(
+        config: &Listener,
+        snapshot: &Snapshot,
+        old: Option<&Self>,
+        make: &Make<'_>,
+        clients: usize,
+    ) -> Self {
         let routes = match &config.kind {
             ListenerKind::Http(http) => Table::new(&http.routes),
             ListenerKind::Tls(tls) => Table::new(&tls.routes),
@@ -149,7 +158,7 @@ impl LiveListener {
             Some(address) => address.to_string().into(),
             None => snapshot.node.name.clone(),
         };
-        let filters = filters(config);
+        let filters = route::filters(config, clients, old.map(|old| (&old.config, &*old.filters)));
         let splits = split::splits(config, &snapshot.pools, make.seed, old.map_or(&[], |old| &old.splits));
         let (config, shown) = (config.clone(), ArcSwapOption::empty());
         Self { config, routes, filters, splits, authority, counters, shown }
@@ -172,7 +181,7 @@ impl LiveListener {
 
     /// The filters of a route, if it has any.
     #[inline]
-    pub(crate) fn filter(&self, route: usize) -> Option<&Filter> {
+    pub(crate) fn filter(&self, route: usize) -> Option<&LiveFilter> {
         self.filters.get(route)?.as_ref()
     }
 
@@ -199,14 +208,5 @@ impl LiveListener {
     /// Counts on from what a former process counted.
     pub fn count_on_from(&self, before: ListenerTotals) {
         self.counters.count_on_from(before);
-    }
-}
-
-fn filters(config: &Listener) -> Box<[Option<Filter>]> {
-    match &config.kind {
-        ListenerKind::Http(http) if http.routes.iter().any(|route| route.filters.is_some()) => {
-            http.routes.iter().map(Filter::new).collect()
-        }
-        _ => Box::default(),
     }
 }
