@@ -6,6 +6,7 @@
 
 mod behaviour;
 mod filters;
+mod http2;
 mod memory;
 mod sections;
 mod splits;

@@ -211,6 +211,10 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
             scratch.response.show_id(bytes, id);
         }
         let head = &scratch.response;
+        if !self.client.accepts(head, bytes) {
+            tracing::debug!(status = head.status, "no answer to what was asked for");
+            return Err(self.failure(Fault::BadResponse));
+        }
         if self.is_worth_another_try(head.status) {
             let fault = Fault::BadResponse;
             return Err(Failure { fault, stage: Stage::Status, told: Told::Nothing, replayable: true });
