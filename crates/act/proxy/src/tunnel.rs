@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use haechi_balance::Tried;
-use haechi_model::{Fault, ListenerKind, Moment, Side};
+use haechi_model::{Fault, ListenerKind, Moment, Patience, Side};
 use haechi_sys::pipe::Pipe;
 
 use crate::buffers::HOT;
@@ -28,23 +28,12 @@ pub(crate) const UPGRADED_IDLE: Duration = Duration::from_secs(3600);
 /// A direction that moved more than this at a stretch goes through a pipe in the kernel.
 const SPLICE_FROM: u64 = HOT as u64;
 
-/// How long a tunnel may stand still.
-#[derive(Clone, Copy)]
-pub(crate) struct Patience {
-    /// With both sides open; also how long a side may take nothing of what waits for it.
-    pub(crate) idle: Duration,
-    /// With one of them ended.
-    pub(crate) half_closed: Duration,
-}
-
 /// Serves one connection of a `tcp` listener.
 pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stream, origin: Origin) {
     let scene = local.scene();
     let ListenerKind::Tcp(listener) = &scene.listener().config.kind else { return };
     let timer = worker.timers.timer();
-    let patience = Patience { idle: listener.idle_timeout, half_closed: listener.half_closed_timeout };
-    let to =
-        To { pool: listener.pool.index(), patience, keep_alive: listener.tcp_keep_alive, ahead: Vec::new() };
+    let to = To { pool: listener.pool.index(), patience: listener.patience, ahead: Vec::new() };
     pass_on(&worker, &scene, &mut stream, &timer, &origin, to).await;
 }
 
@@ -53,8 +42,6 @@ pub(crate) struct To {
     /// Position of the pool in the scene.
     pub(crate) pool: usize,
     pub(crate) patience: Patience,
-    /// Silence after which the kernel asks whether the other side is there, if it is to ask.
-    pub(crate) keep_alive: Option<Duration>,
     /// What the client has sent already.
     pub(crate) ahead: Vec<u8>,
 }
@@ -68,7 +55,7 @@ pub(crate) async fn pass_on(
     origin: &Origin,
     to: To,
 ) {
-    let To { pool, patience, keep_alive, ahead } = to;
+    let To { pool, patience, ahead } = to;
     let peer = origin.client;
     let source = source_of(scene.pool(pool), peer);
     let mut tried = Tried::new();
@@ -78,7 +65,7 @@ pub(crate) async fn pass_on(
         let (fault, again) = match select(worker, scene, pool, source, &tried, &mut client).await {
             Ok(place) => match connect(worker, timer, &place, origin, stream).await {
                 Ok(mut upstream) => {
-                    if let Some(after) = keep_alive {
+                    if let Some(after) = patience.keep_alive {
                         stream.keep_alive(after);
                         upstream.stream.keep_alive(after);
                     }
@@ -188,7 +175,8 @@ pub(crate) async fn upgraded(
     ahead: Vec<u8>,
 ) {
     let both = Both { worker, client, upstream, timer };
-    both.run(endpoint, Patience { idle: idle_timeout, half_closed: idle_timeout }, ahead).await;
+    let patience = Patience { idle: idle_timeout, half_closed: idle_timeout, keep_alive: None };
+    both.run(endpoint, patience, ahead).await;
 }
 
 struct Both<'a, C, U> {

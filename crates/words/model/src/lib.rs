@@ -16,6 +16,7 @@ mod network;
 mod pool;
 mod pressure;
 mod snapshot;
+mod split;
 mod tls;
 mod virtual_router;
 
@@ -30,7 +31,7 @@ pub use health::{AdminOrigin, AdminState, EndpointState, Health};
 pub use limit::Limit;
 pub use listener::{
     ClientTimeouts, HeaderMatch, HostMatch, Http2Limits, HttpLimits, HttpListener, Listener, ListenerKind,
-    PathMatch, Route, TcpListener, TlsListener, UdpListener,
+    PathMatch, Patience, Route, TcpListener, TlsListener, UdpListener,
 };
 pub use moment::Moment;
 pub use names::{
@@ -44,6 +45,7 @@ pub use pool::{
 };
 pub use pressure::Pressure;
 pub use snapshot::{Admin, Node, PoolIndex, Snapshot};
+pub use split::{Destination, Share, Split, SplitBy};
 pub use tls::{
     CertificateFiles, ClientCertificates, ClientFiles, Handshake, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
 };

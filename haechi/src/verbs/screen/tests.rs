@@ -73,6 +73,7 @@ pub(in crate::verbs) fn status() -> Status {
             limits: BTreeMap::new(),
             certificates: Vec::new(),
             handshakes: Vec::new(),
+            splits: Vec::new(),
             datagrams: None,
         }],
         pools: vec![PoolStatus {

@@ -1,8 +1,8 @@
 //! Listeners: where they stand, and what belongs to which protocol.
 
 use haechi_model::{
-    ClientTimeouts, Http2Limits, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener,
-    TlsListener, UdpListener,
+    ClientTimeouts, Http2Limits, HttpLimits, HttpListener, Listener, ListenerKind, Patience, PoolIndex,
+    TcpListener, TlsListener, UdpListener,
 };
 
 use super::clash::Bind;
@@ -58,6 +58,8 @@ fn listener(
     bind(name, &object, protocol == Some("udp"), binds, report);
     let max_connections =
         object.int::<u32>("maxConnections", report).ok().and_then(std::num::NonZeroU32::new);
+    let max_connections_per_client =
+        object.int::<u32>("maxConnectionsPerClient", report).ok().and_then(std::num::NonZeroU32::new);
     let proxy_protocol = origin::proxy_protocol(&object, report);
     let kind = match protocol {
         Some("tcp") => ListenerKind::Tcp(tcp(&object, references, report)),
@@ -66,12 +68,7 @@ fn listener(
         Some(protocol) => ListenerKind::Http(http(&object, protocol == "https", references, report)),
         None => {
             unknown(&object, references, report);
-            ListenerKind::Tcp(TcpListener {
-                pool: NOWHERE,
-                idle_timeout: defaults::TCP_IDLE,
-                half_closed_timeout: defaults::HALF_CLOSED,
-                tcp_keep_alive: None,
-            })
+            ListenerKind::Tcp(TcpListener { pool: NOWHERE, patience: defaults::PATIENCE })
         }
     };
     object.done();
@@ -80,6 +77,7 @@ fn listener(
         bind: binds[start..].iter().map(|bind| bind.address).collect(),
         kind,
         max_connections,
+        max_connections_per_client,
         proxy_protocol,
     }
 }
@@ -192,11 +190,14 @@ fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
         references,
         report,
     );
-    TcpListener {
-        pool,
-        idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE),
-        half_closed_timeout: object.duration("halfClosedTimeout", report).or(defaults::HALF_CLOSED),
-        tcp_keep_alive: object.duration("tcpKeepAlive", report).ok(),
+    TcpListener { pool, patience: patience(object, report) }
+}
+
+fn patience(object: &Object<'_, '_>, report: &mut Report) -> Patience {
+    Patience {
+        idle: object.duration("idleTimeout", report).or(defaults::PATIENCE.idle),
+        half_closed: object.duration("halfClosedTimeout", report).or(defaults::PATIENCE.half_closed),
+        keep_alive: object.duration("tcpKeepAlive", report).ok(),
     }
 }
 
@@ -214,7 +215,9 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
     not_here(object, "tls", "datagrams are moved as they are", "remove it", report);
     no_tunnels(object, report);
     let more = "datagrams have no connections";
-    not_here(object, "maxConnections", more, "a udp listener has `maxFlows`", report);
+    for key in ["maxConnections", "maxConnectionsPerClient"] {
+        not_here(object, key, more, "a udp listener has `maxFlows`", report);
+    }
     let pool =
         one_pool(object, "a udp listener needs `pool`", "the pool that gets its flows", references, report);
     UdpListener {
@@ -228,10 +231,10 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
     }
 }
 
-/// What only connections of which nothing is read at all have.
+/// What only connections have whose bytes are passed on as they come.
 fn no_tunnels(object: &Object<'_, '_>, report: &mut Report) {
     for key in ["halfClosedTimeout", "tcpKeepAlive"] {
-        not_here(object, key, "only tcp listeners have it", "remove it", report);
+        not_here(object, key, "only tcp and tls listeners have it", "remove it", report);
     }
 }
 
@@ -257,7 +260,6 @@ fn one_pool(
 
 /// TLS that is passed on as it comes.
 fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> TlsListener {
-    no_tunnels(object, report);
     not_here(
         object,
         "tls",
@@ -284,11 +286,7 @@ fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut R
     if let Some((node, _)) = object.node("routes") {
         route::by_host_alone(node, report);
     }
-    TlsListener {
-        routes,
-        hello_timeout,
-        idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE),
-    }
+    TlsListener { routes, hello_timeout, patience: patience(object, report) }
 }
 
 /// Without a protocol nobody can say which keys belong here, but their values can be checked.

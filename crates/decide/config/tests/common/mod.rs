@@ -1,6 +1,7 @@
 //! Arbitrary snapshots, as far as a config can say them.
 
 mod filters;
+mod split;
 mod virtual_router;
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,11 +11,11 @@ use std::time::Duration;
 use haechi_config::defaults;
 use haechi_model::{
     Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
-    ClientTimeouts, Endpoint, Filters, Forwarded, ForwardedBy, HeaderMatch, HealthCheck, HostMatch,
-    Http2Limits, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck,
-    PathMatch, PathRewrite, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol,
-    ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener,
-    TlsListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
+    ClientTimeouts, Destination, Endpoint, Filters, Forwarded, ForwardedBy, HeaderMatch, HealthCheck,
+    HostMatch, Http2Limits, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node,
+    PassiveCheck, PathMatch, PathRewrite, Patience, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls,
+    ProxyProtocol, ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange,
+    TcpListener, TlsListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -178,49 +179,51 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
     let small = (of(any::<NonZeroU32>()), ms(0), 0..=100_u8, ms(0));
     let protocol = prop_oneof![Just(PoolProtocol::Http1), Just(PoolProtocol::Http2)];
     let sections = (
-        of(health_check()),
-        of(passive()),
+        of(health_check().boxed()),
+        of(passive().boxed()),
         of(retry()),
         of(timeouts),
         of(queue),
         of(keep_alive),
-        (of(mask), of(version), protocol, of(pool_tls())),
+        (of(mask), of(version), protocol, of(pool_tls().boxed())),
     );
-    (algorithm(), endpoints, sections, of(small)).prop_map(move |(algorithm, endpoints, sections, small)| {
-        let (
-            health_check,
-            passive,
-            retry,
-            timeouts,
-            queue,
-            keep_alive,
-            (mask, proxy_protocol, protocol, tls),
-        ) = sections;
-        let (connection_limit, slow_start, panic_threshold, drain_timeout) =
-            small.unwrap_or((None, Duration::ZERO, 0, defaults::DRAIN));
-        Pool {
-            algorithm,
-            endpoints,
-            health_check: health_check.map(|check| HealthCheck {
-                proxy_protocol: proxy_protocol.filter(|_| check.port.is_none()),
-                ..check
-            }),
-            passive,
-            retry: retry.unwrap_or_default(),
-            timeouts: timeouts.unwrap_or_default(),
-            connection_limit,
-            queue: queue.unwrap_or_default(),
-            keep_alive: keep_alive.unwrap_or_default(),
-            slow_start,
-            panic_threshold,
-            drain_timeout,
-            source_mask: mask.unwrap_or_default(),
-            protocol,
-            proxy_protocol,
-            tls,
-            ..defaults::pool(&name)
-        }
-    })
+    (algorithm(), endpoints.boxed(), sections.boxed(), of(small)).prop_map(
+        move |(algorithm, endpoints, sections, small)| {
+            let (
+                health_check,
+                passive,
+                retry,
+                timeouts,
+                queue,
+                keep_alive,
+                (mask, proxy_protocol, protocol, tls),
+            ) = sections;
+            let (connection_limit, slow_start, panic_threshold, drain_timeout) =
+                small.unwrap_or((None, Duration::ZERO, 0, defaults::DRAIN));
+            Pool {
+                algorithm,
+                endpoints,
+                health_check: health_check.map(|check| HealthCheck {
+                    proxy_protocol: proxy_protocol.filter(|_| check.port.is_none()),
+                    ..check
+                }),
+                passive,
+                retry: retry.unwrap_or_default(),
+                timeouts: timeouts.unwrap_or_default(),
+                connection_limit,
+                queue: queue.unwrap_or_default(),
+                keep_alive: keep_alive.unwrap_or_default(),
+                slow_start,
+                panic_threshold,
+                drain_timeout,
+                source_mask: mask.unwrap_or_default(),
+                protocol,
+                proxy_protocol,
+                tls,
+                ..defaults::pool(&name)
+            }
+        },
+    )
 }
 
 fn route(pools: u32) -> impl Strategy<Value = Route> {
@@ -242,16 +245,17 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
                     .map(|(name, value)| HeaderMatch { name: name.into(), value: value.map(Into::into) })
                     .collect()
             });
-    let plain = (host, path, btree_set("GET|POST|PUT|X-Y", 0..3), headers, 0..pools).prop_map(
-        |(host, path, methods, headers, pool)| Route {
+    let plain = (host, path, btree_set("GET|POST|PUT|X-Y", 0..3), headers, split::destination(pools))
+        .prop_map(|(host, path, methods, headers, to)| Route {
             host,
             path,
             methods: methods.into_iter().map(Into::into).collect(),
             headers,
-            pool: Some(PoolIndex(pool)),
+            to,
             filters: None,
-        },
-    );
+        })
+        // As with filters.
+        .boxed();
     (plain, filters::filters()).prop_map(|(mut route, mut filters)| {
         let exact = matches!(route.path, PathMatch::Exact(_));
         if let Some(PathRewrite::Prefix(path)) = filters.rewrite.path.clone().filter(|_| exact) {
@@ -261,7 +265,7 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
             if let Some(PathRewrite::Prefix(path)) = redirect.path.clone().filter(|_| exact) {
                 redirect.path = Some(PathRewrite::Full(path));
             }
-            route.pool = None;
+            route.to = Destination::Nowhere;
         }
         route.filters = (filters != Filters::default()).then(|| Box::new(filters));
         route
@@ -319,6 +323,15 @@ fn forwarded() -> impl Strategy<Value = Forwarded> {
     (vec(network(), 0..3), by, ids).prop_map(|(trust, by, request_id)| Forwarded { trust, by, request_id })
 }
 
+fn patience() -> impl Strategy<Value = Patience> {
+    let seconds = (1..=32_767_u64).prop_map(Duration::from_secs);
+    (of(ms(1)), of(ms(1)), of(seconds)).prop_map(|(idle, half, keep_alive)| Patience {
+        idle: idle.unwrap_or(defaults::PATIENCE.idle),
+        half_closed: half.unwrap_or(defaults::PATIENCE.half_closed),
+        keep_alive,
+    })
+}
+
 /// `index` keeps the addresses of listeners apart.
 fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Listener> {
     let any_ip = prop_oneof![Just(IpAddr::from([0; 4])), Just(IpAddr::from([0_u16; 8])), ip()];
@@ -355,35 +368,34 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         },
     );
     let http2 = prop_oneof![Just(Some(Http2Limits::default())), of(http2)];
-    let http =
-        (vec(route(pools), 1..4), of(limits), of(timeouts), http2, of(listener_tls()), of(forwarded()))
-            .prop_map(|(routes, limits, timeouts, http2, tls, forwarded)| {
-                ListenerKind::Http(HttpListener {
-                    routes,
-                    limits: limits.unwrap_or_default(),
-                    timeouts: timeouts.unwrap_or_default(),
-                    http2: http2.map(Box::new),
-                    tls,
-                    forwarded,
-                })
-            });
-    let seconds = (1..=32_767_u64).prop_map(Duration::from_secs);
-    let tcp = (0..pools, of(ms(1)), of(ms(1)), of(seconds)).prop_map(|(pool, idle, half, tcp_keep_alive)| {
-        ListenerKind::Tcp(TcpListener {
-            pool: PoolIndex(pool),
-            idle_timeout: idle.unwrap_or(defaults::TCP_IDLE),
-            half_closed_timeout: half.unwrap_or(defaults::HALF_CLOSED),
-            tcp_keep_alive,
-        })
-    });
+    let http = (
+        vec(route(pools).boxed(), 1..4),
+        of(limits),
+        of(timeouts),
+        http2.boxed(),
+        of(listener_tls().boxed()),
+        of(forwarded().boxed()),
+    )
+        .prop_map(|(routes, limits, timeouts, http2, tls, forwarded)| {
+            ListenerKind::Http(HttpListener {
+                routes,
+                limits: limits.unwrap_or_default(),
+                timeouts: timeouts.unwrap_or_default(),
+                http2: http2.map(Box::new),
+                tls,
+                forwarded,
+            })
+        });
+    let tcp = (0..pools, patience())
+        .prop_map(|(pool, patience)| ListenerKind::Tcp(TcpListener { pool: PoolIndex(pool), patience }));
     let host = prop_oneof![
         Just(HostMatch::Any),
         "[a-z]{1,5}\\.[a-z]{2}".prop_map(|host| HostMatch::Exact(host.into())),
     ];
     let by_host =
         (host, 0..pools).prop_map(|(host, pool)| Route { host, ..defaults::route(PoolIndex(pool)) });
-    let tls = (vec(by_host, 1..3), ms(1), ms(1)).prop_map(|(routes, hello_timeout, idle_timeout)| {
-        ListenerKind::Tls(TlsListener { routes, hello_timeout, idle_timeout })
+    let tls = (vec(by_host, 1..3), ms(1), patience()).prop_map(|(routes, hello_timeout, patience)| {
+        ListenerKind::Tls(TlsListener { routes, hello_timeout, patience })
     });
     let udp = (0..pools, of(ms(1)), of(1..=1_u32 << 20)).prop_map(|(pool, idle, flows)| {
         ListenerKind::Udp(UdpListener {
@@ -399,7 +411,14 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
     (bind, kind, of(any::<NonZeroU32>()), of(preface)).prop_map(move |(bind, kind, limit, preface)| {
         let proxy_protocol = preface.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
         let max_connections = limit.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
-        Listener { name: name.as_str().into(), bind, kind, max_connections, proxy_protocol }
+        Listener {
+            name: name.as_str().into(),
+            bind,
+            kind,
+            max_connections,
+            max_connections_per_client: max_connections.map(|most| most.saturating_add(1)),
+            proxy_protocol,
+        }
     })
 }
 
