@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use haechi_admin::api::{
-    CertificateStatus, ConfigStatus, DatagramStatus, EndpointStatus, HandshakeCount, ListenerStatus,
-    PoolStatus, RefusedConfig, Status,
+    CertificateStatus, CodedBytes, ConfigStatus, DatagramStatus, EndpointStatus, HandshakeCount,
+    ListenerStatus, PoolStatus, RefusedConfig, Status,
 };
 use haechi_model::{AdminOrigin, Algorithm, Endpoint, Handshake, Health, ListenerKind, Moment};
 use haechi_prober::EndpointReport;
@@ -178,7 +178,17 @@ fn listener_status(listener: &LiveListener) -> ListenerStatus {
         certificates: certificates(listener),
         handshakes: handshakes(&totals),
         datagrams: matches!(listener.config.kind, ListenerKind::Udp(_)).then(|| datagrams(&totals)),
+        coded: listener.codes().then(|| coded(&totals)),
     }
+}
+
+fn coded(totals: &ListenerTotals) -> BTreeMap<String, CodedBytes> {
+    let bytes = totals.coded.iter();
+    bytes
+        .map(|(coding, [before, after])| {
+            (coding.name().to_owned(), CodedBytes { before: *before, after: *after })
+        })
+        .collect()
 }
 
 fn datagrams(totals: &ListenerTotals) -> DatagramStatus {

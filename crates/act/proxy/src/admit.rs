@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use haechi_coding::Wish;
 use haechi_filter::{Asked, Filter, Verdict};
 use haechi_http1::{Body, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version};
 use haechi_model::{Fault, Moment, RequestIds, Route};
@@ -35,6 +36,8 @@ pub(crate) struct Request {
     pub(crate) sent: Vec<u8>,
     /// What is left of the body.
     pub(crate) body: Body,
+    /// How the client takes answers, where they may be coded.
+    pub(crate) wish: Option<Wish>,
     /// When the head was complete, or the try before this one had failed.
     pub(crate) began: Moment,
 }
@@ -181,6 +184,8 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     }
     let Some(pool) = to.pool else { return Admitted::Refused(unserved(Fault::NoRoute, head), concerned) };
     let pool = pool.index();
+    let rules = scene.listener().coding(route);
+    let wish = rules.map(|rules| rules.wish(head.fields(bytes), head.version == Version::Http11));
     let mut sent = worker.buffers.take_vector();
     head.write_upstream(bytes, &onward, &mut sent);
     let mut body = Body::new(head.framing, false);
@@ -191,7 +196,10 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let source = source_of(scene.pool(pool), told.client);
     let facts = Facts::of(head);
     let Told { client, id, .. } = told;
-    Admitted::Request(Request { scene, pool, route, facts, client, id, source, sent, body, began }, used)
+    Admitted::Request(
+        Request { scene, pool, route, facts, client, id, source, sent, body, wish, began },
+        used,
+    )
 }
 
 /// Appends to `out` what goes on of a body's next bytes; gives how many of them belong to it.

@@ -5,6 +5,7 @@
 //! of it in `sections`; a test compiles every example, and another compares the pages with `docs/`.
 
 mod behaviour;
+mod compression;
 mod filters;
 mod memory;
 mod sections;
@@ -61,7 +62,7 @@ fn all_sections() -> impl Iterator<Item = &'static Section> {
     let routes =
         SECTIONS.iter().position(|section| std::ptr::eq(section.shape, &keys::PATH)).map_or(0, |at| at + 1);
     let (before, after) = SECTIONS.split_at(routes);
-    before.iter().chain(filters::SECTIONS).chain(after)
+    before.iter().chain(filters::SECTIONS).chain(compression::SECTIONS).chain(after)
 }
 
 fn group_of(group: &str) -> &'static str {
@@ -148,6 +149,7 @@ fn text_name(text: Text) -> &'static str {
         Text::Peer => "IP address, or address",
         Text::Network => "network",
         Text::Payload => "text, or `hex:` with bytes",
+        Text::MediaType => "media type",
         Text::KeyId => "key id",
         Text::Secret => "secret",
     }

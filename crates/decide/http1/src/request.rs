@@ -247,6 +247,11 @@ impl RequestHead {
         values(&self.fields, buf, name)
     }
 
+    /// Names and values of all fields that came, in order.
+    pub fn fields<'a>(&'a self, buf: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.fields.iter().map(|field| (field.name.of(buf), field.value.of(buf)))
+    }
+
     /// The query with its `?`, as sent; nothing if there is none.
     pub fn query<'a>(&self, buf: &'a [u8]) -> &'a [u8] {
         self.target.origin.of(buf).get(self.path.len()..).unwrap_or_default()

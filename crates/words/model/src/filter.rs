@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU16;
 
+use crate::RouteCompression;
+
 /// The filters of a route, named as Gateway API names them where it has them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Filters {
@@ -13,6 +15,8 @@ pub struct Filters {
     pub rewrite: Rewrite,
     /// Requests are sent elsewhere by an answer at once, and reach no pool.
     pub redirect: Option<Redirect>,
+    /// How its answers' bodies are made smaller.
+    pub compression: RouteCompression,
 }
 
 /// Edits of header fields. Names are in lower case, and none says how a message is framed or is for one connection

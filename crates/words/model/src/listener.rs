@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{Filters, Forwarded, ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
+use crate::{Compression, Filters, Forwarded, ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
 
 /// One entry of `listeners`.
 #[derive(Clone, PartialEq, Debug)]
@@ -47,6 +47,8 @@ pub struct HttpListener {
     pub tls: Option<ListenerTls>,
     /// Whose word on a request's origin counts. Nobody's if not set, and endpoints are told the least.
     pub forwarded: Option<Forwarded>,
+    /// What of its answers is coded, where a route does not say otherwise. None if not set.
+    pub compression: Option<Compression>,
 }
 
 /// A `tcp` listener.

@@ -73,6 +73,7 @@ pub(in crate::verbs) fn status() -> Status {
             certificates: Vec::new(),
             handshakes: Vec::new(),
             datagrams: None,
+            coded: None,
         }],
         pools: vec![PoolStatus {
             name: "web".into(),

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haechi_admin::api::{
-    AlarmStatus, Applied, CertificateStatus, ConfigStatus, DatagramStatus, EndpointChanged, EndpointStatus,
-    Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus, MemoryStatus, PoolStatus,
-    RefusedConfig, Rehearsal, RightsStatus, Status, TrackedStatus, Upgraded, VirtualRouterStatus,
+    AlarmStatus, Applied, CertificateStatus, CodedBytes, ConfigStatus, DatagramStatus, EndpointChanged,
+    EndpointStatus, Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus, MemoryStatus,
+    PoolStatus, RefusedConfig, Rehearsal, RightsStatus, Status, TrackedStatus, Upgraded, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health, Pressure};
@@ -235,6 +235,7 @@ fn status() -> Status {
                     count: 17,
                 }],
                 datagrams: None,
+                coded: Some(BTreeMap::from([("gzip".into(), CodedBytes { before: 5000, after: 1700 })])),
             },
             ListenerStatus {
                 name: "dns".into(),
@@ -252,6 +253,7 @@ fn status() -> Status {
                     sent: 8,
                     dropped: BTreeMap::from([("flowsFull".into(), 1)]),
                 }),
+                coded: None,
             },
         ],
         pools: vec![

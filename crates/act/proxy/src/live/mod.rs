@@ -5,6 +5,7 @@
 //! anything else does not touch them.
 
 mod budget;
+mod coding;
 mod counters;
 mod endpoint;
 mod pool;
@@ -13,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use haechi_coding::Rules;
 use haechi_filter::Filter;
 use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, Node, PoolName, Snapshot};
 use haechi_route::Table;
@@ -47,6 +49,8 @@ pub struct LiveListener {
     pub(crate) routes: Table,
     /// By route; nothing at all if no route has any.
     filters: Box<[Option<Filter>]>,
+    /// How answers are coded, by route; nothing at all if none is.
+    codings: Box<[Option<Arc<Rules>>]>,
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
@@ -145,14 +149,33 @@ impl LiveListener {
             Some(address) => address.to_string().into(),
             None => node.name.clone(),
         };
-        let filters = filters(config);
-        Self { config: config.clone(), routes, filters, authority, counters, shown: ArcSwapOption::empty() }
+        let (filters, codings) = (filters(config), coding::codings(config));
+        Self {
+            config: config.clone(),
+            routes,
+            filters,
+            codings,
+            authority,
+            counters,
+            shown: ArcSwapOption::empty(),
+        }
     }
 
     /// The filters of a route, if it has any.
     #[inline]
     pub(crate) fn filter(&self, route: usize) -> Option<&Filter> {
         self.filters.get(route)?.as_ref()
+    }
+
+    /// Whether any answers may be coded.
+    pub fn codes(&self) -> bool {
+        !self.codings.is_empty()
+    }
+
+    /// How a route's answers are coded, if any are.
+    #[inline]
+    pub(crate) fn coding(&self, route: usize) -> Option<&Rules> {
+        self.codings.get(route)?.as_deref()
     }
 
     /// What it shows to clients, where it speaks TLS.

@@ -1,6 +1,6 @@
 //! Keys of what a route does besides choosing a pool. Names are those of Gateway API's `HTTPRouteFilter`.
 
-use super::PORT;
+use super::{COMPRESSION, PORT};
 use crate::shape::{Key, Kind, Shape, Text};
 
 pub(crate) static FILTERS: Shape = Shape::new(
@@ -22,6 +22,11 @@ pub(crate) static FILTERS: Shape = Shape::new(
             "Another host or path on the way to the endpoint.",
         ),
         Key::new("requestRedirect", Kind::Section(&REDIRECT), "Send the client elsewhere instead."),
+        Key::new(
+            "compression",
+            Kind::Either(&[Kind::Word(&["off"], &[]), Kind::Section(&COMPRESSION)]),
+            "In place of all that the listener says of it.",
+        ),
     ],
 );
 

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 
 use haechi_model::{Filters, HeaderEdits, HeaderLine, PathMatch, PathRewrite, Redirect, Rewrite, Scheme};
 
-use super::not_here;
+use super::{compression, not_here};
 use crate::object::{Object, item, many, map};
 use crate::report::{Report, quote};
 use crate::tree::Entry;
@@ -54,8 +54,9 @@ pub(super) fn filters(
             not_here(&object, key, "a redirected request reaches no endpoint", help, report);
         }
     }
+    let compression = compression::route(&object, redirect.is_some(), report);
     object.done();
-    let filters = Filters { request_headers, response_headers, rewrite, redirect };
+    let filters = Filters { request_headers, response_headers, rewrite, redirect, compression };
     (filters != Filters::default()).then(|| Box::new(filters))
 }
 

@@ -2,6 +2,7 @@
 
 use haechi_model::{Filters, HeaderEdits, HeaderLine, PathRewrite, Redirect, Rewrite};
 
+use super::compression;
 use super::tree::{Field, Out, count, must};
 use crate::defaults;
 
@@ -17,6 +18,7 @@ pub(crate) fn filters(filters: &Filters) -> Out {
         fields.push(must("urlRewrite", Out::Map(keys)));
     }
     fields.extend(filters.redirect.as_ref().map(redirect));
+    fields.extend(compression::route(&filters.compression));
     Out::Map(fields)
 }
 

@@ -9,12 +9,12 @@ use std::time::Duration;
 use haechi_config::defaults;
 use haechi_model::{
     Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
-    ClientTimeouts, Endpoint, Filters, Forwarded, ForwardedBy, HeaderEdits, HeaderLine, HeaderMatch,
-    HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node,
-    PassiveCheck, PathMatch, PathRewrite, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls,
-    ProxyProtocol, ProxyVersion, Queue, Redirect, RequestIds, Retry, RetryOn, Rewrite, Route, Scheme,
-    Snapshot, SourceMask, StatusRange, TcpListener, TlsListener, TlsPolicy, TlsVersion, UdpListener,
-    UpstreamKeepAlive, UpstreamTimeouts,
+    ClientTimeouts, Coding, CodingLevels, Compression, Endpoint, Filters, Forwarded, ForwardedBy,
+    HeaderEdits, HeaderLine, HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Listener,
+    ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch, PathRewrite, Pool, PoolIndex,
+    PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, Redirect, RequestIds, Retry,
+    RetryOn, Rewrite, Route, RouteCompression, Scheme, Snapshot, SourceMask, StatusRange, TcpListener,
+    TlsListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -295,7 +295,7 @@ fn edits() -> impl Strategy<Value = HeaderEdits> {
     })
 }
 
-fn filters() -> impl Strategy<Value = Filters> {
+fn filters() -> BoxedStrategy<Filters> {
     let host = || of("[a-z]{1,5}\\.[a-z]{2}".prop_map(Box::from));
     let redirect = (of(any::<bool>()), host(), of(1..u16::MAX), of(path_rewrite()), 0..5_usize).prop_map(
         |(https, host, port, path, status)| Redirect {
@@ -307,18 +307,52 @@ fn filters() -> impl Strategy<Value = Filters> {
             status: [301, 302, 303, 307, 308][status],
         },
     );
-    let on =
-        (edits(), edits(), host(), of(path_rewrite())).prop_map(|(request, response, host, path)| Filters {
+    let on = (edits(), edits(), host(), of(path_rewrite()), route_compression()).prop_map(
+        |(request, response, host, path, compression)| Filters {
             request_headers: request,
             response_headers: response,
             rewrite: Rewrite { host, path },
             redirect: None,
-        });
+            compression,
+        },
+    );
     prop_oneof![
         3 => Just(Filters::default()),
         1 => on,
         1 => redirect.prop_map(|redirect| Filters { redirect: Some(redirect), ..Filters::default() }),
     ]
+    .boxed()
+}
+
+/// Boxed, because a strategy holds those that it is made of, and a test's stack has 2 MiB.
+fn compression() -> BoxedStrategy<Compression> {
+    let codings = prop_oneof![
+        Just(Compression::default().codings),
+        Just(vec![Coding::Gzip]),
+        Just(vec![Coding::Br, Coding::Zstd])
+    ];
+    let types = of(vec("[a-z]{1,5}/([a-z]{1,5}|\\*)", 1..2));
+    let levels = (1..=9_u8, 0..=4_u8, 1..=6_u8).prop_map(|(gzip, br, zstd)| CodingLevels { gzip, br, zstd });
+    (codings, types, 0..4096_u64, of(levels))
+        .prop_map(|(codings, types, minimum_size, levels)| Compression {
+            codings,
+            types: types.map_or_else(
+                || Compression::default().types,
+                |types| types.into_iter().map(Into::into).collect(),
+            ),
+            minimum_size,
+            levels: levels.unwrap_or_default(),
+        })
+        .boxed()
+}
+
+fn route_compression() -> BoxedStrategy<RouteCompression> {
+    prop_oneof![
+        Just(RouteCompression::AsListener),
+        Just(RouteCompression::Off),
+        compression().prop_map(RouteCompression::Of)
+    ]
+    .boxed()
 }
 
 fn pool_tls() -> impl Strategy<Value = PoolTls> {
@@ -398,14 +432,22 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         send,
         keep_alive,
     });
-    let http = (vec(route(pools), 1..4), of(limits), of(timeouts), of(listener_tls()), of(forwarded()))
-        .prop_map(|(routes, limits, timeouts, tls, forwarded)| {
+    let http = (
+        vec(route(pools), 1..4),
+        of(limits),
+        of(timeouts),
+        of(listener_tls()),
+        of(forwarded()),
+        of(compression()),
+    )
+        .prop_map(|(routes, limits, timeouts, tls, forwarded, compression)| {
             ListenerKind::Http(HttpListener {
                 routes,
                 limits: limits.unwrap_or_default(),
                 timeouts: timeouts.unwrap_or_default(),
                 tls,
                 forwarded,
+                compression,
             })
         });
     let seconds = (1..=32_767_u64).prop_map(Duration::from_secs);
