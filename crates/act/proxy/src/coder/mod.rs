@@ -42,7 +42,7 @@ pub(crate) struct Coder {
 
 enum Engine {
     Gzip(gzip::Gzip),
-    Br(br::Br),
+    Br(Box<br::Br>),
     Zstd(zstd::Zstd),
 }
 
@@ -52,7 +52,7 @@ impl Coder {
     fn new(coding: Coding, level: u8) -> Result<Self, Broken> {
         let engine = match coding {
             Coding::Gzip => Engine::Gzip(gzip::Gzip::new(level)),
-            Coding::Br => Engine::Br(br::Br::new(level)),
+            Coding::Br => Engine::Br(Box::new(br::Br::new(level))),
             Coding::Zstd => Engine::Zstd(zstd::Zstd::new(level)?),
         };
         Ok(Self { engine, level, cost: cost(coding, level), keeps: false })

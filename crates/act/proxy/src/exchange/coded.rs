@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use haechi_coding::{Answer, Why, Wish, is_about_bytes};
-use haechi_filter::Filter;
 use haechi_http1::{Body, ResponseHead, read_fields, write_chunk};
 use haechi_model::Fault;
 
@@ -22,8 +21,12 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
     pub(super) fn choose_coding(&mut self, mut wish: Wish, bytes: &[u8], head: &mut ResponseHead) {
         let scene = &self.request.scene;
         let Some(rules) = scene.listener().coding(self.request.route) else { return };
-        let edits = scene.listener().filter(self.request.route).map(Filter::response);
-        let added: Vec<_> = edits.into_iter().flat_map(haechi_filter::Edits::added).collect();
+        let live = scene.listener().filter(self.request.route);
+        let filter = live.map(|live| &live.filter).filter(|filter| filter.changes_answers());
+        let mut added = Vec::new();
+        if let Some(filter) = filter {
+            filter.write_lines(&self.request.origin, &mut added);
+        }
         let answer = Answer { status: head.status };
         let is_head = self.request.facts.is_head();
         if self.worker.pressed.is_high() {
@@ -32,9 +35,9 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
         let mut lines = self.worker.buffers.take_vector();
         let verdict = loop {
             lines.clear();
-            let stays = |name: &[u8]| !edits.is_some_and(|edits| edits.removes(name));
+            let stays = |name: &[u8]| !filter.is_some_and(|filter| filter.removes(name));
             let fields = head.fields(bytes).filter(|(name, _)| stays(name));
-            let verdict = rules.decide(&wish, &answer, fields, added.iter().copied(), &mut lines);
+            let verdict = rules.decide(&wish, &answer, fields, read_fields(&added), &mut lines);
             let Ok(coding) = verdict.coding else { break verdict };
             if is_head {
                 break verdict;
@@ -57,15 +60,15 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
     }
 
     /// Sends a head together with what came of its body, coded.
-    pub(super) fn put_coded_head(&mut self, out: &mut Vec<u8>, part: Part<'_>) -> Result<(), Failure> {
-        let Part::Head { head, bytes, len, body, trailers, last, edits } = part else { return Ok(()) };
+    pub(super) fn put_coded_head(&mut self, out: &mut Vec<u8>, part: &Part<'_>) -> Result<(), Failure> {
+        let &Part::Head { head, bytes, len, body, trailers, last, lines } = part else { return Ok(()) };
         let mut whole = self.worker.buffers.take_vector();
         whole.extend_from_slice(&bytes[..len]);
         let until = if last { Until::Ended } else { Until::More };
         let trailers = self.code(&bytes[len..], body, trailers, until, &mut whole)?;
         let all = 0..whole.len() - len;
         let body = if all.is_empty() { &[][..] } else { std::slice::from_ref(&all) };
-        let part = Part::Head { head, bytes: &whole, len, body, trailers: &trailers, last, edits };
+        let part = Part::Head { head, bytes: &whole, len, body, trailers: &trailers, last, lines };
         let sent = self.put(out, part);
         self.worker.buffers.give_vector(whole);
         sent

@@ -9,13 +9,13 @@ mod coding;
 mod counters;
 mod endpoint;
 mod pool;
+mod route;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use haechi_coding::Rules;
-use haechi_filter::Filter;
 use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, Node, PoolName, Snapshot};
 use haechi_route::Table;
 use haechi_trust::{Credentials, Shown};
@@ -25,6 +25,7 @@ pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
 pub use endpoint::LiveEndpoint;
 pub use pool::LivePool;
 pub(crate) use pool::Make;
+pub(crate) use route::LiveFilter;
 
 /// One generation as the workers see it.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ pub struct LiveListener {
     pub config: Listener,
     pub(crate) routes: Table,
     /// By route; nothing at all if no route has any.
-    filters: Box<[Option<Filter>]>,
+    filters: Box<[Option<LiveFilter>]>,
     /// How answers are coded, by route; nothing at all if none is.
     codings: Box<[Option<Arc<Rules>>]>,
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
@@ -86,6 +87,7 @@ impl Live {
             .collect::<Vec<_>>();
         let old: HashMap<&ListenerName, &Arc<LiveListener>> =
             self.listeners.iter().map(|listener| (&listener.config.name, listener)).collect();
+        let clients = route::clients(snapshot.listeners.iter());
         let listeners = snapshot
             .listeners
             .iter()
@@ -96,6 +98,7 @@ impl Live {
                     &snapshot.node,
                     found.map(|listener| &***listener),
                     make.workers,
+                    clients,
                 )),
             })
             .collect();
@@ -137,7 +140,7 @@ impl Live {
 }
 
 impl LiveListener {
-    fn new(config: &Listener, node: &Node, old: Option<&Self>, workers: usize) -> Self {
+    fn new(config: &Listener, node: &Node, old: Option<&Self>, workers: usize, clients: usize) -> Self {
         let routes = match &config.kind {
             ListenerKind::Http(http) => Table::new(&http.routes),
             ListenerKind::Tls(tls) => Table::new(&tls.routes),
@@ -149,7 +152,8 @@ impl LiveListener {
             Some(address) => address.to_string().into(),
             None => node.name.clone(),
         };
-        let (filters, codings) = (filters(config), coding::codings(config));
+        let filters = route::filters(config, clients, old.map(|old| (&old.config, &*old.filters)));
+        let codings = coding::codings(config);
         Self {
             config: config.clone(),
             routes,
@@ -163,7 +167,7 @@ impl LiveListener {
 
     /// The filters of a route, if it has any.
     #[inline]
-    pub(crate) fn filter(&self, route: usize) -> Option<&Filter> {
+    pub(crate) fn filter(&self, route: usize) -> Option<&LiveFilter> {
         self.filters.get(route)?.as_ref()
     }
 
@@ -201,14 +205,5 @@ impl LiveListener {
     /// Counts on from what a former process counted.
     pub fn count_on_from(&self, before: ListenerTotals) {
         self.counters.count_on_from(before);
-    }
-}
-
-fn filters(config: &Listener) -> Box<[Option<Filter>]> {
-    match &config.kind {
-        ListenerKind::Http(http) if http.routes.iter().any(|route| route.filters.is_some()) => {
-            http.routes.iter().map(Filter::new).collect()
-        }
-        _ => Box::default(),
     }
 }
