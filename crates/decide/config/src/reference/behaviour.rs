@@ -97,6 +97,7 @@ pub(super) fn values() -> String {
 
 pub(super) const PARTS: &[&str] = &[
     ROUTES,
+    super::splits::BEHAVIOUR,
     super::filters::BEHAVIOUR,
     super::compression::BEHAVIOUR,
     super::tls::BEHAVIOUR,

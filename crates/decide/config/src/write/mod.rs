@@ -3,6 +3,7 @@
 
 mod compression;
 mod filter;
+mod split;
 mod tls;
 mod tree;
 mod virtual_router;
