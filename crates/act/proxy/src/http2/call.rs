@@ -25,7 +25,7 @@ pub(crate) struct Call {
     pieces: Pieces,
     /// The connection took no stream.
     refused: bool,
-    /// Whether the connection had worked before, so that its end may only mean that it had been idle.
+    /// Whether the connection had worked before, so that its end may only mean that it had been idle too long.
     reused: bool,
     began: Moment,
 }
@@ -55,11 +55,11 @@ impl Call {
         written.fields().for_each(|(name, value)| head.field(name, value));
         head.finish(written.framing == Framing::None);
         drop(core);
+        self.link.note_request();
         let stream = shared.add(id, false);
         stream.head_only.set(written.method == b"HEAD");
         stream.wait(cx);
         shared.flush_soon();
-        self.link.note_request();
         self.sending = Some((stream, Body::new(written.framing, true)));
         Ok(written.len)
     }
@@ -123,7 +123,7 @@ impl Callee for Call {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         // What the endpoint does not take fills no memory of ours.
-        if self.link.shared.is_crowded() {
+        if self.link.shared.is_crowded(stream.id) {
             return Poll::Pending;
         }
         self.poll_body(bytes)
@@ -173,7 +173,7 @@ impl Callee for Call {
         let refused = self.sending.as_ref().map_or(self.refused, |(stream, _)| stream.refused.get());
         match refused {
             true => Stage::Unseen,
-            false if self.reused => Stage::Stale,
+            false if self.reused && !self.link.is_awake() => Stage::Stale,
             false => Stage::Sent,
         }
     }

@@ -18,6 +18,7 @@ use crate::engine;
 use crate::exchange;
 use crate::forwarding;
 use crate::scene::Local;
+use crate::timer::NEVER;
 use crate::worker::Worker;
 
 /// Serves a client that speaks HTTP/2, from the first byte that it sent. Gives how the connection is to end.
@@ -25,9 +26,9 @@ pub(crate) async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut C
     let core = Connection::new(Role::Server, config(), worker.timers.now());
     let shared = Rc::new(Shared::new(core));
     let between = client.who.origin.ends(&client.stream);
-    let mut serving = Serving { worker, local, client, shared, between, idle_since: None, stuck_until: None };
-    let ahead = std::mem::take(&mut serving.client.unread).into_rest();
-    serving.take(&ahead);
+    let unread = std::mem::take(&mut client.unread).into_rest();
+    let mut serving =
+        Serving { worker, local, client, shared, between, unread, idle_since: None, stuck_until: None };
     let after = std::future::poll_fn(|cx| serving.poll(cx)).await;
     serving.shared.end_all();
     after
@@ -37,9 +38,6 @@ fn config() -> Config {
     Config::default()
 }
 
-/// No deadline.
-const NEVER: Moment = Moment::from_nanos(u64::MAX);
-
 struct Serving<'a> {
     worker: &'a Rc<Worker>,
     local: &'a Rc<Local>,
@@ -47,6 +45,9 @@ struct Serving<'a> {
     shared: Rc<Shared>,
     /// Its ends, asked for once and not for each request.
     between: Ends,
+    /// What came and was not looked at yet: answers that are given at once may be a hundred times as long as what asks
+    /// for them, so they go before more is made.
+    unread: Vec<u8>,
     /// Since when no request runs.
     idle_since: Option<Moment>,
     /// By when the client must have taken some of what waits for it.
@@ -75,6 +76,11 @@ impl Serving<'_> {
             // A client that makes us answer and does not read the answers is not listened to.
             if finished || waiting > BACKLOG {
                 break;
+            }
+            let unread = std::mem::take(&mut self.unread);
+            if !unread.is_empty() {
+                self.take(&unread);
+                continue;
             }
             match self.read(cx) {
                 Some(Ok(())) => {}
@@ -112,7 +118,14 @@ impl Serving<'_> {
         let shared = Rc::clone(&self.shared);
         loop {
             // Borrowed for this one step: what comes of the event may need it too.
-            let event = shared.core.borrow_mut().receive(&mut input, &mut head, now);
+            let event = {
+                let mut core = shared.core.borrow_mut();
+                if core.output().len() > BACKLOG {
+                    self.unread.extend_from_slice(input.rest());
+                    break;
+                }
+                core.receive(&mut input, &mut head, now)
+            };
             match event {
                 Some(event) => self.hear(event, &head, now),
                 None => break,
@@ -125,6 +138,7 @@ impl Serving<'_> {
         match event {
             Event::Head { stream, end } => self.begin(stream, head, end, now),
             Event::TooLarge { stream, .. } => {
+                self.note_request();
                 let refused = Refused::new(Fault::HeadTooLarge, "list of fields over its limit");
                 self.refuse(stream, &refused, false, now);
             }
@@ -180,6 +194,7 @@ impl Serving<'_> {
 
     /// A request: it is written as HTTP/1 has it, judged as there, and runs in a task of its own.
     fn begin(&mut self, stream: StreamId, head: &Head, end: bool, now: Moment) {
+        self.note_request();
         let mut bytes = self.worker.buffers.take_vector();
         write(head, end, &mut bytes);
         let grpc = grpc::is_call(head);
@@ -197,8 +212,6 @@ impl Serving<'_> {
     }
 
     fn spawn(&mut self, stream: StreamId, end: bool, request: Request, grpc: bool) {
-        self.idle_since = None;
-        self.client.count_request();
         let (worker, local) = (Rc::clone(self.worker), Rc::clone(self.local));
         let shared = Rc::clone(&self.shared);
         let stream = shared.add(stream, end);
@@ -207,6 +220,12 @@ impl Serving<'_> {
             let after = exchange::run(&worker, &mut caller, &local, request).await;
             caller.finish(after);
         });
+    }
+
+    /// It asks for something, whatever comes of it.
+    fn note_request(&mut self) {
+        self.idle_since = None;
+        self.client.count_request();
     }
 
     fn say(&self, stream: StreamId, said: &Answer) {
