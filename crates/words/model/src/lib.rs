@@ -15,17 +15,21 @@ mod network;
 mod pool;
 mod pressure;
 mod snapshot;
+mod split;
 mod tls;
 mod virtual_router;
 
 pub use dropped::Dropped;
 pub use fault::{Fault, Side};
-pub use filter::{Filters, HeaderEdits, HeaderLine, PathRewrite, Redirect, Rewrite, Scheme};
+pub use filter::{
+    Addresses, Cors, Filters, HeaderEdits, HeaderLine, OriginMatch, PathRewrite, Rate, Redirect, Rewrite,
+    Scheme,
+};
 pub use forwarded::{Forwarded, ForwardedBy, RequestIds};
 pub use health::{AdminOrigin, AdminState, EndpointState, Health};
 pub use listener::{
     ClientTimeouts, HeaderMatch, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, PathMatch,
-    Route, TcpListener, TlsListener, UdpListener,
+    Patience, Route, TcpListener, TlsListener, UdpListener,
 };
 pub use moment::Moment;
 pub use names::{
@@ -39,6 +43,7 @@ pub use pool::{
 };
 pub use pressure::Pressure;
 pub use snapshot::{Admin, Node, PoolIndex, Snapshot};
+pub use split::{Destination, Share, Split, SplitBy};
 pub use tls::{
     CertificateFiles, ClientCertificates, ClientFiles, Handshake, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
 };

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{Filters, Forwarded, ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
+use crate::{Destination, Filters, Forwarded, ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
 
 /// One entry of `listeners`.
 #[derive(Clone, PartialEq, Debug)]
@@ -54,13 +54,20 @@ pub struct HttpListener {
 pub struct TcpListener {
     /// Where connections go.
     pub pool: PoolIndex,
-    /// A connection on which neither side sent anything for so long is closed, and one that has bytes for a side which
-    /// takes none of them.
-    pub idle_timeout: Duration,
+    /// How long they are kept.
+    pub patience: Patience,
+}
+
+/// How long a tunnel may stand still.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// With both sides open: one on which neither side sent anything for so long is closed, and one that has bytes for
+    /// a side which takes none of them.
+    pub idle: Duration,
     /// The same once one side has said all it has to say.
-    pub half_closed_timeout: Duration,
+    pub half_closed: Duration,
     /// After how much silence a side is asked whether it is still there (`SO_KEEPALIVE`); never if not set.
-    pub tcp_keep_alive: Option<Duration>,
+    pub keep_alive: Option<Duration>,
 }
 
 /// A `tls` listener: it reads which name a client asks for, and nothing else.
@@ -70,8 +77,8 @@ pub struct TlsListener {
     pub routes: Vec<Route>,
     /// How long a client may take for its first message.
     pub hello_timeout: Duration,
-    /// A connection on which neither side sent anything for so long is closed.
-    pub idle_timeout: Duration,
+    /// How long its connections are kept from then on.
+    pub patience: Patience,
 }
 
 /// A `udp` listener.
@@ -137,10 +144,35 @@ pub struct Route {
     pub methods: Vec<Box<str>>,
     /// All of these must hold.
     pub headers: Vec<HeaderMatch>,
-    /// Where matching requests go; none where a filter answers all of them.
-    pub pool: Option<PoolIndex>,
+    /// Where matching requests go.
+    pub to: Destination,
     /// What is done to them and to their answers; none for nothing.
     pub filters: Option<Box<Filters>>,
+}
+
+impl Route {
+    /// What it matches, as text: `shop.example.com/api GET`. In a listener it is the route's identity.
+    pub fn matches(&self) -> String {
+        let mut text = match &self.host {
+            HostMatch::Any => "*".to_owned(),
+            HostMatch::Exact(host) => host.to_string(),
+            HostMatch::Wildcard(parent) => format!("*.{parent}"),
+        };
+        match &self.path {
+            PathMatch::Prefix(path) => text.push_str(path),
+            PathMatch::Exact(path) => text.push_str(&format!("{path} (exact)")),
+        }
+        if !self.methods.is_empty() {
+            text.push_str(&format!(" {}", self.methods.join(",")));
+        }
+        for header in &self.headers {
+            text.push_str(&match &header.value {
+                Some(value) => format!(" {}={value:?}", header.name),
+                None => format!(" {}", header.name),
+            });
+        }
+        text
+    }
 }
 
 /// Host without port, lower case, without a final dot.

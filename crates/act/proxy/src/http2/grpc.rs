@@ -18,7 +18,13 @@ fn is_grpc(content_type: &[u8]) -> bool {
 }
 
 /// Answers a call in an endpoint's place, with a head alone ("Trailers-Only" of gRPC's protocol over HTTP/2).
-pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, id: &[u8]) {
+pub(super) fn answer(
+    core: &mut Connection,
+    stream: StreamId,
+    fault: Fault,
+    id: &[u8],
+    retry_after: Option<u64>,
+) {
     let Some(mut head) = core.respond(stream, 200) else { return };
     head.field(b"content-type", b"application/grpc");
     head.field(b"grpc-status", status(fault.status()).to_string().as_bytes());
@@ -27,6 +33,9 @@ pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, id: 
     head.field(b"haechi-fault", fault.name().as_bytes());
     if !id.is_empty() {
         head.field(b"x-request-id", id);
+    }
+    if let Some(seconds) = retry_after {
+        head.field(b"retry-after", seconds.to_string().as_bytes());
     }
     head.finish(true);
 }
