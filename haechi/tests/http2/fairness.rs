@@ -13,6 +13,11 @@ const SOON: Duration = Duration::from_secs(20);
 /// Short enough to wait for.
 const READ: Duration = Duration::from_secs(1);
 
+#[expect(clippy::disallowed_methods, reason = "what must not happen meanwhile sends no event")]
+fn pause(span: Duration) {
+    std::thread::sleep(span);
+}
+
 fn failures(node: &Node) -> u64 {
     node.endpoint("web", "a")["failures"].as_u64().unwrap()
 }
@@ -27,7 +32,7 @@ fn answers_to_a_slow_client_come_side_by_side() {
     let lengths = |client: &Http2| all.map(|stream| client.state(stream).body.len());
     client.until("half of all", |client| {
         // Slower than the endpoint, so that each answer has always more.
-        std::thread::sleep(Duration::from_millis(2));
+        pause(Duration::from_millis(2));
         lengths(client).iter().sum::<usize>() > 20 << 20
     });
     let came = lengths(&client);
@@ -46,7 +51,7 @@ fn an_endpoint_is_not_blamed_for_a_client_that_reads_slowly() {
     let streams = [(); 2].map(|()| client.begin("GET", "/10485760", &[], true));
     client
         .until("both have begun", |client| streams.iter().all(|stream| client.state(*stream).status == 200));
-    std::thread::sleep(READ * 3);
+    pause(READ * 3);
     assert_eq!(failures(&node), 0);
     for stream in streams {
         assert!(client.answer(stream).body == large());
@@ -89,7 +94,7 @@ fn answers_at_once_are_made_as_they_are_taken() {
     client.write_all(&bytes).unwrap();
     eventually(SOON, "some are answered", || client.peek(&mut [0; 1]).is_ok());
     // All of them would have been answered in this time.
-    std::thread::sleep(Duration::from_millis(500));
+    pause(Duration::from_millis(500));
     let after = node.resident();
     assert!(after < before + (8 << 10), "{before} to {after} KiB, for 12 MB of answers");
     // Who reads gets them all.
@@ -115,7 +120,7 @@ fn who_is_redirected_again_and_again_is_not_idle() {
     let mut client = Http2::open(std::net::SocketAddr::new(ip, 80)).unwrap();
     for _ in 0..10 {
         assert_eq!(client.get("/").status, 302);
-        std::thread::sleep(Duration::from_millis(200));
+        pause(Duration::from_millis(200));
     }
     assert!(!client.left);
 }
