@@ -1,8 +1,7 @@
 //! Answers of ours to a call of gRPC: its clients look for a status of their own, not for HTTP's.
 
-use haechi_http1::explain;
+use haechi_http1::{Apology, explain, read_fields};
 use haechi_http2::{Connection, Head, StreamId};
-use haechi_model::Fault;
 
 /// Whether a request is a call of gRPC.
 pub(super) fn is_call(head: &Head) -> bool {
@@ -18,13 +17,8 @@ fn is_grpc(content_type: &[u8]) -> bool {
 }
 
 /// Answers a call in an endpoint's place, with a head alone ("Trailers-Only" of gRPC's protocol over HTTP/2).
-pub(super) fn answer(
-    core: &mut Connection,
-    stream: StreamId,
-    fault: Fault,
-    id: &[u8],
-    retry_after: Option<u64>,
-) {
+pub(super) fn answer(core: &mut Connection, stream: StreamId, apology: &Apology<'_>) {
+    let Apology { fault, id, lines } = *apology;
     let Some(mut head) = core.respond(stream, 200) else { return };
     head.field(b"content-type", b"application/grpc");
     head.field(b"grpc-status", status(fault.status()).to_string().as_bytes());
@@ -34,9 +28,7 @@ pub(super) fn answer(
     if !id.is_empty() {
         head.field(b"x-request-id", id);
     }
-    if let Some(seconds) = retry_after {
-        head.field(b"retry-after", seconds.to_string().as_bytes());
-    }
+    read_fields(lines).for_each(|(name, value)| head.field(&name.to_ascii_lowercase(), value));
     head.finish(true);
 }
 
@@ -61,6 +53,8 @@ const UNAUTHENTICATED: u8 = 16;
 
 #[cfg(test)]
 mod tests {
+    use haechi_model::Fault;
+
     use super::*;
 
     #[test]
