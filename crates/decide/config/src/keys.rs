@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+mod compression;
 mod filter;
 mod http2;
 mod split;
 mod tls;
 mod virtual_router;
 
+pub(crate) use compression::{CODINGS, COMPRESSION, LEVELS};
 pub(crate) use filter::{ADDRESSES, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE};
 pub(crate) use http2::HTTP2;
 pub(crate) use split::{SPLIT_BY, SPLIT_WEIGHT};
@@ -163,6 +165,11 @@ pub(crate) static LISTENER: Shape = Shape {
             "forwarded",
             Kind::Section(&FORWARDED),
             "Who is believed that a request is somebody else's, and what endpoints are told (http, https).",
+        ),
+        Key::new(
+            "compression",
+            Kind::Section(&COMPRESSION),
+            "What of the answers is compressed (http, https); nothing if left out, `{}` for all defaults.",
         ),
         Key::new("maxFlows", Kind::Int(1, 1 << 20), "Most flows at a time over all workers (udp).")
             .default("16384")

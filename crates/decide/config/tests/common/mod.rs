@@ -1,5 +1,6 @@
 //! Arbitrary snapshots, as far as a config can say them.
 
+mod compression;
 mod filters;
 mod split;
 mod virtual_router;
@@ -375,8 +376,9 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         http2.boxed(),
         of(listener_tls().boxed()),
         of(forwarded().boxed()),
+        of(compression::compression()),
     )
-        .prop_map(|(routes, limits, timeouts, http2, tls, forwarded)| {
+        .prop_map(|(routes, limits, timeouts, http2, tls, forwarded, compression)| {
             ListenerKind::Http(HttpListener {
                 routes,
                 limits: limits.unwrap_or_default(),
@@ -384,6 +386,7 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
                 http2: http2.map(Box::new),
                 tls,
                 forwarded,
+                compression: compression.map(Box::new),
             })
         });
     let tcp = (0..pools, patience())
