@@ -24,6 +24,8 @@ use crate::engine::{self, Watched, Way};
 use crate::forwarding::Names;
 use crate::handshake::Handshakes;
 use crate::http2::Links;
+#[cfg(feature = "http3")]
+use crate::http3;
 use crate::live::{ListenerCounters, Live};
 use crate::preface::Origin;
 use crate::pressed::Pressed;
@@ -149,6 +151,9 @@ pub(crate) struct Worker {
     sockets: RefCell<HashMap<Stand, Leaves>>,
     /// UDP sockets that stand, or whose last flows are under way.
     pub(crate) inlets: RefCell<Vec<Rc<Inlet>>>,
+    /// UDP sockets that speak QUIC.
+    #[cfg(feature = "http3")]
+    pub(crate) quic: RefCell<Vec<Rc<http3::Inlet>>>,
     pub(crate) datagrams: RefCell<Batch>,
 }
 
@@ -174,6 +179,8 @@ impl Worker {
             locals: RefCell::default(),
             sockets: RefCell::default(),
             inlets: RefCell::default(),
+            #[cfg(feature = "http3")]
+            quic: RefCell::default(),
             datagrams: RefCell::default(),
         })
     }
@@ -243,7 +250,9 @@ impl Worker {
     }
 
     fn open(self: &Rc<Self>, opening: Opening) {
-        let Opening { stand, socket, number, flows } = opening;
+        #[cfg(feature = "http3")]
+        let mail = opening.mail;
+        let Opening { stand, socket, number, flows, .. } = opening;
         let Some(local) = self.locals.borrow().get(&stand.listener).cloned() else { return };
         let address = stand.address;
         // The control plane may keep a descriptor of its own.
@@ -252,6 +261,14 @@ impl Worker {
                 let leave = Rc::new(Notify::new());
                 engine::spawn(accept_all(Rc::clone(self), local, socket, Rc::clone(&leave)));
                 Leave::Stream(leave)
+            }),
+            #[cfg(feature = "http3")]
+            Socket::Datagram(socket) if local.scene().http().is_some() => Watched::shared(socket).map(|socket| {
+                http3::make_room(self, address);
+                let inlet = http3::Inlet::new(local, socket, address, (number, self.number), mail);
+                self.quic.borrow_mut().push(Rc::clone(&inlet));
+                engine::spawn(http3::serve(Rc::clone(self), Rc::clone(&inlet)));
+                Leave::Quic(inlet)
             }),
             Socket::Datagram(socket) => Watched::shared(socket).map(|socket| {
                 udp::make_room(self, address);
@@ -345,6 +362,8 @@ type Leaves = Vec<Leave>;
 enum Leave {
     Stream(Rc<Notify>),
     Datagram(Rc<Inlet>),
+    #[cfg(feature = "http3")]
+    Quic(Rc<http3::Inlet>),
 }
 
 impl Leave {
@@ -353,6 +372,8 @@ impl Leave {
         match self {
             Self::Stream(leave) => leave.notify_one(),
             Self::Datagram(inlet) => udp::leave(worker, inlet, has_heir),
+            #[cfg(feature = "http3")]
+            Self::Quic(inlet) => http3::leave(inlet, has_heir),
         }
     }
 }

@@ -112,6 +112,7 @@ pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> L
         timeouts: ClientTimeouts::default(),
         tls: None,
         forwarded: None,
+        http3: false,
     };
     Listener {
         name: name.into(),

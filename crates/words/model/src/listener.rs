@@ -47,6 +47,8 @@ pub struct HttpListener {
     pub tls: Option<ListenerTls>,
     /// Whose word on a request's origin counts. Nobody's if not set, and endpoints are told the least.
     pub forwarded: Option<Forwarded>,
+    /// Over QUIC too, on the same addresses and ports (`https` only).
+    pub http3: bool,
 }
 
 /// A `tcp` listener.

@@ -260,7 +260,7 @@ impl Serving<'_> {
 }
 
 /// The head as a client of HTTP/1 would have written it.
-fn write(head: &Head, end: bool, out: &mut Vec<u8>) {
+pub(crate) fn write(head: &Head, end: bool, out: &mut Vec<u8>) {
     let parts = Parts {
         method: head.method(),
         target: head.path().unwrap_or_default(),

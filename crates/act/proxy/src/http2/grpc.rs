@@ -5,7 +5,7 @@ use haechi_http2::{Connection, Head, StreamId};
 use haechi_model::Fault;
 
 /// Whether a request is a call of gRPC.
-pub(super) fn is_call(head: &Head) -> bool {
+pub(crate) fn is_call(head: &Head) -> bool {
     let is = |name: &[u8], value: &[u8]| name == b"content-type" && value.starts_with(b"application/grpc");
     head.method() == b"POST" && head.fields().any(|(_, field)| is(field.name, field.value))
 }
@@ -13,15 +13,20 @@ pub(super) fn is_call(head: &Head) -> bool {
 /// Answers a call in an endpoint's place, with a head alone ("Trailers-Only" of gRPC's protocol over HTTP/2).
 pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, id: &[u8]) {
     let Some(mut head) = core.respond(stream, 200) else { return };
-    head.field(b"content-type", b"application/grpc");
-    head.field(b"grpc-status", status(fault.status()).to_string().as_bytes());
-    // The id has a field of its own, and a message has one line.
-    head.field(b"grpc-message", explain(fault, b"").concat().trim_ascii_end());
-    head.field(b"haechi-fault", fault.name().as_bytes());
-    if !id.is_empty() {
-        head.field(b"x-request-id", id);
-    }
+    fields(fault, id, |name, value| head.field(name, value));
     head.finish(true);
+}
+
+/// What such a head says.
+pub(crate) fn fields(fault: Fault, id: &[u8], mut field: impl FnMut(&[u8], &[u8])) {
+    field(b"content-type", b"application/grpc");
+    field(b"grpc-status", status(fault.status()).to_string().as_bytes());
+    // The id has a field of its own, and a message has one line.
+    field(b"grpc-message", explain(fault, b"").concat().trim_ascii_end());
+    field(b"haechi-fault", fault.name().as_bytes());
+    if !id.is_empty() {
+        field(b"x-request-id", id);
+    }
 }
 
 /// gRPC's status for one of HTTP (grpc/doc/http-grpc-status-mapping.md).

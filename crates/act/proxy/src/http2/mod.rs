@@ -3,12 +3,14 @@
 
 mod call;
 mod connection;
-mod grpc;
+pub(crate) mod grpc;
 mod link;
 mod links;
 mod shared;
 mod stream;
 
+#[cfg(feature = "http3")]
+pub(crate) use connection::write as write_head;
 pub(crate) use connection::serve;
 pub(crate) use links::{Links, call};
 

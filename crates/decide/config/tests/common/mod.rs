@@ -398,16 +398,20 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         send,
         keep_alive,
     });
-    let http = (vec(route(pools), 1..4), of(limits), of(timeouts), of(listener_tls()), of(forwarded()))
-        .prop_map(|(routes, limits, timeouts, tls, forwarded)| {
+    let tls = of((listener_tls(), any::<bool>()));
+    let http = (vec(route(pools), 1..4), of(limits), of(timeouts), tls, of(forwarded())).prop_map(
+        |(routes, limits, timeouts, tls, forwarded)| {
+            let (tls, http3) = tls.map_or((None, false), |(tls, http3)| (Some(tls), http3));
             ListenerKind::Http(HttpListener {
                 routes,
                 limits: limits.unwrap_or_default(),
                 timeouts: timeouts.unwrap_or_default(),
                 tls,
                 forwarded,
+                http3,
             })
-        });
+        },
+    );
     let seconds = (1..=32_767_u64).prop_map(Duration::from_secs);
     let tcp = (0..pools, of(ms(1)), of(ms(1)), of(seconds)).prop_map(|(pool, idle, half, tcp_keep_alive)| {
         ListenerKind::Tcp(TcpListener {
