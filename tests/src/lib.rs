@@ -63,6 +63,16 @@ pub fn newest() -> PathBuf {
     folder
 }
 
+/// The Python with what `tests/requirements.txt` names.
+///
+/// # Panics
+/// It is not there: `scripts/setup test` installs it.
+pub fn python() -> PathBuf {
+    let python = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.python/bin/python"));
+    assert!(python.exists(), "no {}: run scripts/setup test", python.display());
+    python
+}
+
 /// Waits until `what` holds, looking every 10 ms.
 ///
 /// # Panics

@@ -14,6 +14,7 @@ mod health;
 mod keys;
 mod memory;
 mod programs;
+mod refusals;
 mod rehearsals;
 mod reload;
 mod requests;

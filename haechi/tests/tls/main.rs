@@ -6,6 +6,8 @@ mod endpoints;
 mod files;
 mod hostile;
 mod listener;
+mod memory;
+mod sslyze;
 mod unopened;
 
 use std::io::Write;

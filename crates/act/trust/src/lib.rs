@@ -6,6 +6,7 @@
 //! It refuses to speak TLS itself, to watch files and to decide what becomes of a finding.
 
 mod certificates;
+mod clients;
 mod endpoint;
 mod file;
 mod finding;
@@ -24,6 +25,7 @@ use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::ProducesTickets;
 
 pub use certificates::take_refused_name;
+pub use clients::fingerprint;
 pub use endpoint::{Client, Verified, Whom, client_certificate, client_config, roots_from};
 pub use finding::{Finding, Problem};
 pub use haechi_tls::EXPIRES_SOON;

@@ -101,6 +101,17 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
     }
 }
 
+/// What a rate limit counts in, unless it says so.
+pub const RATE_TIME: Duration = Duration::from_secs(1);
+
+/// What scripts of other sites may ask with, unless a filter says so: what needs no preflight anyway.
+pub(crate) fn cors_methods() -> Vec<Box<str>> {
+    ["GET", "HEAD", "POST"].map(Box::from).to_vec()
+}
+
+/// How long a browser remembers what it may (Gateway API's default, and the Fetch standard's).
+pub const CORS_AGE: Duration = Duration::from_secs(5);
+
 /// Found: for now, and for any method (Gateway API's default).
 pub const REDIRECT_STATUS: u16 = 302;
 

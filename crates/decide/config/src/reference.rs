@@ -8,6 +8,7 @@ mod behaviour;
 mod filters;
 mod memory;
 mod sections;
+mod tls;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -140,6 +141,7 @@ fn text_name(text: Text) -> &'static str {
         Text::Host => "host",
         Text::Path => "path",
         Text::Method => "method",
+        Text::Origin => "`*`, or `https://` with a host",
         Text::HeaderName => "header name",
         Text::Redirect => "301, 302, 303, 307 or 308",
         Text::Status => "status code or range",

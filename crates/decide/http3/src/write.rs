@@ -2,6 +2,8 @@
 
 use haechi_hpack::{begin_section, write_section_field};
 
+use haechi_http2::Name;
+
 use crate::varint;
 
 /// Frame types (RFC 9114 §7.2).
@@ -51,6 +53,7 @@ pub fn data(len: usize, out: &mut Vec<u8>) {
 #[derive(Debug)]
 pub struct Section<'a> {
     section: Vec<u8>,
+    name: Vec<u8>,
     out: &'a mut Vec<u8>,
 }
 
@@ -66,18 +69,55 @@ pub fn trailers(out: &mut Vec<u8>) -> Section<'_> {
     // The frame says how long it is before it is known.
     let mut section = Vec::with_capacity(256);
     begin_section(&mut section);
-    Section { section, out }
+    Section { section, name: Vec::new(), out }
 }
 
 impl Section<'_> {
-    /// Appends a field.
+    /// Appends a field, with its name in lower case; what concerns a connection of HTTP/1 is left out (RFC 9114 §4.2).
     pub fn field(&mut self, name: &[u8], value: &[u8]) {
-        let secret = name.eq_ignore_ascii_case(b"set-cookie");
-        write_section_field(name, value, secret, &mut self.section);
+        self.name.clear();
+        self.name.extend(name.iter().map(u8::to_ascii_lowercase));
+        if Name::of(&self.name) != Name::ConnectionSpecific {
+            let secret = self.name == b"set-cookie";
+            write_section_field(&self.name, value, secret, &mut self.section);
+        }
     }
 
     /// Ends it.
     pub fn finish(self) {
         frame(HEADERS, &self.section, self.out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haechi_http2::{Head, Limits, SectionKind};
+
+    use super::*;
+
+    /// nginx answers with `Connection: keep-alive`, for which aioquic closed the connection.
+    #[test]
+    fn what_concerns_a_connection_of_http1_stays_there() {
+        let mut out = Vec::new();
+        let mut section = trailers(&mut out);
+        for (name, value) in [("Connection", "keep-alive"), ("Keep-Alive", "5"), ("Upgrade", "h2c"), ("X-Sum", "1")] {
+            section.field(name.as_bytes(), value.as_bytes());
+        }
+        section.finish();
+        let mut head = Head::default();
+        head.read_section(&out[2..], SectionKind::Trailers, &Limits::default()).unwrap();
+        let names: Vec<_> = head.fields().map(|(_, field)| (field.name.to_vec(), field.value.to_vec())).collect();
+        assert_eq!(names, [(b"x-sum".to_vec(), b"1".to_vec())]);
+    }
+
+    #[test]
+    fn our_first_words_are_the_control_stream_with_its_settings() {
+        let mut out = Vec::new();
+        control(65_536, &mut out);
+        assert_eq!(out, [0, 4, 5, 6, 0x80, 1, 0, 0]);
+        out.clear();
+        farewell(8, &mut out);
+        data(300, &mut out);
+        assert_eq!(out, [7, 1, 8, 0, 0x41, 0x2c]);
     }
 }

@@ -16,6 +16,8 @@ pub const FILES_RENEWED: &str = "filesRenewed";
 pub const MEMORY_PRESSURE: &str = "memoryPressure";
 /// A certificate in use expires soon, or has expired.
 pub const CERTIFICATE_EXPIRES: &str = "certificateExpires";
+/// Clients were refused for their certificates, or refused one of ours; once a minute at most for each listener.
+pub const CERTIFICATE_REFUSED: &str = "certificateRefused";
 /// An endpoint's health changed.
 pub const HEALTH_CHANGED: &str = "healthChanged";
 /// Failed requests took an endpoint out, or its time is over.
@@ -50,6 +52,7 @@ pub const ALL: &[&str] = &[
     FILES_RENEWED,
     MEMORY_PRESSURE,
     CERTIFICATE_EXPIRES,
+    CERTIFICATE_REFUSED,
     HEALTH_CHANGED,
     EJECTION_CHANGED,
     DISTRUST_CHANGED,

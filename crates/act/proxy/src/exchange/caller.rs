@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use haechi_filter::Edits;
 use haechi_http1::ResponseHead;
 use haechi_model::{Fault, Moment};
 use haechi_preface::Ends;
@@ -46,8 +45,8 @@ pub(crate) enum Part<'a> {
         trailers: &'a [u8],
         /// Whether that is all.
         last: bool,
-        /// What else changes in the head's fields. What it takes out is taken out already.
-        edits: Option<&'a Edits>,
+        /// Whole lines that the head gets besides.
+        lines: &'a [u8],
     },
     /// More of the body.
     Body {

@@ -78,6 +78,7 @@ pub(crate) async fn run<C: Caller>(
     client.timer().works_with(0);
     worker.buffers.give_vector(std::mem::take(&mut request.sent));
     worker.buffers.give_vector(std::mem::take(&mut request.id));
+    worker.buffers.give_vector(std::mem::take(&mut request.origin));
     after
 }
 

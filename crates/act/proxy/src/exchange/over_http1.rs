@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use haechi_filter::Edits;
 use haechi_http1::{Persistence, ResponseHead};
 use haechi_model::{Fault, Moment};
 use haechi_preface::Ends;
@@ -98,11 +97,11 @@ impl Caller for Client {
                 head.write_downstream(bytes, &[], out);
                 self.send(worker, outbox, out, &[])
             }
-            Part::Head { head, bytes, len, body, trailers, edits, .. } => {
-                match untouched(head, len, body, edits) {
+            Part::Head { head, bytes, len, body, trailers, lines, .. } => {
+                match untouched(head, len, body, lines) {
                     Some(whole) => self.send(worker, outbox, &bytes[..whole], &[])?,
                     None => {
-                        head.write_downstream(bytes, edits.map_or(&b""[..], Edits::lines), out);
+                        head.write_downstream(bytes, lines, out);
                         self.send_pieces(worker, outbox, out, &bytes[len..], body)?;
                     }
                 }
@@ -146,9 +145,9 @@ impl Caller for Client {
 }
 
 /// How many bytes go on as they came: a head without edits, and a body that follows it without a gap.
-fn untouched(head: &ResponseHead, len: usize, body: &[Range<usize>], edits: Option<&Edits>) -> Option<usize> {
+fn untouched(head: &ResponseHead, len: usize, body: &[Range<usize>], lines: &[u8]) -> Option<usize> {
     match body {
-        _ if edits.is_some() || !head.untouched() => None,
+        _ if !(lines.is_empty() && head.untouched()) => None,
         [] => Some(len),
         [only] if only.start == 0 => Some(len + only.end),
         _ => None,

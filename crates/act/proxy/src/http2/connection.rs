@@ -219,14 +219,14 @@ impl Serving<'_> {
     fn refuse(&self, stream: StreamId, refused: &Refused, grpc: bool, now: Moment) {
         self.local.scene().listener().counters.of(self.worker.number).fault(refused.fault);
         let scene = self.local.scene();
-        let id = forwarding::name(self.worker, scene.http().and_then(|http| http.forwarded.as_ref()));
+        let id = refused.id(self.worker, &scene);
         if let Some(rule) = refused.rule {
             let (fault, id) = (refused.fault.name(), forwarding::shown(&id));
             tracing::debug!(peer = %self.peer(), fault, rule, id, "request refused");
         }
         let mut core = self.shared.core.borrow_mut();
         let how = if grpc { Form::Grpc } else { Form::of(refused.head_only) };
-        answer(&mut core, stream, refused.fault, &id, how, now);
+        answer(&mut core, stream, refused.fault, &id, refused.retry_after, how, now);
         // The rest of its body, if there is one, nobody reads.
         core.reset(stream, Code::NO_ERROR);
     }

@@ -11,14 +11,25 @@ pub(crate) fn is_call(head: &Head) -> bool {
 }
 
 /// Answers a call in an endpoint's place, with a head alone ("Trailers-Only" of gRPC's protocol over HTTP/2).
-pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, id: &[u8]) {
+pub(super) fn answer(
+    core: &mut Connection,
+    stream: StreamId,
+    fault: Fault,
+    id: &[u8],
+    retry_after: Option<u64>,
+) {
     let Some(mut head) = core.respond(stream, 200) else { return };
-    fields(fault, id, |name, value| head.field(name, value));
+    fields(fault, id, retry_after, |name, value| head.field(name, value));
     head.finish(true);
 }
 
 /// What such a head says.
-pub(crate) fn fields(fault: Fault, id: &[u8], mut field: impl FnMut(&[u8], &[u8])) {
+pub(crate) fn fields(
+    fault: Fault,
+    id: &[u8],
+    retry_after: Option<u64>,
+    mut field: impl FnMut(&[u8], &[u8]),
+) {
     field(b"content-type", b"application/grpc");
     field(b"grpc-status", status(fault.status()).to_string().as_bytes());
     // The id has a field of its own, and a message has one line.
@@ -26,6 +37,9 @@ pub(crate) fn fields(fault: Fault, id: &[u8], mut field: impl FnMut(&[u8], &[u8]
     field(b"haechi-fault", fault.name().as_bytes());
     if !id.is_empty() {
         field(b"x-request-id", id);
+    }
+    if let Some(seconds) = retry_after {
+        field(b"retry-after", seconds.to_string().as_bytes());
     }
 }
 

@@ -12,6 +12,8 @@ mod stream;
 #[cfg(feature = "http3")]
 pub(crate) use connection::write as write_head;
 pub(crate) use connection::serve;
+#[cfg(feature = "http3")]
+pub(crate) use stream::fault_fields;
 pub(crate) use links::{Links, call};
 
 /// What a client that begins with HTTP/2 sends first (RFC 9113 §3.4). No request of HTTP/1 begins so.

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use haechi_filter::Edits;
 use haechi_http1::{Body, Framing, ResponseHead, explain, read_fields, write_chunk, write_last_chunk};
 use haechi_http2::{Code, Connection, StreamId};
 use haechi_model::{Fault, Moment};
@@ -98,21 +97,13 @@ impl Exchange {
         self.shared.flush_soon();
     }
 
-    fn send_head(
-        &self,
-        head: &ResponseHead,
-        bytes: &[u8],
-        edits: Option<&Edits>,
-        end: bool,
-    ) -> Result<(), Gone> {
+    fn send_head(&self, head: &ResponseHead, bytes: &[u8], lines: &[u8], end: bool) -> Result<(), Gone> {
         let mut core = self.shared.core.borrow_mut();
         let mut writer = core.respond(self.stream.id, head.status).ok_or(Gone)?;
         for (name, value) in head.fields(bytes) {
             writer.field(name, value);
         }
-        for (name, value) in edits.into_iter().flat_map(Edits::added) {
-            writer.field(name, value);
-        }
+        read_fields(lines).for_each(|(name, value)| writer.field(name, value));
         writer.finish(end);
         drop(core);
         self.shared.flush_soon();
@@ -171,6 +162,10 @@ impl Caller for Exchange {
             return Poll::Pending;
         }
         if self.chunked {
+            let counted = request.body.count(inbox.bytes.len() as u64);
+            if let Err(error) = counted {
+                return Poll::Ready(Err(error.fault));
+            }
             write_chunk(&inbox.bytes, &mut request.sent);
             if inbox.ended {
                 write_last_chunk(inbox.trailers.lines(), &mut request.sent);
@@ -206,10 +201,10 @@ impl Caller for Exchange {
             return Err(Gone);
         }
         match part {
-            Part::Interim { head, bytes } => self.send_head(head, bytes, None, false)?,
-            Part::Head { head, bytes, len, body, trailers, last, edits } => {
+            Part::Interim { head, bytes } => self.send_head(head, bytes, &[], false)?,
+            Part::Head { head, bytes, len, body, trailers, last, lines } => {
                 let whole = last && body.is_empty() && trailers.is_empty();
-                self.send_head(head, bytes, edits, whole)?;
+                self.send_head(head, bytes, lines, whole)?;
                 self.ended = whole;
                 if !whole {
                     self.trailers.extend_from_slice(trailers);
@@ -261,7 +256,9 @@ impl Caller for Exchange {
     fn refuse(&mut self, _: &Worker, fault: Fault, request: &Request, _goes_on: bool) -> After {
         self.ended = true;
         let how = if self.grpc { Form::Grpc } else { Form::of(request.facts.is_head()) };
-        answer(&mut self.shared.core.borrow_mut(), self.stream.id, fault, &request.id, how, self.timer.now());
+        let mut core = self.shared.core.borrow_mut();
+        answer(&mut core, self.stream.id, fault, &request.id, None, how, self.timer.now());
+        drop(core);
         self.shared.flush_soon();
         After::Next
     }
@@ -292,9 +289,7 @@ impl Exchange {
 /// Answers at once, because a filter says so.
 pub(super) fn say(core: &mut Connection, stream: StreamId, answer: &Answer) {
     let Some(mut head) = core.respond(stream, answer.status) else { return };
-    for (name, value) in &answer.fields {
-        head.field(name.as_bytes(), value);
-    }
+    read_fields(&answer.lines).for_each(|(name, value)| head.field(name, value));
     if answer.status != 204 {
         head.field(b"content-length", b"0");
     }
@@ -333,27 +328,42 @@ pub(super) fn answer(
     stream: StreamId,
     fault: Fault,
     id: &[u8],
+    retry_after: Option<u64>,
     how: Form,
     now: Moment,
 ) {
     if how == Form::Grpc {
-        return grpc::answer(core, stream, fault, id);
+        return grpc::answer(core, stream, fault, id, retry_after);
     }
     let head_only = how == Form::HeadOnly;
     let Some(mut head) = core.respond(stream, fault.status()) else { return };
     let body = explain(fault, id).concat();
-    head.field(b"content-type", b"text/plain");
-    head.field(b"content-length", body.len().to_string().as_bytes());
-    head.field(b"haechi-fault", fault.name().as_bytes());
-    if !id.is_empty() {
-        head.field(b"x-request-id", id);
-    }
-    if fault.status() == 405 {
-        // As in HTTP/1: what is allowed depends on the endpoint.
-        head.field(b"allow", b"");
-    }
+    fault_fields(fault, id, retry_after, body.len(), |name, value| head.field(name, value));
     head.finish(head_only);
     if !head_only && core.send_data(stream, &body, true, now) < body.len() {
         core.reset(stream, Code::ENHANCE_YOUR_CALM);
+    }
+}
+
+/// What the head of such an answer says.
+pub(crate) fn fault_fields(
+    fault: Fault,
+    id: &[u8],
+    retry_after: Option<u64>,
+    body: usize,
+    mut field: impl FnMut(&[u8], &[u8]),
+) {
+    field(b"content-type", b"text/plain");
+    field(b"content-length", body.to_string().as_bytes());
+    field(b"haechi-fault", fault.name().as_bytes());
+    if !id.is_empty() {
+        field(b"x-request-id", id);
+    }
+    if let Some(seconds) = retry_after {
+        field(b"retry-after", seconds.to_string().as_bytes());
+    }
+    if fault.status() == 405 {
+        // As in HTTP/1: what is allowed depends on the endpoint.
+        field(b"allow", b"");
     }
 }

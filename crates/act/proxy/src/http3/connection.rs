@@ -12,6 +12,7 @@ use haechi_http3::{Broken, Code, Event, Heard, Messages, OneWay, Scope, Seen, wr
 use haechi_model::{Fault, Handshake, Moment};
 use haechi_preface::Ends;
 use haechi_sys::clock;
+use rustls::pki_types::CertificateDer;
 use quinn_proto::{ConnectionError, ConnectionHandle, Dir, Event as Quic, StreamEvent, StreamId};
 
 use super::config;
@@ -166,7 +167,12 @@ fn who(inlet: &Inlet, shared: &Shared) -> (Who, Ends) {
     let core = shared.core.borrow();
     let client = core.remote_address();
     let own = core.local_ip().map_or(inlet.address, |ip| SocketAddr::new(ip, inlet.address.port()));
-    let who = Who::new(Origin { client, asked: Some(own) }, true);
+    let mut who = Who::new(Origin { client, asked: Some(own) }, true);
+    let shown = core.crypto_session().peer_identity();
+    let shown = shown.and_then(|shown| shown.downcast::<Vec<CertificateDer<'static>>>().ok());
+    if let Some(certificate) = shown.as_ref().and_then(|shown| shown.first()) {
+        who.identify(certificate);
+    }
     (who, Ends { client, asked: own })
 }
 
@@ -260,6 +266,8 @@ impl Serving<'_> {
     fn begin(&mut self) {
         self.shake_out(Handshake::of(true, false));
         self.timer.works_with(0);
+        // Its certificate, if it has shown one, is known by now.
+        (self.who, self.between) = who(self.inlet, self.shared);
         let mut core = self.shared.core.borrow_mut();
         let control = core.streams().open(Dir::Uni);
         drop(core);
@@ -356,7 +364,7 @@ impl Serving<'_> {
                 Read::Bytes(bytes) => {
                     let mut input = &bytes[..];
                     let event = pending.messages.receive(&mut input, head, &self.limits);
-                    event.map(|event| event.map(|event| (event, rest_of(&bytes, input))))
+                    event.map(|event| event.map(|event| (event == Event::Head, rest_of(&bytes, input))))
                 }
                 Read::Blocked => return,
                 Read::End => pending.messages.end().map(|()| None),
@@ -368,7 +376,7 @@ impl Serving<'_> {
             };
             match outcome {
                 Ok(None) => {}
-                Ok(Some((Event::Head, ahead))) => {
+                Ok(Some((true, ahead))) => {
                     let Pending { messages, .. } = self.pending.swap_remove(at);
                     return self.request(id, head, messages, ahead);
                 }
@@ -471,17 +479,17 @@ impl Serving<'_> {
         });
     }
 
-    fn refuse(&self, id: StreamId, refused: &Refused, grpc: bool) {
+    fn refuse(&self, stream: StreamId, refused: &Refused, grpc: bool) {
         let scene = self.inlet.local.scene();
         scene.listener().counters.of(self.worker.number).fault(refused.fault);
-        let name = forwarding::name(self.worker, scene.http().and_then(|http| http.forwarded.as_ref()));
+        let id = refused.id(self.worker, &scene);
         if let Some(rule) = refused.rule {
-            let (fault, id) = (refused.fault.name(), forwarding::shown(&name));
+            let (fault, id) = (refused.fault.name(), forwarding::shown(&id));
             tracing::debug!(peer = %self.who.peer, fault, rule, id, "request refused");
         }
         let how = if grpc { Form::Grpc } else { Form::of(refused.head_only) };
-        answer(self.shared, id, refused.fault, &name, how);
-        self.stop_reading(id);
+        answer(self.shared, stream, refused.fault, &id, refused.retry_after, how);
+        self.stop_reading(stream);
     }
 
     /// The rest of a body, if there is one, nobody reads.
@@ -534,8 +542,9 @@ impl Serving<'_> {
         }
         let since = if idle { *self.idle_since.get_or_insert(now) } else { now };
         let idle_until = since + http.timeouts.keep_alive;
+        let leaving = self.is_leaving();
         match self.farewell {
-            Farewell::None if self.is_leaving() || idle_until <= now => {
+            Farewell::None if leaving || idle_until <= now => {
                 let mut out = Vec::new();
                 write::farewell(write::NONE_YET, &mut out);
                 self.say(&out);

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use haechi_filter::Edits;
 use haechi_http1::{
     Body, Framing, ResponseHead, Trailers, explain, read_fields, write_chunk, write_last_chunk,
 };
@@ -23,7 +22,7 @@ use crate::admit::{Answer, Request};
 use crate::buffers::HOT;
 use crate::client::After;
 use crate::exchange::{Caller, Gone, Outbox, Part};
-use crate::http2::grpc;
+use crate::http2::{fault_fields, grpc};
 use crate::live::LiveEndpoint;
 use crate::scene::Local;
 use crate::select::{Applicant, Noise};
@@ -36,6 +35,14 @@ const LEAST_ROOM: usize = 4 << 10;
 
 /// Bytes of a body that are taken in one go, before others get their turn.
 const IN_ONE_GO: usize = 64 << 10;
+
+/// Why a body does not go on.
+enum Cut {
+    /// Its client broke a rule.
+    Broken(Broken),
+    /// It is answered so.
+    Fault(Fault),
+}
 
 /// A request on its stream.
 pub(super) struct Exchange {
@@ -168,16 +175,14 @@ impl Exchange {
         outbox: &mut Outbox,
         head: &ResponseHead,
         bytes: &[u8],
-        edits: Option<&Edits>,
+        lines: &[u8],
     ) -> Result<(), Gone> {
         let mut frame = worker.buffers.take_vector();
         let mut section = write::head(head.status, &mut frame);
         for (name, value) in head.fields(bytes) {
             section.field(name, value);
         }
-        for (name, value) in edits.into_iter().flat_map(Edits::added) {
-            section.field(name, value);
-        }
+        read_fields(lines).for_each(|(name, value)| section.field(name, value));
         section.finish();
         let sent = self.write(worker, outbox, &frame);
         worker.buffers.give_vector(frame);
@@ -186,7 +191,7 @@ impl Exchange {
     }
 
     /// Takes a piece of the stream for the endpoint; gives how many bytes of a body it had.
-    fn take(&mut self, worker: &Worker, bytes: &[u8], sent: &mut Vec<u8>, body: &mut Body) -> Result<usize, Broken> {
+    fn take(&mut self, worker: &Worker, bytes: &[u8], sent: &mut Vec<u8>, body: &mut Body) -> Result<usize, Cut> {
         let mut head = worker.http2_head.take();
         let mut messages = self.stream.messages.borrow_mut();
         let mut input = bytes;
@@ -196,6 +201,9 @@ impl Exchange {
                 Ok(Some(Event::Data(piece))) => {
                     took += piece.len();
                     if self.chunked {
+                        if let Err(error) = body.count(piece.len() as u64) {
+                            break Err(Cut::Fault(error.fault));
+                        }
                         write_chunk(piece, sent);
                     } else {
                         sent.extend_from_slice(piece);
@@ -206,11 +214,12 @@ impl Exchange {
                     let trailers = &mut self.trailers;
                     let judged = head.fields().try_for_each(|(_, field)| trailers.add(field.name, field.value));
                     if let Err(error) = judged {
-                        break Err(Broken { scope: Scope::Stream, code: Code::MESSAGE_ERROR, rule: error.rule });
+                        let (scope, code) = (Scope::Stream, Code::MESSAGE_ERROR);
+                        break Err(Cut::Broken(Broken { scope, code, rule: error.rule }));
                     }
                 }
                 Ok(Some(Event::Head | Event::TooLarge) | None) => break Ok(took),
-                Err(broken) => break Err(broken),
+                Err(broken) => break Err(Cut::Broken(broken)),
             }
         };
         worker.http2_head.set(head);
@@ -218,7 +227,11 @@ impl Exchange {
     }
 
     /// The client broke a rule.
-    fn break_off(&self, broken: Broken) -> Fault {
+    fn break_off(&self, cut: Cut) -> Fault {
+        let broken = match cut {
+            Cut::Broken(broken) => broken,
+            Cut::Fault(fault) => return fault,
+        };
         tracing::debug!(peer = %self.between.client, %broken, "request cut off");
         match broken.scope {
             Scope::Stream => self.shared.give_up(self.stream.id, broken.code),
@@ -285,14 +298,14 @@ impl Caller for Exchange {
                 Read::Blocked => return Poll::Pending,
                 Read::End => {
                     came = true;
-                    self.stream.messages.borrow_mut().end().map(|()| 0)
+                    self.stream.messages.borrow_mut().end().map(|()| 0).map_err(Cut::Broken)
                 }
                 Read::Reset => {
                     self.stream.gone.set(true);
                     return Poll::Ready(Err(Fault::ClientGone));
                 }
             };
-            took += taken.map_err(|broken| self.break_off(broken))?;
+            took += taken.map_err(|cut| self.break_off(cut))?;
             if came {
                 if self.chunked {
                     write_last_chunk(self.trailers.lines(), &mut request.sent);
@@ -324,9 +337,9 @@ impl Caller for Exchange {
             return Err(Gone);
         }
         match part {
-            Part::Interim { head, bytes } => self.send_head(worker, outbox, head, bytes, None),
-            Part::Head { head, bytes, len, body, trailers, last, edits } => {
-                self.send_head(worker, outbox, head, bytes, edits)?;
+            Part::Interim { head, bytes } => self.send_head(worker, outbox, head, bytes, &[]),
+            Part::Head { head, bytes, len, body, trailers, last, lines } => {
+                self.send_head(worker, outbox, head, bytes, lines)?;
                 self.send_ranges(worker, outbox, &bytes[len..], body, trailers, last)
             }
             Part::Body { bytes, pieces, trailers, last } => {
@@ -359,7 +372,7 @@ impl Caller for Exchange {
     fn refuse(&mut self, _: &Worker, fault: Fault, request: &Request, _goes_on: bool) -> After {
         self.ended = true;
         let how = if self.grpc { Form::Grpc } else { Form::of(request.facts.is_head()) };
-        answer(&self.shared, self.stream.id, fault, &request.id, how);
+        answer(&self.shared, self.stream.id, fault, &request.id, None, how);
         After::Next
     }
 
@@ -406,9 +419,7 @@ impl Form {
 pub(super) fn say(shared: &Shared, stream: StreamId, answer: &Answer) {
     let mut out = Vec::new();
     let mut head = write::head(answer.status, &mut out);
-    for (name, value) in &answer.fields {
-        head.field(name.as_bytes(), value);
-    }
+    read_fields(&answer.lines).for_each(|(name, value)| head.field(name, value));
     if answer.status != 204 {
         head.field(b"content-length", b"0");
     }
@@ -417,26 +428,24 @@ pub(super) fn say(shared: &Shared, stream: StreamId, answer: &Answer) {
 }
 
 /// Answers in an endpoint's place.
-pub(super) fn answer(shared: &Shared, stream: StreamId, fault: Fault, id: &[u8], how: Form) {
+pub(super) fn answer(
+    shared: &Shared,
+    stream: StreamId,
+    fault: Fault,
+    id: &[u8],
+    retry_after: Option<u64>,
+    how: Form,
+) {
     let mut out = Vec::new();
     if how == Form::Grpc {
         let mut head = write::head(200, &mut out);
-        grpc::fields(fault, id, |name, value| head.field(name, value));
+        grpc::fields(fault, id, retry_after, |name, value| head.field(name, value));
         head.finish();
         return send_whole(shared, stream, &out);
     }
     let body = explain(fault, id).concat();
     let mut head = write::head(fault.status(), &mut out);
-    head.field(b"content-type", b"text/plain");
-    head.field(b"content-length", body.len().to_string().as_bytes());
-    head.field(b"haechi-fault", fault.name().as_bytes());
-    if !id.is_empty() {
-        head.field(b"x-request-id", id);
-    }
-    if fault.status() == 405 {
-        // As in HTTP/1: what is allowed depends on the endpoint.
-        head.field(b"allow", b"");
-    }
+    fault_fields(fault, id, retry_after, body.len(), |name, value| head.field(name, value));
     head.finish();
     if how == Form::Whole {
         write::data(body.len(), &mut out);
