@@ -11,6 +11,7 @@ mod flows;
 mod haproxy;
 mod http2;
 mod http2_endpoint;
+mod kernel;
 mod load;
 mod namespaces;
 mod nginx;
@@ -19,6 +20,7 @@ mod observer;
 mod scripted;
 mod stall;
 mod tls;
+mod websocket;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -34,6 +36,7 @@ pub use haechi_http2::{Code, StreamId};
 pub use haproxy::HaProxy;
 pub use http2::{Answer, Http2};
 pub use http2_endpoint::{Asked, Core, Http2Endpoint, Then};
+pub use kernel::kernel_asks;
 pub use load::{Load, Tally};
 pub use namespaces::{Namespace, Network, can_make_namespaces};
 pub use nginx::Nginx;
@@ -42,6 +45,7 @@ pub use observer::{Heard, Observer};
 pub use scripted::{Peer, Scripted};
 pub use stall::Stall;
 pub use tls::{Authority, Leaf, Secure};
+pub use websocket::agreement;
 
 /// A loopback address that no other test uses: 127.x.y.z by process and call.
 pub fn address() -> IpAddr {

@@ -55,7 +55,8 @@ fn unspoken(snapshot: &Snapshot) -> Option<Diagnostic> {
     let listener = snapshot.listeners.iter().find(|listener| wants(&listener.kind))?;
     let message = format!("listener {}: this haechi was built without HTTP/3", listener.name);
     let mut diagnostic = Diagnostic::new(Code::NotHere, Span::START, message);
-    diagnostic.help = Some("remove `http3`, or take one that was built with it (cargo's feature `http3`)".into());
+    diagnostic.help =
+        Some("remove `http3`, or take one that was built with it (cargo's feature `http3`)".into());
     (!haechi_proxy::SPEAKS_HTTP3).then_some(diagnostic)
 }
 

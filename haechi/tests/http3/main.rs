@@ -40,7 +40,9 @@ impl Front {
     /// What the client found out.
     fn ask(&self, what: &[&str]) -> Value {
         let mut command = Command::new(haechi_tests::python());
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http3/client.py")).arg(self.listen.to_string());
+        command
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http3/client.py"))
+            .arg(self.listen.to_string());
         command.arg(self.node.folder().join("ca.pem")).args(what).stdin(Stdio::null());
         let output = command.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

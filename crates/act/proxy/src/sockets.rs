@@ -337,7 +337,8 @@ impl Sockets {
                 wire,
                 address: *address,
             };
-            wires.flat_map(move |wire| listener.bind.iter().map(move |address| (stand(wire, address), speaks)))
+            wires
+                .flat_map(move |wire| listener.bind.iter().map(move |address| (stand(wire, address), speaks)))
         });
         all.filter(move |(stand, _)| !away.contains(&stand.address.ip()))
     }
@@ -350,7 +351,6 @@ fn is_at(one: &Stand, other: &Stand) -> bool {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU8;
-    use std::time::Duration;
 
     use haechi_model::{Listener, PoolIndex, TcpListener, VirtualAddress, VirtualRouter};
 
@@ -370,9 +370,7 @@ mod tests {
     fn listener(ip: [u8; 4], port: u16) -> Listener {
         let kind = ListenerKind::Tcp(TcpListener {
             pool: PoolIndex(0),
-            idle_timeout: Duration::ZERO,
-            half_closed_timeout: Duration::ZERO,
-            tcp_keep_alive: None,
+            patience: haechi_config::defaults::PATIENCE,
         });
         Listener {
             name: "db".into(),

@@ -263,13 +263,15 @@ impl Worker {
                 Leave::Stream(leave)
             }),
             #[cfg(feature = "http3")]
-            Socket::Datagram(socket) if local.scene().http().is_some() => Watched::shared(socket).map(|socket| {
-                http3::make_room(self, address);
-                let inlet = http3::Inlet::new(local, socket, address, (number, self.number), mail);
-                self.quic.borrow_mut().push(Rc::clone(&inlet));
-                engine::spawn(http3::serve(Rc::clone(self), Rc::clone(&inlet)));
-                Leave::Quic(inlet)
-            }),
+            Socket::Datagram(socket) if local.scene().http().is_some() => {
+                Watched::shared(socket).map(|socket| {
+                    http3::make_room(self, address);
+                    let inlet = http3::Inlet::new(local, socket, address, (number, self.number), mail);
+                    self.quic.borrow_mut().push(Rc::clone(&inlet));
+                    engine::spawn(http3::serve(Rc::clone(self), Rc::clone(&inlet)));
+                    Leave::Quic(inlet)
+                })
+            }
             Socket::Datagram(socket) => Watched::shared(socket).map(|socket| {
                 udp::make_room(self, address);
                 let inlet = Inlet::new(local, socket, address, number);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use haechi_model::{
     Algorithm, Announcing, Checksum, ClientTimeouts, Endpoint, HealthCheck, HttpLimits, HttpListener,
-    Listener, ListenerKind, Mover, Node, PassiveCheck, Pool, PoolIndex, Probe, Queue, Retry, Route,
+    Listener, ListenerKind, Mover, Node, PassiveCheck, Patience, Pool, PoolIndex, Probe, Queue, Retry, Route,
     SourceMask, StatusRange, Track, Transport, UpstreamKeepAlive, UpstreamTimeouts, VirtualRouter,
 };
 
@@ -16,11 +16,15 @@ pub const NODE_NAME: &str = "haechi";
 
 /// A quiet `tcp` connection is kept for an hour: longer than database pools keep theirs (HikariCP and pgx
 /// renew after 30 to 60 minutes).
-pub const TCP_IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// A side that has asked and ended waits for its answer: a report or a dump that takes minutes to begin. An hour as for
 /// open connections would keep those whose other side forgot them.
-pub const HALF_CLOSED: Duration = Duration::from_secs(300);
+const HALF_CLOSED: Duration = Duration::from_secs(300);
+
+/// Of `tcp` and `tls` listeners. Nobody is asked whether they are still there: how often makes sense depends on what
+/// stands between.
+pub const PATIENCE: Patience = Patience { idle: IDLE, half_closed: HALF_CLOSED, keep_alive: None };
 
 /// Whoever stands between us and the client sends it with the first bytes.
 pub const PREFACE: Duration = Duration::from_secs(5);

@@ -129,9 +129,9 @@ pub(crate) static LISTENER: Shape = Shape {
         Key::new(
             "http3",
             Kind::Flag,
-            "HTTP/3 too, over QUIC on the UDP ports of the same numbers, and answers that tell clients so (https).",
-        )
-        .default("false"),
+            "HTTP/3 too, over QUIC on the UDP ports of the same numbers, and answers that tell clients so (https); no if \
+             left out.",
+        ),
         Key::new("pool", NAME, "Where connections or flows go (tcp, udp)."),
         Key::new(
             "idleTimeout",
@@ -141,13 +141,13 @@ pub(crate) static LISTENER: Shape = Shape {
         Key::new(
             "halfClosedTimeout",
             IDLE,
-            "The same once one side has ended its direction and the other one still may send (tcp: 5m if left out).",
+            "The same once one side has ended its direction and the other one still may send (tcp, tls: 5m if left out).",
         ),
         Key::new(
             "tcpKeepAlive",
             Kind::Duration(Duration::from_secs(1), Duration::from_secs(32_767)),
             "After so much silence the kernel asks each side whether it is still there, three times, a third of this apart \
-             (tcp); never if left out.",
+             (tcp, tls); never if left out.",
         ),
         Key::new(
             "proxyProtocol",

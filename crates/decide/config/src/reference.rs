@@ -6,6 +6,8 @@
 
 mod behaviour;
 mod filters;
+mod http2;
+mod http3;
 mod memory;
 mod sections;
 mod tls;

@@ -135,7 +135,9 @@ mod tests {
 
     const BOUNDS: Bounds = Bounds { list: 4096, fields: 20, most_work: 8192 };
 
-    fn decoded(section: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+    fn decoded(section: &[u8]) -> Result<Pairs, Error> {
         let mut fields = Fields::default();
         decode_section::<Unjudged>(section, &BOUNDS, &mut fields)?;
         Ok(fields.iter().map(|field| (field.name.to_vec(), field.value.to_vec())).collect())

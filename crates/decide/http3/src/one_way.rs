@@ -126,7 +126,9 @@ impl OneWay {
                     input = input.get(used.saturating_sub(before)..).unwrap_or_default();
                     self.kept.clear();
                 }
-                None if count == 0 => return Err(Broken::connection(Code::EXCESSIVE_LOAD, "a frame too large")),
+                None if count == 0 => {
+                    return Err(Broken::connection(Code::EXCESSIVE_LOAD, "a frame too large"));
+                }
                 None => input = input.get(count..).unwrap_or_default(),
             }
         }
@@ -168,7 +170,8 @@ impl OneWay {
             }
             _ => {
                 let number = varint::read(payload).filter(|(_, len)| *len == payload.len());
-                let (number, _) = number.ok_or(Broken::connection(Code::FRAME_ERROR, "a frame of a wrong size"))?;
+                let (number, _) =
+                    number.ok_or(Broken::connection(Code::FRAME_ERROR, "a frame of a wrong size"))?;
                 self.number(kind, number)?;
             }
         }

@@ -100,13 +100,16 @@ mod tests {
     fn what_concerns_a_connection_of_http1_stays_there() {
         let mut out = Vec::new();
         let mut section = trailers(&mut out);
-        for (name, value) in [("Connection", "keep-alive"), ("Keep-Alive", "5"), ("Upgrade", "h2c"), ("X-Sum", "1")] {
+        for (name, value) in
+            [("Connection", "keep-alive"), ("Keep-Alive", "5"), ("Upgrade", "h2c"), ("X-Sum", "1")]
+        {
             section.field(name.as_bytes(), value.as_bytes());
         }
         section.finish();
         let mut head = Head::default();
         head.read_section(&out[2..], SectionKind::Trailers, &Limits::default()).unwrap();
-        let names: Vec<_> = head.fields().map(|(_, field)| (field.name.to_vec(), field.value.to_vec())).collect();
+        let names: Vec<_> =
+            head.fields().map(|(_, field)| (field.name.to_vec(), field.value.to_vec())).collect();
         assert_eq!(names, [(b"x-sum".to_vec(), b"1".to_vec())]);
     }
 

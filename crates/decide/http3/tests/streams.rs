@@ -54,7 +54,11 @@ fn streams_that_are_messages() {
         ([GET, b"\x00\x02hi", TRAILERS].concat(), "head trailers ", b"hi"),
         ([&head_with("2")[..], b"\x00\x01h\x00\x01i"].concat(), "head ", b"hi"),
         // Frames that nobody knows, in front, between and behind (RFC 9114 §7.2.8).
-        ([b"\x21\x03abc", GET, b"\x21\x00\x00\x01x\x40\x5f\x01z", TRAILERS, b"\x21\x01a"].concat(), "head trailers ", b"x"),
+        (
+            [b"\x21\x03abc", GET, b"\x21\x00\x00\x01x\x40\x5f\x01z", TRAILERS, b"\x21\x01a"].concat(),
+            "head trailers ",
+            b"x",
+        ),
     ] {
         assert_eq!(both(&stream), Ok((events.to_owned(), body.to_vec())), "{}", stream.escape_ascii());
     }

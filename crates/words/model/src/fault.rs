@@ -66,6 +66,8 @@ faults! {
     HeadTooLarge: Client, 431, "headTooLarge", "the request head is too large";
     /// A method that a proxy must not take part in (CONNECT, TRACE).
     MethodRefused: Client, 405, "methodRefused", "this method is not served here";
+    /// A tunnel to another protocol than WebSocket (RFC 8441).
+    ProtocolUnknown: Client, 501, "protocolUnknown", "no tunnel to this protocol is made here";
     /// A transfer coding other than `chunked`.
     CodingUnknown: Client, 501, "codingUnknown", "this transfer coding is not implemented";
     /// Neither HTTP/1.0 nor HTTP/1.1.

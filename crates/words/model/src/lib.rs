@@ -28,7 +28,7 @@ pub use forwarded::{Forwarded, ForwardedBy, RequestIds};
 pub use health::{AdminOrigin, AdminState, EndpointState, Health};
 pub use listener::{
     ClientTimeouts, HeaderMatch, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, PathMatch,
-    Route, TcpListener, TlsListener, UdpListener,
+    Patience, Route, TcpListener, TlsListener, UdpListener,
 };
 pub use moment::Moment;
 pub use names::{

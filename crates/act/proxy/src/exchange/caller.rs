@@ -15,7 +15,7 @@ use crate::live::LiveEndpoint;
 use crate::scene::Local;
 use crate::select::Applicant;
 use crate::stream::Stream;
-use crate::upstream::Upstream;
+use crate::tunnel::Mouth;
 use crate::worker::Worker;
 
 /// It is gone: nothing that is sent reaches it.
@@ -120,6 +120,11 @@ pub(crate) trait Caller: Applicant {
     /// Whether its protocol says itself where a body ends, so that it wants no chunks.
     fn frames_itself(&self) -> bool;
 
+    /// Whether this final head may be the answer to what it asked for.
+    fn accepts(&self, _head: &ResponseHead, _bytes: &[u8]) -> bool {
+        true
+    }
+
     /// Whether the event loop has yet to hear of it.
     fn is_unwatched(&self) -> bool;
 
@@ -161,5 +166,11 @@ pub(crate) trait Caller: Applicant {
     fn refuse(&mut self, worker: &Worker, fault: Fault, request: &Request, goes_on: bool) -> After;
 
     /// Both sides speak another protocol now, until one of them ends.
-    async fn tunnel(&mut self, worker: &Worker, upstream: Upstream, endpoint: &LiveEndpoint, idle: Duration);
+    async fn tunnel(
+        &mut self,
+        worker: &Worker,
+        upstream: &mut impl Mouth,
+        endpoint: &LiveEndpoint,
+        idle: Duration,
+    );
 }

@@ -211,6 +211,10 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
             scratch.response.show_id(bytes, id);
         }
         let head = &scratch.response;
+        if !self.client.accepts(head, bytes) {
+            tracing::debug!(status = head.status, "no answer to what was asked for");
+            return Err(self.failure(Fault::BadResponse));
+        }
         if self.is_worth_another_try(head.status) {
             let fault = Fault::BadResponse;
             return Err(Failure { fault, stage: Stage::Status, told: Told::Nothing, replayable: true });
@@ -254,6 +258,15 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
             scratch.response.cut(bytes, |name| filter.removes(name));
             lines = self.worker.buffers.take_vector();
             filter.write_lines(&self.request.origin, &mut lines);
+        }
+        let alternative = &self.request.scene.listener().alternative;
+        if !alternative.is_empty() {
+            // Where an endpoint can be reached otherwise is nothing to its clients here.
+            scratch.response.cut(bytes, |name| name.eq_ignore_ascii_case(b"alt-svc"));
+            if lines.capacity() == 0 {
+                lines = self.worker.buffers.take_vector();
+            }
+            lines.extend_from_slice(alternative);
         }
         let (head, body) = (&scratch.response, scratch.pieces.ranges());
         let part = Part::Head { head, bytes, len, body, trailers, last, lines: &lines };

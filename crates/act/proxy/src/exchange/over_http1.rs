@@ -17,8 +17,7 @@ use crate::scene::Local;
 use crate::select::{Applicant, Noise, noise_of};
 use crate::stream::Stream;
 use crate::timer::Timer;
-use crate::tunnel;
-use crate::upstream::Upstream;
+use crate::tunnel::{self, Mouth};
 use crate::worker::Worker;
 
 impl Applicant for Client {
@@ -139,8 +138,16 @@ impl Caller for Client {
         self.answer(worker, fault, &request.id, persistence, facts.is_head())
     }
 
-    async fn tunnel(&mut self, worker: &Worker, upstream: Upstream, endpoint: &LiveEndpoint, idle: Duration) {
-        tunnel::upgraded(worker, self, upstream, endpoint, idle).await;
+    async fn tunnel(
+        &mut self,
+        worker: &Worker,
+        upstream: &mut impl Mouth,
+        endpoint: &LiveEndpoint,
+        idle: Duration,
+    ) {
+        let ahead = std::mem::take(&mut self.unread).into_rest();
+        let both = (&mut self.stream, upstream);
+        tunnel::upgraded(worker, both, &self.timer, endpoint, idle, ahead).await;
     }
 }
 

@@ -24,12 +24,7 @@ pub(super) fn answer(
 }
 
 /// What such a head says.
-pub(crate) fn fields(
-    fault: Fault,
-    id: &[u8],
-    retry_after: Option<u64>,
-    mut field: impl FnMut(&[u8], &[u8]),
-) {
+pub(crate) fn fields(fault: Fault, id: &[u8], retry_after: Option<u64>, mut field: impl FnMut(&[u8], &[u8])) {
     field(b"content-type", b"application/grpc");
     field(b"grpc-status", status(fault.status()).to_string().as_bytes());
     // The id has a field of its own, and a message has one line.

@@ -8,13 +8,15 @@ mod link;
 mod links;
 mod shared;
 mod stream;
+mod tunnel;
+mod websocket;
 
-#[cfg(feature = "http3")]
-pub(crate) use connection::write as write_head;
 pub(crate) use connection::serve;
 #[cfg(feature = "http3")]
-pub(crate) use stream::fault_fields;
+pub(crate) use connection::{refused_tunnel, write as write_head};
 pub(crate) use links::{Links, call};
+#[cfg(feature = "http3")]
+pub(crate) use stream::fault_fields;
 
 /// What a client that begins with HTTP/2 sends first (RFC 9113 §3.4). No request of HTTP/1 begins so.
 pub(crate) use haechi_http2::PREFACE;

@@ -22,7 +22,9 @@ pub(super) struct Alarms {
 }
 
 /// Sleeps until a moment.
-pub(super) struct Sleep(Option<(Moment, Pin<Box<dyn Future<Output = ()>>>)>);
+pub(super) struct Sleep(Option<(Moment, Sleeping)>);
+
+type Sleeping = Pin<Box<dyn Future<Output = ()>>>;
 
 impl Sleep {
     pub(super) const fn new() -> Self {

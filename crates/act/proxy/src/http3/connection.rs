@@ -12,8 +12,8 @@ use haechi_http3::{Broken, Code, Event, Heard, Messages, OneWay, Scope, Seen, wr
 use haechi_model::{Fault, Handshake, Moment};
 use haechi_preface::Ends;
 use haechi_sys::clock;
-use rustls::pki_types::CertificateDer;
 use quinn_proto::{ConnectionError, ConnectionHandle, Dir, Event as Quic, StreamEvent, StreamId};
+use rustls::pki_types::CertificateDer;
 
 use super::config;
 use super::gate::Gate;
@@ -26,7 +26,7 @@ use crate::away::Leaving;
 use crate::engine;
 use crate::exchange;
 use crate::forwarding;
-use crate::http2::{grpc, write_head};
+use crate::http2::{grpc, refused_tunnel, write_head};
 use crate::preface::Origin;
 use crate::timer::Timer;
 use crate::who::Who;
@@ -252,7 +252,7 @@ impl Serving<'_> {
                 }
                 self.shared.end_all();
             }
-            Quic::Stream(event) => self.hear_stream(event, now),
+            Quic::Stream(event) => self.hear_stream(&event, now),
             Quic::HandshakeDataReady | Quic::DatagramReceived | Quic::DatagramsUnblocked => {}
         }
     }
@@ -273,7 +273,10 @@ impl Serving<'_> {
         drop(core);
         let Some(control) = control else {
             let rule = "no room for our control stream";
-            return self.fail(Broken { scope: Scope::Connection, code: Code::STREAM_CREATION_ERROR, rule }, engine::now());
+            return self.fail(
+                Broken { scope: Scope::Connection, code: Code::STREAM_CREATION_ERROR, rule },
+                engine::now(),
+            );
         };
         self.control = Some(control);
         let mut out = Vec::new();
@@ -290,21 +293,19 @@ impl Serving<'_> {
         }
     }
 
-    fn hear_stream(&mut self, event: StreamEvent, now: Moment) {
-        match event {
-            StreamEvent::Opened { dir } => {
-                loop {
-                    let id = self.shared.core.borrow_mut().streams().accept(dir);
-                    let Some(id) = id else { break };
-                    match dir {
-                        Dir::Bi => self.opened(id, now),
-                        Dir::Uni => {
-                            self.one_ways.insert(id, OneWay::default());
-                            self.read_one_way(id, now);
-                        }
+    fn hear_stream(&mut self, event: &StreamEvent, now: Moment) {
+        match *event {
+            StreamEvent::Opened { dir } => loop {
+                let id = self.shared.core.borrow_mut().streams().accept(dir);
+                let Some(id) = id else { break };
+                match dir {
+                    Dir::Bi => self.opened(id, now),
+                    Dir::Uni => {
+                        self.one_ways.insert(id, OneWay::default());
+                        self.read_one_way(id, now);
                     }
                 }
-            }
+            },
             StreamEvent::Readable { id } => self.readable(id, now),
             StreamEvent::Writable { id } => {
                 if let Some(request) = self.shared.find(id) {
@@ -370,7 +371,8 @@ impl Serving<'_> {
                 Read::End => pending.messages.end().map(|()| None),
                 Read::Reset => {
                     self.pending.swap_remove(at);
-                    let _ = self.shared.core.borrow_mut().send_stream(id).reset(wire(Code::REQUEST_CANCELLED));
+                    let _ =
+                        self.shared.core.borrow_mut().send_stream(id).reset(wire(Code::REQUEST_CANCELLED));
                     return self.count_reset(now);
                 }
             };
@@ -446,8 +448,11 @@ impl Serving<'_> {
         }
         let (worker, local) = (self.worker, &self.inlet.local);
         self.served += 1;
+        if let Some(refused) = refused_tunnel(head) {
+            return self.refuse(id, &refused, false);
+        }
         let mut bytes = worker.buffers.take_vector();
-        write_head(head, end, &mut bytes);
+        write_head(head, end, None, &mut bytes);
         let grpc = grpc::is_call(head);
         let admitted = admit(worker, local, &self.who, &bytes);
         let len = bytes.len();
@@ -456,7 +461,8 @@ impl Serving<'_> {
             Admitted::Request(request, used) if used == len => {
                 let stream = self.shared.add(id, messages, ahead);
                 let shared = Rc::clone(self.shared);
-                let caller = Exchange::new(shared, stream, self.between, worker.timers.timer(), &request, grpc);
+                let caller =
+                    Exchange::new(shared, stream, self.between, worker.timers.timer(), &request, grpc);
                 self.spawn(caller, request);
             }
             Admitted::Refused(refused, _) => self.refuse(id, &refused, grpc),

@@ -189,7 +189,8 @@ impl Inlet {
         let scene = self.local.scene();
         let listener = scene.listener();
         let mut endpoint = self.endpoint.borrow_mut();
-        let most = scene.http().and_then(|http| http.tls.as_ref()).map_or(0, |tls| tls.max_handshakes as usize);
+        let most =
+            scene.http().and_then(|http| http.tls.as_ref()).map_or(0, |tls| tls.max_handshakes as usize);
         if self.state.get() != State::Open || worker.pressed.is_full() || most == 0 {
             let transmit = endpoint.refuse(incoming, out);
             return self.send(&transmit, out);

@@ -121,7 +121,8 @@ mod tests {
         let mut marker = Marker { number: 1, sockets: 2 };
         let (one, other) = (marker.generate_cid(), marker.generate_cid());
         assert_ne!(one[4..], other[4..]);
-        let named = (0..10_000_u64).filter(|at| owner(&at.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes(), 2).is_some());
+        let named = (0..10_000_u64)
+            .filter(|at| owner(&at.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes(), 2).is_some());
         assert_eq!(named.count(), 0);
     }
 }

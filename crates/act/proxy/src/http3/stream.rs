@@ -27,7 +27,7 @@ use crate::live::LiveEndpoint;
 use crate::scene::Local;
 use crate::select::{Applicant, Noise};
 use crate::timer::Timer;
-use crate::upstream::Upstream;
+use crate::tunnel::Mouth;
 use crate::worker::Worker;
 
 /// The least that is asked of an endpoint at a time.
@@ -37,6 +37,7 @@ const LEAST_ROOM: usize = 4 << 10;
 const IN_ONE_GO: usize = 64 << 10;
 
 /// Why a body does not go on.
+#[derive(Clone, Copy)]
 enum Cut {
     /// Its client broke a rule.
     Broken(Broken),
@@ -191,7 +192,13 @@ impl Exchange {
     }
 
     /// Takes a piece of the stream for the endpoint; gives how many bytes of a body it had.
-    fn take(&mut self, worker: &Worker, bytes: &[u8], sent: &mut Vec<u8>, body: &mut Body) -> Result<usize, Cut> {
+    fn take(
+        &mut self,
+        worker: &Worker,
+        bytes: &[u8],
+        sent: &mut Vec<u8>,
+        body: &mut Body,
+    ) -> Result<usize, Cut> {
         let mut head = worker.http2_head.take();
         let mut messages = self.stream.messages.borrow_mut();
         let mut input = bytes;
@@ -212,7 +219,8 @@ impl Exchange {
                 }
                 Ok(Some(Event::Trailers)) => {
                     let trailers = &mut self.trailers;
-                    let judged = head.fields().try_for_each(|(_, field)| trailers.add(field.name, field.value));
+                    let judged =
+                        head.fields().try_for_each(|(_, field)| trailers.add(field.name, field.value));
                     if let Err(error) = judged {
                         let (scope, code) = (Scope::Stream, Code::MESSAGE_ERROR);
                         break Err(Cut::Broken(Broken { scope, code, rule: error.rule }));
@@ -377,7 +385,7 @@ impl Caller for Exchange {
     }
 
     /// Requests in HTTP/3 can't ask for another protocol, so no endpoint's 101 comes this far.
-    async fn tunnel(&mut self, _: &Worker, _: Upstream, _: &LiveEndpoint, _: Duration) {}
+    async fn tunnel(&mut self, _: &Worker, _: &mut impl Mouth, _: &LiveEndpoint, _: Duration) {}
 }
 
 impl Exchange {

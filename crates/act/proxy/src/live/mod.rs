@@ -51,6 +51,8 @@ pub struct LiveListener {
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
+    /// The line that tells clients of HTTP/3 here; empty where it is not spoken.
+    pub(crate) alternative: Box<[u8]>,
     pub(crate) counters: Arc<ListenerCounters>,
     /// What it shows to clients, where it speaks TLS. Files change without a new generation.
     shown: ArcSwapOption<Shown>,
@@ -149,7 +151,8 @@ impl LiveListener {
             None => node.name.clone(),
         };
         let filters = route::filters(config, clients, old.map(|old| (&old.config, &*old.filters)));
-        Self { config: config.clone(), routes, filters, authority, counters, shown: ArcSwapOption::empty() }
+        let (alternative, shown) = (alternative(config), ArcSwapOption::empty());
+        Self { config: config.clone(), routes, filters, authority, alternative, counters, shown }
     }
 
     /// The filters of a route, if it has any.
@@ -181,5 +184,19 @@ impl LiveListener {
     /// Counts on from what a former process counted.
     pub fn count_on_from(&self, before: ListenerTotals) {
         self.counters.count_on_from(before);
+    }
+}
+
+/// For how long clients remember where HTTP/3 is spoken, from each answer on: an hour, so that a listener which does
+/// so no longer is soon asked as before; until then they try both.
+const REMEMBERED: u32 = 3600;
+
+/// Says that the UDP port of the same number speaks HTTP/3 (RFC 7838 section 3).
+fn alternative(config: &Listener) -> Box<[u8]> {
+    match (&config.kind, config.bind.first()) {
+        (ListenerKind::Http(http), Some(address)) if http.http3 && crate::SPEAKS_HTTP3 => {
+            format!("Alt-Svc: h3=\":{}\"; ma={REMEMBERED}\r\n", address.port()).into_bytes().into()
+        }
+        _ => Box::default(),
     }
 }

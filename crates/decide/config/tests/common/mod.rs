@@ -12,9 +12,9 @@ use haechi_model::{
     Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
     ClientTimeouts, Endpoint, Filters, Forwarded, ForwardedBy, HeaderMatch, HealthCheck, HostMatch,
     HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch,
-    PathRewrite, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue,
-    RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener, TlsListener,
-    TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
+    PathRewrite, Patience, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol,
+    ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener,
+    TlsListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -319,6 +319,15 @@ fn forwarded() -> impl Strategy<Value = Forwarded> {
     (vec(network(), 0..3), by, ids).prop_map(|(trust, by, request_id)| Forwarded { trust, by, request_id })
 }
 
+fn patience() -> impl Strategy<Value = Patience> {
+    let seconds = (1..=32_767_u64).prop_map(Duration::from_secs);
+    (of(ms(1)), of(ms(1)), of(seconds)).prop_map(|(idle, half, keep_alive)| Patience {
+        idle: idle.unwrap_or(defaults::PATIENCE.idle),
+        half_closed: half.unwrap_or(defaults::PATIENCE.half_closed),
+        keep_alive,
+    })
+}
+
 /// `index` keeps the addresses of listeners apart.
 fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Listener> {
     let any_ip = prop_oneof![Just(IpAddr::from([0; 4])), Just(IpAddr::from([0_u16; 8])), ip()];
@@ -358,23 +367,16 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
             })
         },
     );
-    let seconds = (1..=32_767_u64).prop_map(Duration::from_secs);
-    let tcp = (0..pools, of(ms(1)), of(ms(1)), of(seconds)).prop_map(|(pool, idle, half, tcp_keep_alive)| {
-        ListenerKind::Tcp(TcpListener {
-            pool: PoolIndex(pool),
-            idle_timeout: idle.unwrap_or(defaults::TCP_IDLE),
-            half_closed_timeout: half.unwrap_or(defaults::HALF_CLOSED),
-            tcp_keep_alive,
-        })
-    });
+    let tcp = (0..pools, patience())
+        .prop_map(|(pool, patience)| ListenerKind::Tcp(TcpListener { pool: PoolIndex(pool), patience }));
     let host = prop_oneof![
         Just(HostMatch::Any),
         "[a-z]{1,5}\\.[a-z]{2}".prop_map(|host| HostMatch::Exact(host.into())),
     ];
     let by_host =
         (host, 0..pools).prop_map(|(host, pool)| Route { host, ..defaults::route(PoolIndex(pool)) });
-    let tls = (vec(by_host, 1..3), ms(1), ms(1)).prop_map(|(routes, hello_timeout, idle_timeout)| {
-        ListenerKind::Tls(TlsListener { routes, hello_timeout, idle_timeout })
+    let tls = (vec(by_host, 1..3), ms(1), patience()).prop_map(|(routes, hello_timeout, patience)| {
+        ListenerKind::Tls(TlsListener { routes, hello_timeout, patience })
     });
     let udp = (0..pools, of(ms(1)), of(1..=1_u32 << 20)).prop_map(|(pool, idle, flows)| {
         ListenerKind::Udp(UdpListener {
