@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use haechi_filter::Filter;
 use haechi_http1::{Body, Downstream, Framing, Parsed, Pieces, Trailers, Version, head_end};
 use haechi_model::{Algorithm, Fault, HttpLimits, Moment};
 
@@ -127,7 +128,7 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
 
     /// The endpoint ended its side.
     fn take_end(&mut self) -> Result<(), Failure> {
-        if self.download.phase == Phase::Body && self.download.body == Some(Body::UntilClose) {
+        if self.download.phase == Phase::Body && matches!(self.download.body, Some(Body::UntilClose(_))) {
             self.download.phase = Phase::Done;
             return self.put(&mut Vec::new(), Part::End);
         }
@@ -219,6 +220,7 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
             let fault = Fault::BadResponse;
             return Err(Failure { fault, stage: Stage::Status, told: Told::Nothing, replayable: true });
         }
+        let most = self.request.filter().and_then(Filter::max_response);
         let download = &mut self.download;
         download.status = head.status;
         if self.pool.config.algorithm == Algorithm::LeastResponseTime {
@@ -236,7 +238,13 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
             download.phase = Phase::Done;
             pieces.push(0..behind.len());
         } else {
+            if let (Some(most), Framing::Length(length)) = (most, head.framing)
+                && length > most
+            {
+                return Err(self.failure(Fault::ResponseTooLarge));
+            }
             let mut body = Body::new(head.framing, head.dechunk);
+            body.limit(most.unwrap_or(u64::MAX));
             download.phase = Phase::Body;
             let used = match head.framing {
                 Framing::None => Ok(0),
@@ -349,8 +357,8 @@ fn advance(body: &mut Body, bytes: &[u8], pieces: &mut Pieces) -> Result<usize, 
     match body.advance(bytes, pieces) {
         Ok(advance) => Ok(advance.consumed),
         Err(error) => {
-            tracing::debug!(rule = error.rule, "malformed response body");
-            Err(Fault::BadResponse)
+            tracing::debug!(rule = error.rule, "response body refused");
+            Err(if error.fault == Fault::BodyTooLarge { Fault::ResponseTooLarge } else { Fault::BadResponse })
         }
     }
 }

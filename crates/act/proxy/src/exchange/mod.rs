@@ -77,6 +77,7 @@ pub(crate) async fn run<C: Caller>(
         }
     };
     client.timer().works_with(0);
+    drop(request.seat.take());
     worker.buffers.give_vector(std::mem::take(&mut request.sent));
     worker.buffers.give_vector(std::mem::take(&mut request.id));
     worker.buffers.give_vector(std::mem::take(&mut request.origin));
@@ -216,7 +217,10 @@ fn record_failure(worker: &Worker, place: &Place, failure: &Failure) {
     if place.pool().config.algorithm == Algorithm::LeastResponseTime {
         endpoint.observe(Duration::ZERO, true, engine::now());
     }
-    note_outcome(worker, place.pool(), endpoint, true);
+    // Or clients that ask for something large could have a healthy endpoint ejected.
+    if failure.fault != Fault::ResponseTooLarge {
+        note_outcome(worker, place.pool(), endpoint, true);
+    }
 }
 
 /// Counts failures in a row, and tells the control plane when they reach the pool's bound.

@@ -235,7 +235,7 @@ impl Serving<'_> {
         }
         let mut core = self.shared.core.borrow_mut();
         let how = asks.form(refused.head_only);
-        answer(&mut core, stream, refused.fault, &id, refused.retry_after, how, now);
+        answer(&mut core, stream, &refused.apology(&id), how, now);
         // The rest of its body, if there is one, nobody reads.
         core.reset(stream, Code::NO_ERROR);
     }

@@ -1,8 +1,7 @@
 //! Answers of ours to a call of gRPC: its clients look for a status of their own, not for HTTP's.
 
-use haechi_http1::explain;
+use haechi_http1::{Apology, explain, read_fields};
 use haechi_http2::{Connection, Head, StreamId};
-use haechi_model::Fault;
 
 /// Whether a request is a call of gRPC.
 pub(crate) fn is_call(head: &Head) -> bool {
@@ -11,20 +10,15 @@ pub(crate) fn is_call(head: &Head) -> bool {
 }
 
 /// Answers a call in an endpoint's place, with a head alone ("Trailers-Only" of gRPC's protocol over HTTP/2).
-pub(super) fn answer(
-    core: &mut Connection,
-    stream: StreamId,
-    fault: Fault,
-    id: &[u8],
-    retry_after: Option<u64>,
-) {
+pub(super) fn answer(core: &mut Connection, stream: StreamId, apology: &Apology<'_>) {
     let Some(mut head) = core.respond(stream, 200) else { return };
-    fields(fault, id, retry_after, |name, value| head.field(name, value));
+    fields(apology, |name, value| head.field(name, value));
     head.finish(true);
 }
 
 /// What such a head says.
-pub(crate) fn fields(fault: Fault, id: &[u8], retry_after: Option<u64>, mut field: impl FnMut(&[u8], &[u8])) {
+pub(crate) fn fields(apology: &Apology<'_>, mut field: impl FnMut(&[u8], &[u8])) {
+    let Apology { fault, id, lines } = *apology;
     field(b"content-type", b"application/grpc");
     field(b"grpc-status", status(fault.status()).to_string().as_bytes());
     // The id has a field of its own, and a message has one line.
@@ -33,9 +27,7 @@ pub(crate) fn fields(fault: Fault, id: &[u8], retry_after: Option<u64>, mut fiel
     if !id.is_empty() {
         field(b"x-request-id", id);
     }
-    if let Some(seconds) = retry_after {
-        field(b"retry-after", seconds.to_string().as_bytes());
-    }
+    read_fields(lines).for_each(|(name, value)| field(&name.to_ascii_lowercase(), value));
 }
 
 /// gRPC's status for one of HTTP (grpc/doc/http-grpc-status-mapping.md).
@@ -59,6 +51,8 @@ const UNAUTHENTICATED: u8 = 16;
 
 #[cfg(test)]
 mod tests {
+    use haechi_model::Fault;
+
     use super::*;
 
     #[test]

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use haechi_http1::{Body, Framing, ResponseHead, explain, read_fields, write_chunk, write_last_chunk};
+use haechi_http1::{
+    Apology, Body, Framing, ResponseHead, explain, read_fields, write_chunk, write_last_chunk,
+};
 use haechi_http2::{Code, Connection, StreamId};
 use haechi_model::{Fault, Moment};
 use haechi_preface::Ends;
@@ -296,7 +298,7 @@ impl Caller for Exchange {
         self.ended = true;
         let how = self.asks.form(request.facts.is_head());
         let mut core = self.shared.core.borrow_mut();
-        answer(&mut core, self.stream.id, fault, &request.id, None, how, self.timer.now());
+        answer(&mut core, self.stream.id, &request.apology(fault), how, self.timer.now());
         drop(core);
         self.shared.flush_soon();
         After::Next
@@ -364,22 +366,15 @@ pub(super) enum Form {
 }
 
 /// Answers in an endpoint's place. It is small; what the windows do not allow at once is not sent at all.
-pub(super) fn answer(
-    core: &mut Connection,
-    stream: StreamId,
-    fault: Fault,
-    id: &[u8],
-    retry_after: Option<u64>,
-    how: Form,
-    now: Moment,
-) {
+pub(super) fn answer(core: &mut Connection, stream: StreamId, apology: &Apology<'_>, how: Form, now: Moment) {
     if how == Form::Grpc {
-        return grpc::answer(core, stream, fault, id, retry_after);
+        return grpc::answer(core, stream, apology);
     }
+    let Apology { fault, id, .. } = *apology;
     let head_only = how == Form::HeadOnly;
     let Some(mut head) = core.respond(stream, fault.status()) else { return };
     let body = explain(fault, id).concat();
-    fault_fields(fault, id, retry_after, body.len(), |name, value| head.field(name, value));
+    fault_fields(apology, body.len(), |name, value| head.field(name, value));
     head.finish(head_only);
     if !head_only && core.send_data(stream, &body, true, now) < body.len() {
         core.reset(stream, Code::ENHANCE_YOUR_CALM);
@@ -387,22 +382,15 @@ pub(super) fn answer(
 }
 
 /// What the head of such an answer says.
-pub(crate) fn fault_fields(
-    fault: Fault,
-    id: &[u8],
-    retry_after: Option<u64>,
-    body: usize,
-    mut field: impl FnMut(&[u8], &[u8]),
-) {
+pub(crate) fn fault_fields(apology: &Apology<'_>, body: usize, mut field: impl FnMut(&[u8], &[u8])) {
+    let Apology { fault, id, lines } = *apology;
     field(b"content-type", b"text/plain");
     field(b"content-length", body.to_string().as_bytes());
     field(b"haechi-fault", fault.name().as_bytes());
     if !id.is_empty() {
         field(b"x-request-id", id);
     }
-    if let Some(seconds) = retry_after {
-        field(b"retry-after", seconds.to_string().as_bytes());
-    }
+    read_fields(lines).for_each(|(name, value)| field(&name.to_ascii_lowercase(), value));
     if fault.status() == 405 {
         // As in HTTP/1: what is allowed depends on the endpoint.
         field(b"allow", b"");

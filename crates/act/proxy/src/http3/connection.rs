@@ -494,7 +494,7 @@ impl Serving<'_> {
             tracing::debug!(peer = %self.who.peer, fault, rule, id, "request refused");
         }
         let how = if grpc { Form::Grpc } else { Form::of(refused.head_only) };
-        answer(self.shared, stream, refused.fault, &id, refused.retry_after, how);
+        answer(self.shared, stream, &refused.apology(&id), how);
         self.stop_reading(stream);
     }
 

@@ -203,9 +203,17 @@ impl Inlet {
             }
             return;
         }
-        let Some(open) = Open::take(&listener.counters, listener.config.max_connections) else {
-            let transmit = endpoint.refuse(incoming, out);
-            return self.send(&transmit, out);
+        let place = Open::take(&listener.counters, listener.config.max_connections);
+        let place = place.map(|mut open| open.sit(listener, incoming.remote_address().ip()).map(|()| open));
+        let open = match place {
+            Some(Ok(open)) => open,
+            refused => {
+                if let Some(Err(fault)) = refused {
+                    listener.counters.of(worker.number).fault(fault);
+                }
+                let transmit = endpoint.refuse(incoming, out);
+                return self.send(&transmit, out);
+            }
         };
         let now = clock::instant(engine::now());
         match endpoint.accept(incoming, now, out, None) {

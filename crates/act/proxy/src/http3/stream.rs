@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use haechi_http1::{
-    Body, Framing, ResponseHead, Trailers, explain, read_fields, write_chunk, write_last_chunk,
+    Apology, Body, Framing, ResponseHead, Trailers, explain, read_fields, write_chunk, write_last_chunk,
 };
 use haechi_http2::Limits;
 use haechi_http3::{Broken, Code, Event, Scope, write};
@@ -380,7 +380,7 @@ impl Caller for Exchange {
     fn refuse(&mut self, _: &Worker, fault: Fault, request: &Request, _goes_on: bool) -> After {
         self.ended = true;
         let how = if self.grpc { Form::Grpc } else { Form::of(request.facts.is_head()) };
-        answer(&self.shared, self.stream.id, fault, &request.id, None, how);
+        answer(&self.shared, self.stream.id, &request.apology(fault), how);
         After::Next
     }
 
@@ -436,24 +436,17 @@ pub(super) fn say(shared: &Shared, stream: StreamId, answer: &Answer) {
 }
 
 /// Answers in an endpoint's place.
-pub(super) fn answer(
-    shared: &Shared,
-    stream: StreamId,
-    fault: Fault,
-    id: &[u8],
-    retry_after: Option<u64>,
-    how: Form,
-) {
+pub(super) fn answer(shared: &Shared, stream: StreamId, apology: &Apology<'_>, how: Form) {
     let mut out = Vec::new();
     if how == Form::Grpc {
         let mut head = write::head(200, &mut out);
-        grpc::fields(fault, id, retry_after, |name, value| head.field(name, value));
+        grpc::fields(apology, |name, value| head.field(name, value));
         head.finish();
         return send_whole(shared, stream, &out);
     }
-    let body = explain(fault, id).concat();
-    let mut head = write::head(fault.status(), &mut out);
-    fault_fields(fault, id, retry_after, body.len(), |name, value| head.field(name, value));
+    let body = explain(apology.fault, apology.id).concat();
+    let mut head = write::head(apology.fault.status(), &mut out);
+    fault_fields(apology, body.len(), |name, value| head.field(name, value));
     head.finish();
     if how == Form::Whole {
         write::data(body.len(), &mut out);

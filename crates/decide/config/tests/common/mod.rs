@@ -393,10 +393,23 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
     // As with filters.
     let kind = prop_oneof![http.boxed(), tcp.boxed(), tls.boxed(), udp.boxed()];
     (bind, kind, of(any::<NonZeroU32>()), of(preface)).prop_map(move |(bind, kind, limit, preface)| {
-        let proxy_protocol = preface.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
+        let proxy_protocol =
+            preface.filter(|_| !matches!(&kind, ListenerKind::Udp(_)) && !speaks_quic(&kind));
         let max_connections = limit.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
-        Listener { name: name.as_str().into(), bind, kind, max_connections, proxy_protocol }
+        Listener {
+            name: name.as_str().into(),
+            bind,
+            kind,
+            max_connections,
+            max_connections_per_client: max_connections.map(|most| most.saturating_add(1)),
+            proxy_protocol,
+        }
     })
+}
+
+/// It has no prefaces.
+fn speaks_quic(kind: &ListenerKind) -> bool {
+    matches!(kind, ListenerKind::Http(http) if http.http3)
 }
 
 /// Any snapshot that a config can say.
