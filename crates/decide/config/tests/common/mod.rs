@@ -1,5 +1,6 @@
 //! Arbitrary snapshots, as far as a config can say them.
 
+mod compression;
 mod filters;
 mod split;
 mod virtual_router;
@@ -358,18 +359,26 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         keep_alive,
     });
     let tls = of((listener_tls(), any::<bool>()).boxed());
-    let http = (vec(route(pools).boxed(), 1..4), of(limits), of(timeouts), tls, of(forwarded().boxed()))
-        .prop_map(|(routes, limits, timeouts, tls, forwarded)| {
-            let (tls, http3) = tls.map_or((None, false), |(tls, http3)| (Some(tls), http3));
-            ListenerKind::Http(HttpListener {
-                routes,
-                limits: limits.unwrap_or_default(),
-                timeouts: timeouts.unwrap_or_default(),
-                tls,
-                forwarded,
-                http3,
-            })
-        });
+    let parts = (
+        vec(route(pools).boxed(), 1..4),
+        of(limits),
+        of(timeouts),
+        tls,
+        of(forwarded().boxed()),
+        of(compression::compression()),
+    );
+    let http = parts.prop_map(|(routes, limits, timeouts, tls, forwarded, compression)| {
+        let (tls, http3) = tls.map_or((None, false), |(tls, http3)| (Some(tls), http3));
+        ListenerKind::Http(HttpListener {
+            routes,
+            limits: limits.unwrap_or_default(),
+            timeouts: timeouts.unwrap_or_default(),
+            tls,
+            forwarded,
+            http3,
+            compression: compression.map(Box::new),
+        })
+    });
     let tcp = (0..pools, patience())
         .prop_map(|(pool, patience)| ListenerKind::Tcp(TcpListener { pool: PoolIndex(pool), patience }));
     let host = prop_oneof![
