@@ -128,6 +128,7 @@ pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> L
         http2: Some(Box::default()),
         tls: None,
         forwarded: None,
+        http3: false,
         compression: None,
     };
     Listener {

@@ -38,6 +38,7 @@ mod head;
 mod limits;
 mod message;
 mod names;
+mod section;
 mod settings;
 mod streams;
 
@@ -50,3 +51,4 @@ pub use haechi_model::Limit;
 pub use head::Head;
 pub use limits::{Limits, Rate, TINY};
 pub use names::Name;
+pub use section::{SectionKind, Unfit};

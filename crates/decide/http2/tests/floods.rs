@@ -335,8 +335,7 @@ fn a_reset_stream_is_passed_over_for_as_long_as_streams_can_be_open() {
 fn every_limit_has_its_test() {
     let tests = include_str!("floods.rs");
     let elsewhere = [Limit::Streams, Limit::List, Limit::PingTimeout];
-    let of_http1 =
-        [Limit::RequestLine, Limit::Head, Limit::Fields, Limit::HeaderTimeout, Limit::BodyTimeout];
+    let of_http1 = [Limit::RequestLine, Limit::Head, Limit::Fields, Limit::HeaderTimeout, Limit::BodyTimeout];
     let here = |limit: &&Limit| !elsewhere.contains(limit) && !of_http1.contains(limit);
     for limit in Limit::ALL.iter().filter(here) {
         assert!(tests.contains(limit.name()), "{}", limit.name());
