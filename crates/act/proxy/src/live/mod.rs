@@ -8,6 +8,8 @@ mod budget;
 mod counters;
 mod crowd;
 mod endpoint;
+mod guard;
+mod logins;
 mod pool;
 mod route;
 
@@ -24,6 +26,8 @@ pub(crate) use counters::{EndpointCounters, ListenerCounters};
 pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
 pub(crate) use crowd::{Crowd, Seat};
 pub use endpoint::LiveEndpoint;
+pub(crate) use guard::{Guard, Question};
+pub(crate) use logins::Logins;
 pub use pool::LivePool;
 pub(crate) use pool::Make;
 pub(crate) use route::{LiveFilter, TooMuch};
@@ -98,7 +102,7 @@ impl Live {
                     config,
                     &snapshot.node,
                     found.map(|listener| &***listener),
-                    make.workers,
+                    make,
                     clients,
                 )),
             })
@@ -117,6 +121,9 @@ impl Live {
     pub(crate) fn show(&self, credentials: &Credentials) {
         for listener in &self.listeners {
             listener.shown.store(credentials.listeners.get(&listener.config.name).cloned());
+            for guard in listener.filters.iter().flatten().filter_map(LiveFilter::guard) {
+                guard.admit(credentials.users.get(&guard.config.file));
+            }
         }
         for pool in &self.pools {
             pool.verified.store(credentials.pools.get(&pool.config.name).cloned());
@@ -141,14 +148,14 @@ impl Live {
 }
 
 impl LiveListener {
-    fn new(config: &Listener, node: &Node, old: Option<&Self>, workers: usize, clients: usize) -> Self {
+    fn new(config: &Listener, node: &Node, old: Option<&Self>, make: &Make<'_>, clients: usize) -> Self {
         let routes = match &config.kind {
             ListenerKind::Http(http) => Table::new(&http.routes),
             ListenerKind::Tls(tls) => Table::new(&tls.routes),
             ListenerKind::Tcp(_) | ListenerKind::Udp(_) => Table::new(&[]),
         };
-        let counters =
-            old.map_or_else(|| Arc::new(ListenerCounters::new(workers)), |old| Arc::clone(&old.counters));
+        let counters = old
+            .map_or_else(|| Arc::new(ListenerCounters::new(make.workers)), |old| Arc::clone(&old.counters));
         let authority = match config.bind.iter().find(|address| !address.ip().is_unspecified()) {
             Some(address) => address.to_string().into(),
             None => node.name.clone(),
@@ -157,7 +164,8 @@ impl LiveListener {
             let known = old.and_then(|old| old.crowd.as_ref());
             known.map_or_else(Crowd::new, Arc::clone)
         });
-        let filters = route::filters(config, clients, old.map(|old| (&old.config, &*old.filters)));
+        let filters =
+            route::filters(config, clients, make.logins, old.map(|old| (&old.config, &*old.filters)));
         Self {
             config: config.clone(),
             routes,

@@ -1,0 +1,19 @@
+//! Users and their passwords as htpasswd files have them, and logins that requests bring.
+//!
+//! ```text
+//!   file ─▶ Users::read ─▶ Users            once, when the file changes
+//!   Authorization ─▶ Login::read ─▶ Login   for each request (RFC 7617)
+//!   Login ─▶ Known::has                     cheap: it was right before
+//!   Login ─▶ Users::take                    dear, on purpose: whoever asks has a thread for it
+//! ```
+//!
+//! What it refuses: hashes that a stolen file gives away (MD5, DES, SHA-1, plain text), those that would keep a core
+//! busy for seconds, and logins that no person types.
+
+mod known;
+mod login;
+mod users;
+
+pub use known::{Known, Tag};
+pub use login::Login;
+pub use users::{Complaint, Users};
