@@ -12,8 +12,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// By glibc's `crypt`: `sesame` by 16 rounds of bcrypt, `Hello world!` by SHA-512-crypt.
 const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuuinwY/tkBVrn3xrxQI/TgnMHhkvl85RW";
-const SHA512: &str =
-    "$6$rounds=1400$anotherlongsalts$5FGyu8c4BZDX4wJgs0Un26YOw2XibT5eTkHF1I1aP3QqStoJI9BHD2YPJYsAjEePVGUyBjdZxcNqMWlrrbIOC.";
+const SHA512: &str = "$6$rounds=1400$anotherlongsalts$5FGyu8c4BZDX4wJgs0Un26YOw2XibT5eTkHF1I1aP3QqStoJI9BHD2YPJYsAjEePVGUyBjdZxcNqMWlrrbIOC.";
 
 /// `ann:sesame`, `ben:Hello world!`, `ann:wrong`, `eve:sesame`
 const ANN: &str = "Basic YW5uOnNlc2FtZQ==";
@@ -63,7 +62,11 @@ fn only_who_has_a_login_comes_in() {
         line(ANN) + &line(ANN),
     ] {
         let reply = ask(&mut connection, "/staff", &lines);
-        assert_eq!((reply.status, reply.fields["haechi-fault"].as_str()), (401, "unauthenticated"), "{lines}");
+        assert_eq!(
+            (reply.status, reply.fields["haechi-fault"].as_str()),
+            (401, "unauthenticated"),
+            "{lines}"
+        );
         assert_eq!(reply.fields["www-authenticate"], "Basic realm=\"the staff\", charset=\"UTF-8\"");
         assert!(!reply.fields.contains_key("connection"), "it may try again: {lines}");
     }
@@ -113,7 +116,7 @@ fn a_file_that_changes_is_taken_and_one_that_is_broken_is_not() {
         node.status()["config"].to_string().contains("line 1 of staff can't be used: its hash is MD5")
     });
     assert_eq!(status(BEN), 200, "those of before stay");
-    let out = node.verb(&["check", node.config().to_str().unwrap()]);
+    let out = node.verb(&["check", "-c", node.config().to_str().unwrap()]);
     assert!(out.out.contains("HCH0608") || out.err.contains("HCH0608"), "{}{}", out.out, out.err);
 }
 

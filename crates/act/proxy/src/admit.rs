@@ -10,7 +10,7 @@ use haechi_filter::{Asked, Filter, Verdict};
 use haechi_http1::{
     Apology, Body, Framing, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version,
 };
-use haechi_model::{Fault, Moment, RequestIds, Route};
+use haechi_model::{Destination, Fault, Moment, RequestIds, Route};
 use haechi_route::{Headers, Query};
 
 use crate::engine;
@@ -252,8 +252,15 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
             }
         }
     }
-    let Some(pool) = to.pool else { return Admitted::Refused(unserved(Fault::NoRoute, head), concerned) };
-    let pool = pool.index();
+    let chosen = match &to.to {
+        Destination::Nowhere => Err(Fault::NoRoute),
+        Destination::Pool(pool) => Ok(pool.index()),
+        Destination::Split(_) => split(&scene, route, &Fields { head, bytes }, told.client),
+    };
+    let pool = match chosen {
+        Ok(pool) => pool,
+        Err(fault) => return Admitted::Refused(unserved(fault, head), concerned),
+    };
     let mut sent = worker.buffers.take_vector();
     head.write_upstream(bytes, &onward, &mut sent);
     let mut body = Body::new(head.framing, false);
@@ -361,6 +368,12 @@ fn find_route<'s>(scene: &'s Scene, head: &RequestHead, bytes: &[u8]) -> Option<
     };
     let route = scene.listener().routes.find(&query)?;
     Some((route, scene.http()?.routes.get(route)?))
+}
+
+/// Which of several pools gets a request.
+fn split(scene: &Scene, route: usize, fields: &Fields<'_>, client: SocketAddr) -> Result<usize, Fault> {
+    let split = scene.listener().split(route).ok_or(Fault::NoEndpoint)?;
+    split.choose(fields, client.ip()).ok_or(Fault::NoEndpoint)
 }
 
 struct Fields<'a> {

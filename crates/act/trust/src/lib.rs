@@ -10,6 +10,7 @@ mod clients;
 mod endpoint;
 mod file;
 mod finding;
+mod htpasswd;
 mod listener;
 mod passwords;
 mod sight;
@@ -20,7 +21,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use haechi_htpasswd::Users;
 use haechi_model::{ListenerKind, ListenerName, PoolName, Snapshot};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
@@ -31,6 +31,7 @@ pub use clients::fingerprint;
 pub use endpoint::{Client, Verified, Whom, client_certificate, client_config, roots_from};
 pub use finding::{Finding, Problem};
 pub use haechi_tls::EXPIRES_SOON;
+pub use htpasswd::{Known, Login, Tag, Users};
 pub use sight::Sight;
 pub use words::Refusal;
 

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use haechi_htpasswd::{Complaint, Users};
 use haechi_model::{ListenerKind, Snapshot};
 
 use crate::file;
 use crate::finding::{Finding, Problem};
+use crate::htpasswd::{Complaint, Users};
 
 /// Files of users that a config names.
 pub(crate) fn files(snapshot: &Snapshot) -> impl Iterator<Item = &str> {

@@ -148,7 +148,7 @@ pub fn route(pool: PoolIndex) -> Route {
         path: haechi_model::PathMatch::Prefix("/".into()),
         methods: Vec::new(),
         headers: Vec::new(),
-        pool: Some(pool),
+        to: haechi_model::Destination::Pool(pool),
         filters: None,
     }
 }

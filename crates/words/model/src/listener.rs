@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{Filters, Forwarded, ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
+use crate::{Destination, Filters, Forwarded, ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
 
 /// One entry of `listeners`.
 #[derive(Clone, PartialEq, Debug)]
@@ -146,10 +146,35 @@ pub struct Route {
     pub methods: Vec<Box<str>>,
     /// All of these must hold.
     pub headers: Vec<HeaderMatch>,
-    /// Where matching requests go; none where a filter answers all of them.
-    pub pool: Option<PoolIndex>,
+    /// Where matching requests go.
+    pub to: Destination,
     /// What is done to them and to their answers; none for nothing.
     pub filters: Option<Box<Filters>>,
+}
+
+impl Route {
+    /// What it matches, as text: `shop.example.com/api GET`. In a listener it is the route's identity.
+    pub fn matches(&self) -> String {
+        let mut text = match &self.host {
+            HostMatch::Any => "*".to_owned(),
+            HostMatch::Exact(host) => host.to_string(),
+            HostMatch::Wildcard(parent) => format!("*.{parent}"),
+        };
+        match &self.path {
+            PathMatch::Prefix(path) => text.push_str(path),
+            PathMatch::Exact(path) => text.push_str(&format!("{path} (exact)")),
+        }
+        if !self.methods.is_empty() {
+            text.push_str(&format!(" {}", self.methods.join(",")));
+        }
+        for header in &self.headers {
+            text.push_str(&match &header.value {
+                Some(value) => format!(" {}={value:?}", header.name),
+                None => format!(" {}", header.name),
+            });
+        }
+        text
+    }
 }
 
 /// Host without port, lower case, without a final dot.

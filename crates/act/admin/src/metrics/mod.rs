@@ -5,6 +5,7 @@
 
 mod compat;
 mod endpoint;
+mod split;
 mod text;
 mod virtual_router;
 
@@ -26,6 +27,7 @@ pub fn render(status: &Status, ha: &HaStatus) -> String {
     memory(&status.memory, &mut out);
     listeners(&status.listeners, &mut out);
     datagrams(&status.listeners, &mut out);
+    split::render(&status.listeners, &mut out);
     pools(&status.pools, &mut out);
     endpoint::render(&status.pools, &mut out);
     virtual_router::render(&ha.virtual_routers, &mut out);

@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use haechi_htpasswd::{Known, Login, Tag, Users};
 use haechi_model::{BasicAuth, Fault, Moment};
+use haechi_trust::{Known, Login, Tag, Users};
 use tokio::sync::oneshot;
 
 use super::crowd::{Crowd, Seat};

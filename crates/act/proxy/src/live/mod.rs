@@ -12,13 +12,14 @@ mod guard;
 mod logins;
 mod pool;
 mod route;
+mod split;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use haechi_model::{EndpointId, Fault, Listener, ListenerKind, ListenerName, Node, PoolName, Snapshot};
+use haechi_model::{EndpointId, Fault, Listener, ListenerKind, ListenerName, PoolName, Snapshot};
 use haechi_route::Table;
 use haechi_trust::{Credentials, Shown};
 
@@ -31,6 +32,8 @@ pub(crate) use logins::Logins;
 pub use pool::LivePool;
 pub(crate) use pool::Make;
 pub(crate) use route::{LiveFilter, TooMuch};
+pub(crate) use split::LiveSplit;
+pub use split::{ShareTotals, SplitTotals};
 
 /// One generation as the workers see it.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ pub struct LiveListener {
     pub(crate) routes: Table,
     /// By route; nothing at all if no route has any.
     filters: Box<[Option<LiveFilter>]>,
+    /// By route; nothing at all if no route has any.
+    splits: Box<[Option<LiveSplit>]>,
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
@@ -97,14 +102,13 @@ impl Live {
             .listeners
             .iter()
             .map(|config| match old.get(&config.name) {
-                Some(listener) if listener.config == *config => Arc::clone(listener),
-                found => Arc::new(LiveListener::new(
-                    config,
-                    &snapshot.node,
-                    found.map(|listener| &***listener),
-                    make,
-                    clients,
-                )),
+                Some(listener) if listener.config == *config && listener.is_of(&snapshot) => {
+                    Arc::clone(listener)
+                }
+                found => {
+                    let old = found.map(|listener| &***listener);
+                    Arc::new(LiveListener::new(config, &snapshot, old, make, clients))
+                }
             })
             .collect();
         let by_name =
@@ -148,7 +152,13 @@ impl Live {
 }
 
 impl LiveListener {
-    fn new(config: &Listener, node: &Node, old: Option<&Self>, make: &Make<'_>, clients: usize) -> Self {
+    fn new(
+        config: &Listener,
+        snapshot: &Snapshot,
+        old: Option<&Self>,
+        make: &Make<'_>,
+        clients: usize,
+    ) -> Self {
         let routes = match &config.kind {
             ListenerKind::Http(http) => Table::new(&http.routes),
             ListenerKind::Tls(tls) => Table::new(&tls.routes),
@@ -158,7 +168,7 @@ impl LiveListener {
             .map_or_else(|| Arc::new(ListenerCounters::new(make.workers)), |old| Arc::clone(&old.counters));
         let authority = match config.bind.iter().find(|address| !address.ip().is_unspecified()) {
             Some(address) => address.to_string().into(),
-            None => node.name.clone(),
+            None => snapshot.node.name.clone(),
         };
         let crowd = config.max_connections_per_client.map(|_| {
             let known = old.and_then(|old| old.crowd.as_ref());
@@ -166,15 +176,24 @@ impl LiveListener {
         });
         let filters =
             route::filters(config, clients, make.logins, old.map(|old| (&old.config, &*old.filters)));
-        Self {
-            config: config.clone(),
-            routes,
-            filters,
-            authority,
-            counters,
-            crowd,
-            shown: ArcSwapOption::empty(),
-        }
+        let splits = split::splits(config, &snapshot.pools, make.seed, old.map_or(&[], |old| &old.splits));
+        let (config, shown) = (config.clone(), ArcSwapOption::empty());
+        Self { config, routes, filters, splits, authority, counters, crowd, shown }
+    }
+
+    /// Whether its routes lead to the pools that they were made for.
+    fn is_of(&self, snapshot: &Snapshot) -> bool {
+        split::are_of(&self.splits, &snapshot.pools)
+    }
+
+    /// The split of a route, if it has one.
+    pub(crate) fn split(&self, route: usize) -> Option<&LiveSplit> {
+        self.splits.get(route)?.as_ref()
+    }
+
+    /// What each split of it did, in the order of its routes.
+    pub fn splits(&self) -> Vec<SplitTotals> {
+        self.splits.iter().flatten().map(LiveSplit::totals).collect()
     }
 
     /// The filters of a route, if it has any.

@@ -2,6 +2,7 @@
 //! What is written compiles to the same snapshot.
 
 mod filter;
+mod split;
 mod tls;
 mod tree;
 mod virtual_router;

@@ -10,6 +10,7 @@ use haechi_model::{
     UpstreamKeepAlive, UpstreamTimeouts,
 };
 
+use super::split::destination;
 use super::tls;
 use super::virtual_router::virtual_router;
 use crate::defaults;
@@ -149,7 +150,7 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
             let by_host = |one: &Route| {
                 let mut fields: Vec<Field> =
                     host(&one.host).map(|host| must("host", host)).into_iter().collect();
-                fields.extend(one.pool.map(|pool| must("pool", pool_name(pool, pools))));
+                fields.extend(destination(&one.to, pools));
                 Out::Map(fields)
             };
             fields.push(must("routes", Out::List(tls.routes.iter().map(by_host).collect())));
@@ -256,7 +257,7 @@ pub(crate) fn route(route: &Route, pools: &[Pool]) -> Out {
         let headers = route.headers.iter().map(|header| must(&header.name, value(&header.value)));
         fields.push(must("headers", Out::Map(headers.collect())));
     }
-    fields.extend(route.pool.map(|pool| must("pool", pool_name(pool, pools))));
+    fields.extend(destination(&route.to, pools));
     fields.extend(route.filters.as_deref().map(|filters| must("filters", super::filters(filters))));
     Out::Map(fields)
 }

@@ -1,6 +1,7 @@
 //! Arbitrary snapshots, as far as a config can say them.
 
 mod filters;
+mod split;
 mod virtual_router;
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,9 +11,9 @@ use std::time::Duration;
 use haechi_config::defaults;
 use haechi_model::{
     Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
-    ClientTimeouts, Endpoint, Filters, Forwarded, ForwardedBy, HeaderMatch, HealthCheck, HostMatch,
-    HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck, PathMatch,
-    PathRewrite, Patience, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol,
+    ClientTimeouts, Destination, Endpoint, Filters, Forwarded, ForwardedBy, HeaderMatch, HealthCheck,
+    HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node, PassiveCheck,
+    PathMatch, PathRewrite, Patience, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol,
     ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener,
     TlsListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
@@ -178,49 +179,51 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
     let small = (of(any::<NonZeroU32>()), ms(0), 0..=100_u8, ms(0));
     let protocol = prop_oneof![Just(PoolProtocol::Http1), Just(PoolProtocol::Http2)];
     let sections = (
-        of(health_check()),
-        of(passive()),
+        of(health_check().boxed()),
+        of(passive().boxed()),
         of(retry()),
         of(timeouts),
         of(queue),
         of(keep_alive),
-        (of(mask), of(version), protocol, of(pool_tls())),
+        (of(mask), of(version), protocol, of(pool_tls().boxed())),
     );
-    (algorithm(), endpoints, sections, of(small)).prop_map(move |(algorithm, endpoints, sections, small)| {
-        let (
-            health_check,
-            passive,
-            retry,
-            timeouts,
-            queue,
-            keep_alive,
-            (mask, proxy_protocol, protocol, tls),
-        ) = sections;
-        let (connection_limit, slow_start, panic_threshold, drain_timeout) =
-            small.unwrap_or((None, Duration::ZERO, 0, defaults::DRAIN));
-        Pool {
-            algorithm,
-            endpoints,
-            health_check: health_check.map(|check| HealthCheck {
-                proxy_protocol: proxy_protocol.filter(|_| check.port.is_none()),
-                ..check
-            }),
-            passive,
-            retry: retry.unwrap_or_default(),
-            timeouts: timeouts.unwrap_or_default(),
-            connection_limit,
-            queue: queue.unwrap_or_default(),
-            keep_alive: keep_alive.unwrap_or_default(),
-            slow_start,
-            panic_threshold,
-            drain_timeout,
-            source_mask: mask.unwrap_or_default(),
-            protocol,
-            proxy_protocol,
-            tls,
-            ..defaults::pool(&name)
-        }
-    })
+    (algorithm(), endpoints.boxed(), sections.boxed(), of(small)).prop_map(
+        move |(algorithm, endpoints, sections, small)| {
+            let (
+                health_check,
+                passive,
+                retry,
+                timeouts,
+                queue,
+                keep_alive,
+                (mask, proxy_protocol, protocol, tls),
+            ) = sections;
+            let (connection_limit, slow_start, panic_threshold, drain_timeout) =
+                small.unwrap_or((None, Duration::ZERO, 0, defaults::DRAIN));
+            Pool {
+                algorithm,
+                endpoints,
+                health_check: health_check.map(|check| HealthCheck {
+                    proxy_protocol: proxy_protocol.filter(|_| check.port.is_none()),
+                    ..check
+                }),
+                passive,
+                retry: retry.unwrap_or_default(),
+                timeouts: timeouts.unwrap_or_default(),
+                connection_limit,
+                queue: queue.unwrap_or_default(),
+                keep_alive: keep_alive.unwrap_or_default(),
+                slow_start,
+                panic_threshold,
+                drain_timeout,
+                source_mask: mask.unwrap_or_default(),
+                protocol,
+                proxy_protocol,
+                tls,
+                ..defaults::pool(&name)
+            }
+        },
+    )
 }
 
 fn route(pools: u32) -> impl Strategy<Value = Route> {
@@ -242,16 +245,17 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
                     .map(|(name, value)| HeaderMatch { name: name.into(), value: value.map(Into::into) })
                     .collect()
             });
-    let plain = (host, path, btree_set("GET|POST|PUT|X-Y", 0..3), headers, 0..pools).prop_map(
-        |(host, path, methods, headers, pool)| Route {
+    let plain = (host, path, btree_set("GET|POST|PUT|X-Y", 0..3), headers, split::destination(pools))
+        .prop_map(|(host, path, methods, headers, to)| Route {
             host,
             path,
             methods: methods.into_iter().map(Into::into).collect(),
             headers,
-            pool: Some(PoolIndex(pool)),
+            to,
             filters: None,
-        },
-    );
+        })
+        // As with filters.
+        .boxed();
     (plain, filters::filters()).prop_map(|(mut route, mut filters)| {
         let exact = matches!(route.path, PathMatch::Exact(_));
         if let Some(PathRewrite::Prefix(path)) = filters.rewrite.path.clone().filter(|_| exact) {
@@ -261,7 +265,7 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
             if let Some(PathRewrite::Prefix(path)) = redirect.path.clone().filter(|_| exact) {
                 redirect.path = Some(PathRewrite::Full(path));
             }
-            route.pool = None;
+            route.to = Destination::Nowhere;
         }
         route.filters = (filters != Filters::default()).then(|| Box::new(filters));
         route
@@ -353,7 +357,13 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         send,
         keep_alive,
     });
-    let http = (vec(route(pools), 1..4), of(limits), of(timeouts), of(listener_tls()), of(forwarded()))
+    let http = (
+        vec(route(pools).boxed(), 1..4),
+        of(limits),
+        of(timeouts),
+        of(listener_tls().boxed()),
+        of(forwarded().boxed()),
+    )
         .prop_map(|(routes, limits, timeouts, tls, forwarded)| {
             ListenerKind::Http(HttpListener {
                 routes,

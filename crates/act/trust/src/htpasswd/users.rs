@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 
+use base64::Engine;
 use sha_crypt::{PasswordVerifier, ShaCrypt};
+use subtle::ConstantTimeEq;
 
-use crate::Login;
+use super::Login;
 
 /// Dearest hash of bcrypt, 2¹⁴ rounds: a second of a core. Its own default is 10 to 12.
 const MOST_COST: u32 = 14;
+
+/// The least that bcrypt knows.
+const LEAST_COST: u32 = 4;
 
 /// Most rounds of SHA-crypt: half a second of a core. Its own default is 5,000.
 const MOST_ROUNDS: u32 = 1_000_000;
@@ -20,13 +25,13 @@ const LONGEST_NAME: usize = 255;
 
 /// What is wrong with a file. It never shows a hash.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Complaint {
+pub(crate) struct Complaint {
     /// Which line, from 1 on; none for all of it.
-    pub line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// In one sentence without its end.
-    pub message: &'static str,
+    pub(crate) message: &'static str,
     /// What to do.
-    pub help: &'static str,
+    pub(crate) help: &'static str,
 }
 
 const WRITE: &str = "`htpasswd -B FILE NAME` writes a line with bcrypt, `mkpasswd -m sha-512` a hash";
@@ -48,7 +53,7 @@ impl std::fmt::Debug for Users {
 
 #[derive(Clone, PartialEq, Eq)]
 enum Hash {
-    Bcrypt(Box<str>),
+    Bcrypt { cost: u32, salt: [u8; 16], sum: [u8; 23] },
     Sha(Box<str>),
 }
 
@@ -58,7 +63,7 @@ impl Users {
     /// # Errors
     /// All that is wrong with it, up to five lines. A file of which a line can't be used is not used at all: who stands
     /// in that line would be locked out in silence.
-    pub fn read(text: &[u8]) -> Result<Self, Vec<Complaint>> {
+    pub(crate) fn read(text: &[u8]) -> Result<Self, Vec<Complaint>> {
         let mut complaints = Vec::new();
         let mut hashes = HashMap::new();
         let mut decoy = None;
@@ -115,7 +120,7 @@ impl Hash {
         };
         let kind = hash.strip_prefix('$').and_then(|rest| rest.split_once('$'));
         match kind {
-            Some(("2a" | "2b" | "2y", rest)) => bcrypt(hash, rest),
+            Some(("2a" | "2b" | "2y", rest)) => bcrypt(rest),
             Some(("5", rest)) => sha(hash, rest, 43),
             Some(("6", rest)) => sha(hash, rest, 86),
             Some(("apr1" | "1", _)) => Err(weak("its hash is MD5")),
@@ -128,7 +133,14 @@ impl Hash {
 
     fn is_of(&self, password: &[u8]) -> bool {
         match self {
-            Self::Bcrypt(hash) => bcrypt::verify(password, hash).unwrap_or(false),
+            Self::Bcrypt { cost, salt, sum } => {
+                // As all others do: with the zero at its end, and 72 bytes of it at the most.
+                let mut key = [0; 72];
+                let length = password.len().min(72);
+                key[..length].copy_from_slice(&password[..length]);
+                let made = bcrypt::bcrypt(*cost, *salt, &key[..(length + 1).min(72)]);
+                made[..23].ct_eq(sum).into()
+            }
             Self::Sha(hash) => ShaCrypt::default().verify_password(password, &**hash).is_ok(),
         }
     }
@@ -138,11 +150,17 @@ fn is_crypt_base64(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/'))
 }
 
-fn bcrypt(hash: &str, rest: &str) -> Result<Hash, Wrong> {
+fn bcrypt(rest: &str) -> Result<Hash, Wrong> {
     let broken = ("its hash is cut short or damaged", WRITE);
     let (cost, rest) = rest.split_once('$').ok_or(broken)?;
     let cost: u32 = cost.parse().map_err(|_| broken)?;
-    if rest.len() != 53 || !is_crypt_base64(rest) || hash.parse::<bcrypt::HashParts>().is_err() {
+    let (mut salt, mut sum) = ([0; 16], [0; 23]);
+    let (first, second) = rest.split_at_checked(22).ok_or(broken)?;
+    for (text, bytes) in [(first, &mut salt[..]), (second, &mut sum[..])] {
+        let whole = bcrypt::BASE_64.decode_slice(text, bytes).is_ok_and(|count| count == bytes.len());
+        whole.then_some(()).ok_or(broken)?;
+    }
+    if cost < LEAST_COST {
         return Err(broken);
     }
     if cost > MOST_COST {
@@ -151,7 +169,7 @@ fn bcrypt(hash: &str, rest: &str) -> Result<Hash, Wrong> {
             "a login would take seconds; `htpasswd -B -C 12` is safe",
         ));
     }
-    Ok(Hash::Bcrypt(hash.into()))
+    Ok(Hash::Bcrypt { cost, salt, sum })
 }
 
 fn sha(hash: &str, rest: &str, length: usize) -> Result<Hash, Wrong> {

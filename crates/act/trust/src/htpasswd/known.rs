@@ -7,7 +7,7 @@ const WAYS: usize = 8;
 
 /// What stands for a login.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tag(pub(crate) u128);
+pub struct Tag(pub(super) u128);
 
 impl Tag {
     /// Which of so many shards it belongs to.
@@ -16,10 +16,13 @@ impl Tag {
     }
 }
 
+/// Who stands together, and when each was used last.
+type Set = [Option<(Tag, Moment)>; WAYS];
+
 /// Which logins were right lately. The one that was not used for longest gives way.
 #[derive(Clone, Debug)]
 pub struct Known {
-    sets: Box<[[Option<(Tag, Moment)>; WAYS]]>,
+    sets: Box<[Set]>,
 }
 
 impl Known {
@@ -46,7 +49,7 @@ impl Known {
         }
     }
 
-    fn set(&mut self, tag: Tag) -> &mut [Option<(Tag, Moment)>; WAYS] {
+    fn set(&mut self, tag: Tag) -> &mut Set {
         // The length is a power of two, so the mask picks a set that is there.
         let at = usize::try_from(tag.0 & 0xffff_ffff).unwrap_or(0) & (self.sets.len() - 1);
         &mut self.sets[at]
