@@ -32,6 +32,8 @@ pub(super) struct Download {
     interim: usize,
     body: Option<Body>,
     outbox: Outbox,
+    /// The client has no room for more: its own bytes wait, or those of others on its connection.
+    held_up: bool,
     splice: Splice,
     pub(super) status: u16,
     pub(super) head_at: Option<Moment>,
@@ -74,7 +76,7 @@ impl Download {
     }
 
     pub(super) fn waits_for_client(&self) -> Option<Wait> {
-        (!self.outbox.is_empty() || self.splice.holds()).then_some(Wait::ClientToTake)
+        (self.held_up || self.splice.holds()).then_some(Wait::ClientToTake)
     }
 
     /// Gives memory back to the worker.
@@ -91,7 +93,9 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
     /// The response can't come to its end.
     pub(super) fn poll_download(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Failure> {
         loop {
-            match self.client.poll_flush(cx, &mut self.download.outbox, &mut self.moved) {
+            let flushed = self.client.poll_flush(cx, &mut self.download.outbox, &mut self.moved);
+            self.download.held_up = flushed.is_pending();
+            match flushed {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(Gone)) => return Err(self.failure(Fault::ClientGone)),

@@ -5,8 +5,15 @@ use haechi_http2::{Connection, Head, StreamId};
 
 /// Whether a request is a call of gRPC.
 pub(super) fn is_call(head: &Head) -> bool {
-    let is = |name: &[u8], value: &[u8]| name == b"content-type" && value.starts_with(b"application/grpc");
-    head.method() == b"POST" && head.fields().any(|(_, field)| is(field.name, field.value))
+    head.method() == b"POST"
+        && head.fields().any(|(_, field)| field.name == b"content-type" && is_grpc(field.value))
+}
+
+/// gRPC-Web is not: its clients have their own type, and look for trailers in the body.
+fn is_grpc(content_type: &[u8]) -> bool {
+    content_type
+        .strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 
 /// Answers a call in an endpoint's place, with a head alone ("Trailers-Only" of gRPC's protocol over HTTP/2).
@@ -49,6 +56,20 @@ mod tests {
     use haechi_model::Fault;
 
     use super::*;
+
+    #[test]
+    fn grpc_web_is_not_taken_for_grpc() {
+        for (content_type, is) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc;x=y", true),
+            ("application/grpc-web", false),
+            ("application/grpc-web-text+proto", false),
+            ("application/json", false),
+        ] {
+            assert_eq!(is_grpc(content_type.as_bytes()), is, "{content_type}");
+        }
+    }
 
     #[test]
     fn every_fault_has_a_message_that_needs_no_escapes() {

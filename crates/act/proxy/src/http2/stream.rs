@@ -287,7 +287,7 @@ impl Caller for Exchange {
             self.shared.flush_soon();
         }
         // More may be read when what is there has gone, or else a client that reads nothing fills our memory.
-        if outbox.is_empty() && (self.ended || !self.shared.is_crowded()) {
+        if outbox.is_empty() && (self.ended || !self.shared.is_crowded(self.stream.id)) {
             Poll::Ready(Ok(()))
         } else {
             Poll::Pending
