@@ -5,6 +5,7 @@
 //! of it in `sections`; a test compiles every example, and another compares the pages with `docs/`.
 
 mod behaviour;
+mod compression;
 mod filters;
 mod http2;
 mod memory;
@@ -64,7 +65,8 @@ fn all_sections() -> impl Iterator<Item = &'static Section> {
     let routes =
         SECTIONS.iter().position(|section| std::ptr::eq(section.shape, &keys::PATH)).map_or(0, |at| at + 1);
     let (before, after) = SECTIONS.split_at(routes);
-    before.iter().chain(splits::SECTIONS).chain(filters::SECTIONS).chain(after)
+    let filters = filters::SECTIONS.iter().chain(compression::SECTIONS);
+    before.iter().chain(splits::SECTIONS).chain(filters).chain(after)
 }
 
 fn group_of(group: &str) -> &'static str {
@@ -153,6 +155,7 @@ fn text_name(text: Text) -> &'static str {
         Text::Peer => "IP address, or address",
         Text::Network => "network",
         Text::Payload => "text, or `hex:` with bytes",
+        Text::MediaType => "media type",
         Text::KeyId => "key id",
         Text::Secret => "secret",
     }

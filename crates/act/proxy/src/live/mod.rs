@@ -5,6 +5,7 @@
 //! anything else does not touch them.
 
 mod budget;
+mod coding;
 mod counters;
 mod crowd;
 mod endpoint;
@@ -19,6 +20,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use haechi_coding::Rules;
 use haechi_model::{EndpointId, Fault, Listener, ListenerKind, ListenerName, PoolName, Snapshot};
 use haechi_route::Table;
 use haechi_trust::{Credentials, Shown};
@@ -58,6 +60,8 @@ pub struct LiveListener {
     pub(crate) routes: Table,
     /// By route; nothing at all if no route has any.
     filters: Box<[Option<LiveFilter>]>,
+    /// How answers are coded, by route; nothing at all if none is.
+    codings: Box<[Option<Arc<Rules>>]>,
     /// By route; nothing at all if no route has any.
     splits: Box<[Option<LiveSplit>]>,
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
@@ -176,9 +180,10 @@ impl LiveListener {
         });
         let filters =
             route::filters(config, clients, make.logins, old.map(|old| (&old.config, &*old.filters)));
+        let codings = coding::codings(config);
         let splits = split::splits(config, &snapshot.pools, make.seed, old.map_or(&[], |old| &old.splits));
         let (config, shown) = (config.clone(), ArcSwapOption::empty());
-        Self { config, routes, filters, splits, authority, counters, crowd, shown }
+        Self { config, routes, filters, codings, splits, authority, counters, crowd, shown }
     }
 
     /// Whether its routes lead to the pools that they were made for.
@@ -200,6 +205,17 @@ impl LiveListener {
     #[inline]
     pub(crate) fn filter(&self, route: usize) -> Option<&LiveFilter> {
         self.filters.get(route)?.as_ref()
+    }
+
+    /// Whether any answers may be coded.
+    pub fn codes(&self) -> bool {
+        !self.codings.is_empty()
+    }
+
+    /// How a route's answers are coded, if any are.
+    #[inline]
+    pub(crate) fn coding(&self, route: usize) -> Option<&Rules> {
+        self.codings.get(route)?.as_deref()
     }
 
     /// A seat for a connection of this client, where seats are counted.

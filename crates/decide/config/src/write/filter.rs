@@ -5,6 +5,7 @@ use haechi_model::{
     Redirect, Rewrite,
 };
 
+use super::compression;
 use super::tree::{Field, Out, count, may, must, time};
 use crate::defaults;
 use crate::value::number;
@@ -36,6 +37,7 @@ pub(crate) fn filters(filters: &Filters) -> Out {
         fields.push(must("urlRewrite", Out::Map(keys)));
     }
     fields.extend(filters.redirect.as_ref().map(redirect));
+    fields.extend(compression::route(&filters.compression));
     Out::Map(fields)
 }
 
