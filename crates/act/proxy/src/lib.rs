@@ -19,6 +19,8 @@ mod exchange;
 mod forwarding;
 mod handshake;
 mod http2;
+#[cfg(feature = "http3")]
+mod http3;
 mod live;
 mod preface;
 mod pressed;
@@ -58,6 +60,9 @@ use engine::Engine;
 use live::{Logins, Make};
 use sockets::Sockets;
 use worker::{Command, Move, Pulse};
+
+/// Whether this program was built with HTTP/3.
+pub const SPEAKS_HTTP3: bool = cfg!(feature = "http3");
 
 /// The running data plane.
 #[derive(Debug)]

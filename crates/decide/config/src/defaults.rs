@@ -130,6 +130,7 @@ pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> L
         timeouts: ClientTimeouts::default(),
         tls: None,
         forwarded: None,
+        http3: false,
         compression: None,
     };
     Listener {

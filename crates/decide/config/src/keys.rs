@@ -138,6 +138,12 @@ pub(crate) static LISTENER: Shape = Shape {
             "How long a client may take (http, https; tls: `header` alone).",
         ),
         Key::new("tls", Kind::Section(&LISTENER_TLS), "Certificates, versions and ciphers (https)."),
+        Key::new(
+            "http3",
+            Kind::Flag,
+            "HTTP/3 too, over QUIC on the UDP ports of the same numbers, and answers that tell clients so (https); no if \
+             left out.",
+        ),
         Key::new("pool", NAME, "Where connections or flows go (tcp, udp)."),
         Key::new(
             "idleTimeout",

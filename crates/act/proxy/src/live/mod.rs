@@ -67,6 +67,8 @@ pub struct LiveListener {
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
+    /// The line that tells clients of HTTP/3 here; empty where it is not spoken.
+    pub(crate) alternative: Box<[u8]>,
     pub(crate) counters: Arc<ListenerCounters>,
     /// Who has connections, where each client may have so many.
     crowd: Option<Arc<Crowd>>,
@@ -182,8 +184,9 @@ impl LiveListener {
             route::filters(config, clients, make.logins, old.map(|old| (&old.config, &*old.filters)));
         let codings = coding::codings(config);
         let splits = split::splits(config, &snapshot.pools, make.seed, old.map_or(&[], |old| &old.splits));
-        let (config, shown) = (config.clone(), ArcSwapOption::empty());
-        Self { config, routes, filters, codings, splits, authority, counters, crowd, shown }
+        let (alternative, shown) = (alternative(config), ArcSwapOption::empty());
+        let config = config.clone();
+        Self { config, routes, filters, codings, splits, authority, alternative, counters, crowd, shown }
     }
 
     /// Whether its routes lead to the pools that they were made for.
@@ -252,5 +255,19 @@ impl LiveListener {
     /// Counts on from what a former process counted.
     pub fn count_on_from(&self, before: ListenerTotals) {
         self.counters.count_on_from(before);
+    }
+}
+
+/// For how long clients remember where HTTP/3 is spoken, from each answer on: an hour, so that a listener which does
+/// so no longer is soon asked as before; until then they try both.
+const REMEMBERED: u32 = 3600;
+
+/// Says that the UDP port of the same number speaks HTTP/3 (RFC 7838 section 3).
+fn alternative(config: &Listener) -> Box<[u8]> {
+    match (&config.kind, config.bind.first()) {
+        (ListenerKind::Http(http), Some(address)) if http.http3 && crate::SPEAKS_HTTP3 => {
+            format!("Alt-Svc: h3=\":{}\"; ma={REMEMBERED}\r\n", address.port()).into_bytes().into()
+        }
+        _ => Box::default(),
     }
 }
