@@ -11,7 +11,9 @@ mod tls;
 mod virtual_router;
 
 pub(crate) use compression::{CODINGS, COMPRESSION, LEVELS};
-pub(crate) use filter::{ADDRESSES, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE};
+pub(crate) use filter::{
+    ADDRESSES, BASIC_AUTH, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE,
+};
 pub(crate) use http2::HTTP2;
 pub(crate) use split::{SPLIT_BY, SPLIT_WEIGHT};
 pub(crate) use tls::{CERTIFICATE, CLIENT_CERTIFICATES, LISTENER_TLS, POOL_TLS};
