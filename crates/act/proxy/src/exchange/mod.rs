@@ -39,7 +39,7 @@ pub(crate) async fn run<C: Caller>(
     worker: &Rc<Worker>,
     client: &mut C,
     local: &Local,
-    mut request: Request,
+    request: &mut Request,
 ) -> After {
     let scene = Rc::clone(&request.scene);
     let mut tried = Tried::new();
@@ -48,21 +48,21 @@ pub(crate) async fn run<C: Caller>(
     let after = loop {
         let place = match select(worker, &scene, request.pool, request.source, &tried, client).await {
             Ok(place) => place,
-            Err(fault) => break give_up(worker, client, local, &request, fault, Told::Nothing),
+            Err(fault) => break give_up(worker, client, local, request, fault, Told::Nothing),
         };
         let pool = place.pool();
         let last = tries.saturating_add(1) >= pool.config.retry.tries;
         let how = Try { fresh, last, again: !tried.is_empty() };
-        match attempt(worker, client, local, &mut request, &place, how).await {
+        match attempt(worker, client, local, request, &place, how).await {
             Ok(after) => break after,
             Err(failure) => {
                 record_failure(worker, &place, &failure);
                 let stale = failure.is_no_try() && !fresh;
                 if (last && !stale)
-                    || !may_retry(&failure, &request, &pool.config.retry)
+                    || !may_retry(&failure, request, &pool.config.retry)
                     || !(stale || afford(worker, pool, &failure))
                 {
-                    break give_up(worker, client, local, &request, failure.fault, failure.told);
+                    break give_up(worker, client, local, request, failure.fault, failure.told);
                 }
                 if stale {
                     // It says nothing of the endpoint, so it is no try; and it does not happen twice.
