@@ -97,14 +97,14 @@ pub(crate) async fn run<C: Caller>(
 fn leave<C: Caller>(
     worker: &Worker,
     client: &mut C,
-    request: Request,
+    request: &mut Request,
     last: impl FnOnce(&mut C, &Request) -> After,
 ) -> After {
-    let after = last(client, &request);
+    let after = last(client, request);
     client.timer().works_with(0);
-    drop(request.seat);
-    for vector in [request.sent, request.id, request.origin] {
-        worker.buffers.give_vector(vector);
+    drop(request.seat.take());
+    for vector in [&mut request.sent, &mut request.id, &mut request.origin] {
+        worker.buffers.give_vector(std::mem::take(vector));
     }
     after
 }
