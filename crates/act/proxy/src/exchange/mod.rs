@@ -237,6 +237,7 @@ async fn converse<C: Caller, E: Callee>(
     let end = std::future::poll_fn(|cx| flow.poll(cx)).await;
     let (bytes_out, bytes_in) = flow.bytes();
     flow.give_back();
+    client.rest();
     counters.bytes_out.add(bytes_out);
     counters.bytes_in.add(bytes_in);
     let end = end?;
@@ -270,13 +271,14 @@ fn record_failure(worker: &Worker, place: &Place, failure: &Failure) {
     }
     tracing::debug!(endpoint = %endpoint.id, fault = failure.fault.name(), "request failed at endpoint");
     endpoint.counters(worker.number).failures.add(1);
+    // Or clients that ask for something large could have a healthy endpoint ejected.
+    if failure.fault == Fault::ResponseTooLarge {
+        return;
+    }
     if place.pool().config.algorithm == Algorithm::LeastResponseTime {
         endpoint.observe(Duration::ZERO, true, engine::now());
     }
-    // Or clients that ask for something large could have a healthy endpoint ejected.
-    if failure.fault != Fault::ResponseTooLarge {
-        note_outcome(worker, place.pool(), endpoint, true);
-    }
+    note_outcome(worker, place.pool(), endpoint, true);
 }
 
 /// Counts failures in a row, and tells the control plane when they reach the pool's bound.
