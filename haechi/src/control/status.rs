@@ -63,6 +63,8 @@ impl Control {
             },
             listeners: live.listeners.iter().map(|listener| listener_status(listener)).collect(),
             pools: live.pools.iter().map(|pool| self.pool_status(pool, clock)).collect(),
+            ordered: self.ordered_status(),
+            orders: self.order_counts(),
         }
     }
 

@@ -35,6 +35,46 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// In the order of the config.
     pub pools: Vec<PoolStatus>,
+    /// Certificates that are ordered, by issuer and name.
+    #[serde(default)]
+    pub ordered: Vec<OrderedStatus>,
+    /// How orders came out since the process began: issuer, `given` or whose fault it was, how many.
+    #[serde(default)]
+    pub orders: Vec<(String, String, u64)>,
+}
+
+/// A certificate that is ordered.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderedStatus {
+    /// From whom.
+    pub issuer: String,
+    /// For which name.
+    pub name: String,
+    /// `good`; `ordering`; `failed`, until it is tried again; `elsewhere`, where the issuer would ask another node.
+    pub state: String,
+    /// More on that; empty where there is no more.
+    pub says: String,
+    /// When the one in use expires; nothing where there is none.
+    pub expires_at_ms: Option<i64>,
+    /// When it is ordered next.
+    pub next_at_ms: Option<i64>,
+    /// In a row.
+    pub failures: u32,
+    /// The last of them.
+    pub last_failure: Option<OrderFailure>,
+}
+
+/// Why there was no certificate.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderFailure {
+    /// When.
+    pub at_ms: i64,
+    /// Whose fault: `issuer`, `limit`, `name`, `us`.
+    pub blame: String,
+    /// In a sentence.
+    pub reason: String,
 }
 
 /// The process' memory, in bytes.

@@ -3,11 +3,13 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use haechi_filter::{Asked, Filter, Verdict};
 use haechi_http1::{Body, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version};
 use haechi_model::{Fault, Moment, RequestIds, Route};
 use haechi_route::{Headers, Query};
+use haechi_trust::{ACME_PATH, Reply};
 
 use crate::engine;
 use crate::forwarding::{self, Told};
@@ -100,10 +102,12 @@ impl Refused {
     }
 }
 
-/// An answer of ours that is no fault and has no body.
+/// An answer of ours that is no fault.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) fields: Vec<(&'static str, Vec<u8>)>,
+    /// Nearly always empty.
+    pub(crate) body: Arc<[u8]>,
     pub(crate) persistence: Persistence,
 }
 
@@ -148,6 +152,12 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let began = engine::now();
     // Where the next request begins is known for sure only if this one has no body.
     let concerned = if has_body(head) { bytes.len() } else { len };
+    if let Some(told) = challenge(&scene, head, bytes) {
+        return match told {
+            Some(answer) => Admitted::Answered(answer, concerned),
+            None => Admitted::Refused(unserved(Fault::NoRoute, head), concerned),
+        };
+    }
     let Some((route, to)) = find_route(&scene, head, bytes) else {
         return Admitted::Refused(unserved(Fault::NoRoute, head), concerned);
     };
@@ -175,7 +185,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
                     fields.push(("X-Request-ID", told.id));
                 }
                 let persistence = persistence(head);
-                return Admitted::Answered(Answer { status, fields, persistence }, concerned);
+                return Admitted::Answered(Answer { status, fields, body: Arc::default(), persistence }, concerned);
             }
         }
     }
@@ -222,6 +232,21 @@ pub(crate) fn take_body(
 fn asked<'a>(head: &RequestHead, bytes: &'a [u8], authority: &'a [u8], over_tls: bool) -> Asked<'a> {
     let host = head.host.map(|host| host.of(bytes)).filter(|host| !host.is_empty());
     Asked { host: host.unwrap_or(authority), path: head.path.of(bytes), query: head.query(bytes), over_tls }
+}
+
+/// Whether an issuer asks for a challenge at a name of ours, and what it is told; nothing if that is not pending.
+fn challenge(scene: &Scene, head: &RequestHead, bytes: &[u8]) -> Option<Option<Answer>> {
+    let token = head.path.of(bytes).strip_prefix(ACME_PATH)?;
+    let told = scene.live.challenge(head.host.map(|host| host.of(bytes))?, token);
+    match told {
+        Reply::NotOurs => None,
+        Reply::Answer(body) if head.method_name(bytes) == b"GET" => {
+            // RFC 8555 section 8.3 says no more of it than that these are its bytes.
+            let fields = vec![("Content-Type", b"application/octet-stream".to_vec())];
+            Some(Some(Answer { status: 200, fields, body, persistence: persistence(head) }))
+        }
+        Reply::Answer(_) | Reply::Unknown => Some(None),
+    }
 }
 
 fn find_route<'s>(scene: &'s Scene, head: &RequestHead, bytes: &[u8]) -> Option<(usize, &'s Route)> {

@@ -92,6 +92,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
     if over_tls && !handshake::shake_hands(&worker, &local, &mut client.stream, &client.timer).await {
         return;
     }
+    if client.stream.was_asked_for_issuer() {
+        // The handshake was the answer (RFC 8737 section 3).
+        client.stream.say_farewell();
+        return;
+    }
     let after = loop {
         let head = std::future::poll_fn(|cx| client.poll_head(cx, &worker, &local)).await;
         let after = match head {
@@ -293,7 +298,7 @@ impl Client {
         let persistence = self.settle(worker, local, answer.persistence);
         let mut out = worker.buffers.take_vector();
         let fields = answer.fields.iter().map(|(name, value)| (*name, &**value));
-        write_answer(answer.status, fields, persistence, &mut out);
+        write_answer(answer.status, fields, &answer.body, persistence, &mut out);
         self.send_whole(worker, out, persistence)
     }
 

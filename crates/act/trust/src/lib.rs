@@ -6,27 +6,31 @@
 //! It refuses to speak TLS itself, to watch files and to decide what becomes of a finding.
 
 mod certificates;
+mod challenges;
 mod endpoint;
 mod file;
 mod finding;
 mod listener;
+mod ordered;
 mod sight;
 mod tickets;
 mod words;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use haechi_model::{ListenerKind, ListenerName, PoolName, Snapshot};
+use haechi_model::{ListenerCertificate, ListenerKind, ListenerName, PoolName, Snapshot};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::ProducesTickets;
 
 pub use certificates::take_refused_name;
+pub use challenges::{ACME_PATH, ACME_TLS, Challenges, Pending, Reply};
 pub use endpoint::{Client, Verified, Whom, client_certificate, client_config, roots_from};
 pub use finding::{Finding, Problem};
 pub use haechi_tls::EXPIRES_SOON;
+pub use ordered::{Given, given, issuer_folder, ordered_file, wanted};
 pub use sight::Sight;
 pub use words::Refusal;
 
@@ -48,6 +52,8 @@ pub struct Certificate {
     pub names: Vec<Box<str>>,
     /// The last second that it is valid, since 1970.
     pub not_after: i64,
+    /// We ordered it.
+    pub ordered: bool,
 }
 
 /// What was made of all files that a config names.
@@ -59,6 +65,8 @@ pub struct Credentials {
     pub pools: HashMap<PoolName, Arc<Verified>>,
     /// What the files were just before they were read.
     pub seen: Sight,
+    /// What is shown to issuers that ask.
+    pub challenges: Arc<Challenges>,
 }
 
 /// What was found in them.
@@ -83,6 +91,11 @@ pub(crate) fn files(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
     let keys = tls.clone().map(|tls| tls.ticket_keys.as_deref());
     let certificates = tls.flat_map(|tls| &tls.certificates);
     let certificates = certificates
+        .filter_map(|certificate| match certificate {
+            ListenerCertificate::Files(files) => Some(files),
+            // Nobody but us writes them.
+            ListenerCertificate::Ordered(_) => None,
+        })
         .flat_map(|files| [Some(&*files.certificate), Some(&*files.key), files.ocsp.as_deref()])
         .chain(clients)
         .chain(keys)
@@ -91,27 +104,44 @@ pub(crate) fn files(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
     certificates.chain(ours).chain(pools.filter_map(|tls| tls.ca.as_deref()))
 }
 
-/// What outlives the files: keys that were made up for tickets.
+/// What outlives the files: keys that were made up for tickets, and what is shown to issuers that ask.
 #[derive(Debug, Default)]
 pub struct Trust {
     ticketers: Mutex<Ticketers>,
+    challenges: Arc<Challenges>,
+    /// Where ordered certificates stand; without it there are none.
+    state: Option<PathBuf>,
 }
 
 /// With what their listener asks of clients.
 type Ticketers = HashMap<ListenerName, (Box<[u8]>, Arc<dyn ProducesTickets>)>;
 
 impl Trust {
+    /// With the state folder, where ordered certificates stand.
+    pub fn with_state(state: PathBuf) -> Self {
+        Self { state: Some(state), ..Self::default() }
+    }
+
+    /// What is shown to issuers that ask.
+    pub fn challenges(&self) -> &Arc<Challenges> {
+        &self.challenges
+    }
+
     /// Reads all files that `snapshot` names; `folder` is where relative names start, `now` is in seconds since 1970.
     /// Waits for the disk.
     pub fn load(&self, folder: &Path, snapshot: &Snapshot, now: i64) -> Loaded {
         let mut loaded = Loaded::default();
         loaded.credentials.seen = Sight::of(folder, snapshot);
+        loaded.credentials.challenges = Arc::clone(&self.challenges);
+        let asked = (!wanted(snapshot).is_empty()).then(|| Arc::clone(&self.challenges));
         for listener in &snapshot.listeners {
             let ListenerKind::Http(http) = &listener.kind else { continue };
             let Some(tls) = &http.tls else { continue };
             let made_up = |asks: &[u8]| self.ticketer(&listener.name, asks);
+            let files = ordered::as_files(tls, self.state.as_deref());
+            let place = listener::Place { folder, files: &files, asked: asked.clone() };
             let named = (&listener.name, tls);
-            let shown = listener::shown(folder, named, made_up, now, &mut loaded.findings);
+            let shown = listener::shown(&place, named, made_up, now, &mut loaded.findings);
             if let Some(shown) = shown {
                 loaded.credentials.listeners.insert(listener.name.clone(), Arc::new(shown));
             }

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+mod acme;
 mod filter;
 mod tls;
 mod virtual_router;
 
+pub(crate) use acme::{EXTERNAL_ACCOUNT, ISSUER};
 pub(crate) use filter::{FILTERS, HEADER_EDITS, PATH_REWRITE, REDIRECT, URL_REWRITE};
 pub(crate) use tls::{CERTIFICATE, CLIENT_CERTIFICATES, LISTENER_TLS, POOL_TLS};
 pub(crate) use virtual_router::{
@@ -61,6 +63,11 @@ pub(crate) static ROOT: Shape = Shape {
         )
         .because("without traffic it takes about 15 MiB; a machine with more than 16 TiB is not known"),
         Key::new("admin", Kind::Section(&ADMIN), "The admin API besides its Unix socket."),
+        Key::new(
+            "acme",
+            Kind::Named(&Kind::Section(&ISSUER)),
+            "Where certificates are ordered from (ACME), by name; listeners say for which names.",
+        ),
         Key::new("listeners", Kind::Named(&Kind::Section(&LISTENER)), "What is accepted, by name."),
         Key::new(
             "pools",

@@ -4,6 +4,7 @@
 //! What tables can't say (how a thing behaves) stands in `behaviour`, what each section is for and an example
 //! of it in `sections`; a test compiles every example, and another compares the pages with `docs/`.
 
+mod acme;
 mod behaviour;
 mod filters;
 mod memory;
@@ -61,7 +62,7 @@ fn all_sections() -> impl Iterator<Item = &'static Section> {
     let routes =
         SECTIONS.iter().position(|section| std::ptr::eq(section.shape, &keys::PATH)).map_or(0, |at| at + 1);
     let (before, after) = SECTIONS.split_at(routes);
-    before.iter().chain(filters::SECTIONS).chain(after)
+    before.iter().chain(filters::SECTIONS).chain(after).chain(acme::SECTIONS)
 }
 
 fn group_of(group: &str) -> &'static str {

@@ -38,11 +38,12 @@ impl Persistence {
     }
 }
 
-/// Appends a whole answer of ours that is no fault: one without a body. `fields` are what it says besides; no name or
+/// Appends a whole answer of ours that is no fault. `fields` are what it says besides; no name or
 /// value holds a byte that ends a line.
 pub fn write_answer<'f>(
     status: u16,
     fields: impl Iterator<Item = (&'f str, &'f [u8])>,
+    body: &[u8],
     persistence: Persistence,
     out: &mut Vec<u8>,
 ) {
@@ -55,10 +56,12 @@ pub fn write_answer<'f>(
     }
     if status != 204 {
         // RFC 9110 §8.6: a 204 has none.
-        out.extend_from_slice(b"Content-Length: 0\r\n");
+        // Writing to a Vec never fails.
+        let _ = std::io::Write::write_fmt(out, format_args!("Content-Length: {}\r\n", body.len()));
     }
     out.extend_from_slice(persistence.line());
     out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(body);
 }
 
 /// Appends the whole answer for `fault`. The body says what went wrong and whose fault it is, and nothing
@@ -112,6 +115,7 @@ pub const fn explain(fault: Fault, id: &[u8]) -> [&[u8]; 9] {
 
 const fn reason(status: u16) -> &'static str {
     match status {
+        200 => "OK",
         204 => "No Content",
         301 => "Moved Permanently",
         302 => "Found",
@@ -141,13 +145,13 @@ mod tests {
     #[test]
     fn an_answer_without_a_body_says_so() {
         let mut out = Vec::new();
-        write_answer(308, [("Location", &b"https://h/"[..])].into_iter(), Persistence::Implied, &mut out);
+        write_answer(308, [("Location", &b"https://h/"[..])].into_iter(), b"", Persistence::Implied, &mut out);
         assert_eq!(
             out,
             b"HTTP/1.1 308 Permanent Redirect\r\nLocation: https://h/\r\nContent-Length: 0\r\n\r\n"
         );
         out.clear();
-        write_answer(204, std::iter::empty(), Persistence::Close, &mut out);
+        write_answer(204, std::iter::empty(), b"", Persistence::Close, &mut out);
         assert_eq!(out, b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
     }
 

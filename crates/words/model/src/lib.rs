@@ -3,6 +3,7 @@
 //! Everything that two rooms must agree on stands here once: what a pool is, what *healthy* means, whose
 //! fault a failed request was. This crate knows no file format, no runtime and no clock.
 
+mod acme;
 mod dropped;
 mod fault;
 mod filter;
@@ -18,6 +19,7 @@ mod snapshot;
 mod tls;
 mod virtual_router;
 
+pub use acme::{AcmeChallenge, ExternalAccount, Issuer, OrderedCertificates};
 pub use dropped::Dropped;
 pub use fault::{Fault, Side};
 pub use filter::{Filters, HeaderEdits, HeaderLine, PathRewrite, Redirect, Rewrite, Scheme};
@@ -40,7 +42,8 @@ pub use pool::{
 pub use pressure::Pressure;
 pub use snapshot::{Admin, Node, PoolIndex, Snapshot};
 pub use tls::{
-    CertificateFiles, ClientCertificates, ClientFiles, Handshake, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
+    CertificateFiles, ClientCertificates, ClientFiles, Handshake, ListenerCertificate, ListenerTls, PoolTls, TlsPolicy,
+    TlsVersion,
 };
 pub use virtual_router::{
     Announcing, Checksum, Mover, Peer, Track, TrackEffect, TrackedInterface, TrackedPool, TrackedProgram,

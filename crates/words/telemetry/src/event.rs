@@ -16,6 +16,10 @@ pub const FILES_RENEWED: &str = "filesRenewed";
 pub const MEMORY_PRESSURE: &str = "memoryPressure";
 /// A certificate in use expires soon, or has expired.
 pub const CERTIFICATE_EXPIRES: &str = "certificateExpires";
+/// A certificate was ordered and came.
+pub const CERTIFICATE_ORDERED: &str = "certificateOrdered";
+/// An order for a certificate failed; the one in use stays.
+pub const CERTIFICATE_NOT_ORDERED: &str = "certificateNotOrdered";
 /// An endpoint's health changed.
 pub const HEALTH_CHANGED: &str = "healthChanged";
 /// Failed requests took an endpoint out, or its time is over.
@@ -50,6 +54,8 @@ pub const ALL: &[&str] = &[
     FILES_RENEWED,
     MEMORY_PRESSURE,
     CERTIFICATE_EXPIRES,
+    CERTIFICATE_ORDERED,
+    CERTIFICATE_NOT_ORDERED,
     HEALTH_CHANGED,
     EJECTION_CHANGED,
     DISTRUST_CHANGED,

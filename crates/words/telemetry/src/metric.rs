@@ -77,6 +77,13 @@ families! {
     LISTENER_CERTIFICATE_EXPIRY: Gauge "haechi_listener_certificate_expiry_timestamp_seconds" ["listener", "file"]
         "When a certificate in use expires, in seconds since 1970.";
 
+    ACME_CERTIFICATE_EXPIRY: Gauge "haechi_acme_certificate_expiry_timestamp_seconds" ["issuer", "name"]
+        "When an ordered certificate expires, in seconds since 1970; no sample before the first one came.";
+    ACME_CERTIFICATE_FAILURES: Gauge "haechi_acme_certificate_failures" ["issuer", "name"]
+        "Orders in a row that failed.";
+    ACME_ORDERS: Counter "haechi_acme_orders_total" ["issuer", "result"]
+        "Orders by how they came out: given, or whose fault it was (issuer, limit, name, us).";
+
     LISTENER_DATAGRAMS: Counter "haechi_listener_datagrams_total" ["listener", "direction"]
         "Datagrams from clients (in) and to them (out), of udp listeners.";
     LISTENER_DATAGRAMS_DROPPED: Counter "haechi_listener_datagrams_dropped_total" ["listener", "reason"]

@@ -82,6 +82,8 @@ pub(in crate::verbs) fn status() -> Status {
             waiting: 0,
             endpoints: vec![endpoint("web-1"), broken],
         }],
+        ordered: Vec::new(),
+        orders: Vec::new(),
     }
 }
 

@@ -261,6 +261,8 @@ fn status() -> Status {
             ),
             pool("api", vec![endpoint("api-1", 9003, Health::Unknown)]),
         ],
+        ordered: Vec::new(),
+        orders: Vec::new(),
     }
 }
 

@@ -10,13 +10,13 @@ mod endpoint;
 mod pool;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use haechi_filter::Filter;
 use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, Node, PoolName, Snapshot};
 use haechi_route::Table;
-use haechi_trust::{Credentials, Shown};
+use haechi_trust::{Challenges, Credentials, Shown, Reply};
 
 pub(crate) use counters::{EndpointCounters, ListenerCounters};
 pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
@@ -35,6 +35,8 @@ pub struct Live {
     pub pools: Vec<Arc<LivePool>>,
     /// In the order of the snapshot.
     pub listeners: Vec<Arc<LiveListener>>,
+    /// What is shown to issuers that ask whether a name is ours.
+    challenges: OnceLock<Arc<Challenges>>,
     by_name: HashMap<PoolName, usize>,
     by_id: HashMap<EndpointId, (usize, usize)>,
 }
@@ -63,6 +65,7 @@ impl Live {
             snapshot: Arc::default(),
             pools: Vec::new(),
             listeners: Vec::new(),
+            challenges: OnceLock::new(),
             by_name: HashMap::new(),
             by_id: HashMap::new(),
         }
@@ -102,17 +105,25 @@ impl Live {
                 live.endpoints.iter().enumerate().map(move |(at, live)| (live.id.clone(), (pool, at)))
             })
             .collect();
-        Self { generation: self.generation + 1, snapshot, pools, listeners, by_name, by_id }
+        let challenges = OnceLock::new();
+        Self { generation: self.generation + 1, snapshot, pools, listeners, challenges, by_name, by_id }
     }
 
     /// Gives listeners what they show from now on, and pools whom they trust.
     pub(crate) fn show(&self, credentials: &Credentials) {
+        // The process has one for its whole life.
+        self.challenges.get_or_init(|| Arc::clone(&credentials.challenges));
         for listener in &self.listeners {
             listener.shown.store(credentials.listeners.get(&listener.config.name).cloned());
         }
         for pool in &self.pools {
             pool.verified.store(credentials.pools.get(&pool.config.name).cloned());
         }
+    }
+
+    /// What an issuer that asks `host` for `token` is told.
+    pub(crate) fn challenge(&self, host: &[u8], token: &[u8]) -> Reply {
+        self.challenges.get().map_or(Reply::NotOurs, |challenges| challenges.answer(host, token))
     }
 
     /// The pool with this name.

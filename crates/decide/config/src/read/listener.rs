@@ -140,7 +140,7 @@ fn http(
         routes: routes(object, Some(over_tls), references, report),
         limits: limits(object, report),
         timeouts: timeouts(object, report),
-        tls: over_tls.then(|| tls::listener(object, report)),
+        tls: over_tls.then(|| tls::listener(object, references, report)),
         forwarded: origin::forwarded(object, report),
     }
 }
@@ -299,7 +299,7 @@ fn unknown(object: &Object<'_, '_>, references: &mut References, report: &mut Re
         object.duration(key, report);
     }
     if object.has("tls") {
-        tls::listener(object, report);
+        tls::listener(object, references, report);
     }
     object.node("tls");
     object.int::<u32>("maxFlows", report);

@@ -98,6 +98,7 @@ pub(super) const PARTS: &[&str] = &[
     ROUTES,
     super::filters::BEHAVIOUR,
     TLS,
+    super::acme::BEHAVIOUR,
     HTTP2,
     HEALTH,
     EJECTION,

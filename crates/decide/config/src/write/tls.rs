@@ -1,7 +1,10 @@
 //! What a listener shows to clients, and a pool asks of endpoints, as keys and values.
 
-use haechi_model::{CertificateFiles, ClientCertificates, ListenerTls, PoolTls, TlsPolicy, TlsVersion};
+use haechi_model::{
+    CertificateFiles, ClientCertificates, ListenerCertificate, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
+};
 
+use super::acme;
 use super::tree::{Out, count, host, may, must};
 use crate::defaults;
 
@@ -33,7 +36,14 @@ pub(super) fn listener(tls: &ListenerTls) -> Out {
     Out::Map(fields)
 }
 
-fn certificate(files: &CertificateFiles) -> Out {
+fn certificate(certificate: &ListenerCertificate) -> Out {
+    match certificate {
+        ListenerCertificate::Files(named) => files(named),
+        ListenerCertificate::Ordered(ordered) => acme::ordered(ordered),
+    }
+}
+
+fn files(files: &CertificateFiles) -> Out {
     let mut fields = vec![must("certificate", Out::text(&files.certificate))];
     fields.push(may("key", Out::text(&files.key), files.key == files.certificate));
     if !files.names.is_empty() {

@@ -10,7 +10,7 @@ use haechi_model::{
     UpstreamKeepAlive, UpstreamTimeouts,
 };
 
-use super::tls;
+use super::{acme, tls};
 use super::virtual_router::virtual_router;
 use crate::defaults;
 use crate::value::{self, duration, number};
@@ -94,6 +94,10 @@ pub(crate) fn root(snapshot: &Snapshot) -> Out {
     fields.extend(
         snapshot.admin.listen.map(|listen| must("admin", Out::Map(vec![must("listen", Out::text(&listen))]))),
     );
+    if !snapshot.acme.is_empty() {
+        let issuers = snapshot.acme.iter().map(|one| must(&one.name, acme::issuer(one)));
+        fields.push(must("acme", Out::Map(issuers.collect())));
+    }
     if !snapshot.listeners.is_empty() {
         let listeners = snapshot.listeners.iter().map(|one| must(&one.name, listener(one, &snapshot.pools)));
         fields.push(must("listeners", Out::Map(listeners.collect())));

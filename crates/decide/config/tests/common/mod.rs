@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use haechi_config::defaults;
 use haechi_model::{
-    Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
-    ClientTimeouts, Endpoint, Filters, Forwarded, ForwardedBy, HeaderEdits, HeaderLine, HeaderMatch,
-    HealthCheck, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node,
+    AcmeChallenge, Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
+    ClientTimeouts, Endpoint, ExternalAccount, Filters, Forwarded, ForwardedBy, HeaderEdits, HeaderLine, HeaderMatch,
+    HealthCheck, HostMatch, HttpLimits, HttpListener, Issuer, Listener, ListenerCertificate, ListenerKind, ListenerTls, Network, Node, OrderedCertificates,
     PassiveCheck, PathMatch, PathRewrite, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls,
     ProxyProtocol, ProxyVersion, Queue, Redirect, RequestIds, Retry, RetryOn, Rewrite, Route, Scheme,
     Snapshot, SourceMask, StatusRange, TcpListener, TlsListener, TlsPolicy, TlsVersion, UdpListener,
@@ -336,13 +336,44 @@ fn pool_tls() -> impl Strategy<Value = PoolTls> {
     })
 }
 
+/// The one that listeners order from.
+const ISSUER: &str = "letsencrypt";
+
+fn issuer() -> impl Strategy<Value = Issuer> {
+    let challenges = prop_oneof![
+        Just(defaults::ACME_CHALLENGES.to_vec()),
+        Just(vec![AcmeChallenge::TlsAlpn01, AcmeChallenge::Http01]),
+        Just(vec![AcmeChallenge::TlsAlpn01]),
+    ];
+    let directory = prop_oneof![Just(defaults::ACME_DIRECTORY.to_owned()), "https://[a-z]{1,5}(:80)?/[a-z?=]{0,5}"];
+    let account = (text(), text())
+        .prop_map(|(id, file)| ExternalAccount { key_id: id.into(), key_file: file.into() });
+    let contact = vec("[a-z]{1,5}@[a-z]{1,5}\\.[a-z]{2}".prop_map(Into::into), 0..3);
+    (directory, contact, of(text()), of(account), challenges, of(text())).prop_map(
+        |(directory, contact, ca, external_account, challenges, profile)| Issuer {
+            name: ISSUER.into(),
+            directory: directory.into(),
+            contact,
+            ca: ca.map(Into::into),
+            external_account,
+            challenges,
+            profile: profile.map(Into::into),
+        },
+    )
+}
+
 fn listener_tls() -> impl Strategy<Value = ListenerTls> {
     let names = vec("[a-z]{1,5}\\.[a-z]{2}".prop_map(|host| HostMatch::Wildcard(host.into())), 0..3);
     let certificate = (text(), of(text()), names, of(text())).prop_map(|(certificate, key, names, ocsp)| {
         let certificate: Box<str> = certificate.into();
         let key = key.map_or_else(|| certificate.clone(), Into::into);
-        CertificateFiles { key, certificate, names, ocsp: ocsp.map(Into::into) }
+        ListenerCertificate::Files(CertificateFiles { key, certificate, names, ocsp: ocsp.map(Into::into) })
     });
+    let ordered = btree_set("[a-z]{1,5}\\.[a-z]{2}", 1..3).prop_map(|names| {
+        let names = names.into_iter().map(Into::into).collect();
+        ListenerCertificate::Ordered(OrderedCertificates { issuer: ISSUER.into(), names })
+    });
+    let certificate = prop_oneof![3 => certificate, 1 => ordered];
     let client = (text(), of(text()), any::<bool>()).prop_map(|(ca, crl, optional)| ClientCertificates {
         ca: ca.into(),
         crl: crl.map(Into::into),
@@ -398,7 +429,7 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         send,
         keep_alive,
     });
-    let http = (vec(route(pools), 1..4), of(limits), of(timeouts), of(listener_tls()), of(forwarded()))
+    let http = (vec(route(pools), 1..4), of(limits), of(timeouts), of(listener_tls().boxed()), of(forwarded()))
         .prop_map(|(routes, limits, timeouts, tls, forwarded)| {
             ListenerKind::Http(HttpListener {
                 routes,
@@ -463,10 +494,11 @@ pub(crate) fn snapshot() -> impl Strategy<Value = Snapshot> {
                 .zip(1..)
                 .map(|(name, index)| virtual_router::virtual_router(name, index, node.clone(), count))
                 .collect();
-            (listeners, routers).prop_map(move |(listeners, virtual_routers)| Snapshot {
+            (listeners, routers, issuer().boxed()).prop_map(move |(listeners, virtual_routers, issuer)| Snapshot {
                 node: Node { name: node.as_str().into(), zone: zone.clone().map(Into::into) },
                 workers: workers.and_then(NonZeroU16::new),
                 memory_ceiling: memory.and_then(NonZeroU64::new),
+                acme: vec![issuer],
                 listeners,
                 pools: pools.clone(),
                 virtual_routers,
