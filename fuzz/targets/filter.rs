@@ -27,14 +27,18 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let host = head.host.map(|host| host.of(bytes)).filter(|host| !host.is_empty()).unwrap_or(AUTHORITY);
-    let asked = Asked { host, path, query: head.query(bytes), over_tls: false };
+    let asked = Asked { host, path, query: head.query(bytes), client: [192, 0, 2, 1].into(), length: None, origin: None, preflight: false, over_tls: false };
     let mut out = Vec::new();
     match filter.decide(&asked, &mut out) {
         Verdict::On { host, rewritten } => {
             let target = rewritten.then_some(&*out);
             goes_on(&mut head, bytes, &filter, &Onward { host, target, ..Onward::default() });
         }
-        Verdict::Redirect(_) => leads_to_one_place(&out, host),
+        Verdict::Refused(fault) => unreachable!("{fault:?}"),
+        Verdict::Answered(_) => {
+            let location = out.strip_prefix(b"location: ").and_then(|line| line.strip_suffix(b"\r\n"));
+            leads_to_one_place(location.unwrap_or_default(), host);
+        }
     }
 });
 

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use haechi_tests::{Node, address, eventually, now, pause};
+use haechi_tests::{Node, address, eventually, kernel_asks, now, pause};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
 
@@ -172,17 +172,11 @@ fn a_side_that_takes_nothing_is_not_kept_by_what_it_sends() {
 
 #[test]
 fn the_kernel_asks_silent_sides_where_that_is_wanted() {
-    let timers = |more: &str| {
-        let (node, client, _endpoint) = pair(more);
-        let port = client.local_addr().unwrap().port();
-        let output =
-            std::process::Command::new("ss").args(["-tnoH", "state", "established"]).output().unwrap();
-        drop(node);
-        let text = String::from_utf8(output.stdout).unwrap();
-        // haechi's end of the client's connection has the client's port as its peer.
-        let ours = text.lines().filter(|line| line.contains(":5432 ") && line.contains(&format!(":{port} ")));
-        ours.filter(|line| line.contains("timer:(keepalive")).count()
-    };
-    assert_eq!(timers(", tcpKeepAlive: 600s"), 1);
-    assert_eq!(timers(""), 0);
+    for (more, asks) in [(", tcpKeepAlive: 600s", true), ("", false)] {
+        let (_node, client, endpoint) = pair(more);
+        for side in [&client, &endpoint] {
+            let ends = (side.peer_addr().unwrap(), side.local_addr().unwrap());
+            assert_eq!(kernel_asks(ends), asks, "{more}: {ends:?}");
+        }
+    }
 }

@@ -106,6 +106,27 @@ impl Http2 {
         stream
     }
 
+    /// Asks for a tunnel to this protocol (RFC 8441).
+    ///
+    /// # Panics
+    /// When no stream can be opened, or the other side takes no tunnels.
+    pub fn connect(&mut self, protocol: &str, path: &str, fields: &[(&str, &str)]) -> StreamId {
+        self.until("settings", |client| client.core.takes_extended_connect());
+        let request = Request {
+            method: b"CONNECT",
+            scheme: b"http",
+            authority: b"test",
+            path: path.as_bytes(),
+            protocol: Some(protocol.as_bytes()),
+        };
+        let (stream, mut head) = self.core.request(&request).unwrap();
+        fields.iter().for_each(|(name, value)| head.field(name.as_bytes(), value.as_bytes()));
+        head.finish(false);
+        self.answers.insert(stream.number(), Answer::default());
+        self.turn().unwrap();
+        stream
+    }
+
     /// Sends a body to its end, as the windows open.
     ///
     /// # Panics

@@ -11,6 +11,7 @@ mod flows;
 mod haproxy;
 mod http2;
 mod http2_endpoint;
+mod kernel;
 mod load;
 mod namespaces;
 mod nginx;
@@ -20,6 +21,7 @@ mod pebble;
 mod scripted;
 mod stall;
 mod tls;
+mod websocket;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -35,6 +37,7 @@ pub use haechi_http2::{Code, StreamId};
 pub use haproxy::HaProxy;
 pub use http2::{Answer, Http2};
 pub use http2_endpoint::{Asked, Core, Http2Endpoint, Then};
+pub use kernel::kernel_asks;
 pub use load::{Load, Tally};
 pub use namespaces::{Namespace, Network, can_make_namespaces};
 pub use nginx::Nginx;
@@ -44,6 +47,7 @@ pub use pebble::Pebble;
 pub use scripted::{Peer, Scripted};
 pub use stall::Stall;
 pub use tls::{Authority, Leaf, Secure};
+pub use websocket::agreement;
 
 /// A loopback address that no other test uses: 127.x.y.z by process and call.
 pub fn address() -> IpAddr {
@@ -63,6 +67,16 @@ pub fn newest() -> PathBuf {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.peers"));
     assert!(folder.join("unpacked").exists(), "no peers in {}: run scripts/setup test", folder.display());
     folder
+}
+
+/// The Python with what `tests/requirements.txt` names.
+///
+/// # Panics
+/// It is not there: `scripts/setup test` installs it.
+pub fn python() -> PathBuf {
+    let python = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.python/bin/python"));
+    assert!(python.exists(), "no {}: run scripts/setup test", python.display());
+    python
 }
 
 /// Waits until `what` holds, looking every 10 ms.

@@ -11,6 +11,7 @@ use haechi_trust::{Finding, Loaded, Shown, Sight};
 use tokio::task::AbortHandle;
 
 use super::certificates::{Severely, now};
+use super::refusals::Refusals;
 use super::{Control, lock, wall_ms};
 
 /// Time between two looks. A look is one call for each file, also where the kernel tells of no changes (network
@@ -38,10 +39,12 @@ async fn look_on(control: Arc<Control>) {
     let folder = control.source.folder();
     let mut last = Sight::default();
     let mut told = BTreeSet::new();
+    let mut refusals = Refusals::default();
     for look in 0u32.. {
         if look.is_multiple_of(LOOKS_PER_THOUGHT) {
             control.tell_what_expires(&mut told);
         }
+        control.tell_who_was_refused(&mut refusals);
         tokio::time::sleep(PACE).await;
         let (folder_now, live) = (folder.clone(), control.proxy.live());
         let look = move || Sight::of(&folder_now, &live.snapshot);

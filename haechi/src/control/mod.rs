@@ -15,6 +15,7 @@ mod keys;
 mod memory;
 mod orders;
 mod programs;
+mod refusals;
 mod rehearsals;
 mod reload;
 mod requests;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod hostile;
+mod limits;
 
 use std::net::SocketAddr;
 
@@ -26,9 +27,14 @@ fn mirror() -> Scripted {
 
 /// A node in front of this endpoint, the only one of the pool `web`, with these routes.
 fn front(endpoint: SocketAddr, routes: &str) -> (SocketAddr, Node) {
+    front_with("", endpoint, routes)
+}
+
+/// The same with these lines of the listener.
+fn front_with(lines: &str, endpoint: SocketAddr, routes: &str) -> (SocketAddr, Node) {
     let ip = address();
     let config = format!(
-        "workers: 1\nlisteners:\n  web:\n    bind: \"{ip}:80\"\n    protocol: http\n    routes:\n{routes}\
+        "workers: 1\nlisteners:\n  web:\n    bind: \"{ip}:80\"\n    protocol: http\n{lines}    routes:\n{routes}\
          pools:\n  web: {{ endpoints: {{ a: \"{endpoint}\" }} }}\n"
     );
     (SocketAddr::new(ip, 80), Node::start(BINARY, &config))

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use haechi_tests::{address, eventually, newest};
+use haechi_tests::{address, eventually};
 
 use crate::front;
 
 fn python(what: &str, to: SocketAddr) -> Command {
-    let mut command = Command::new(newest().join("python/bin/python"));
+    let mut command = Command::new(haechi_tests::python());
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http2/calls.py")).arg(what).arg(to.to_string());
     command.stdin(Stdio::null());
     command
@@ -28,8 +28,7 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let address = SocketAddr::new(address(), 8080);
-        let mut child =
-            python("server", address).stdout(Stdio::piped()).spawn().expect("python of scripts/setup");
+        let mut child = python("server", address).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         assert_eq!(lines.next().as_deref(), Some("ready"));
         let cancelled = Arc::new(AtomicUsize::new(0));
@@ -51,7 +50,7 @@ impl Drop for Server {
 }
 
 fn client(what: &str, to: SocketAddr) -> String {
-    let output = python(what, to).output().expect("python of scripts/setup");
+    let output = python(what, to).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)

@@ -6,6 +6,7 @@ mod grpc;
 mod peers;
 mod trailers;
 mod trouble;
+mod websocket;
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;

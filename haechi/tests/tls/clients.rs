@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_tests::{Authority, Leaf, Scripted, Secure, eventually};
-use rcgen::SerialNumber;
+use rcgen::{DistinguishedName, DnType, SerialNumber};
 use rustls::{ClientConfig, HandshakeKind};
 
 use super::{Front, nobody, plain_address};
@@ -42,8 +42,94 @@ fn who_shows_no_good_certificate_is_refused() {
         assert_eq!(ask(&front, &showing(&front, &clients.leaf(&["alice"]))).unwrap().0, 200, "{mode}");
         assert!(ask(&front, &showing(&front, &others.leaf(&["alice"]))).is_err(), "{mode}: another CA");
         assert!(ask(&front, &showing(&front, &clients.expired(&["alice"]))).is_err(), "{mode}: expired");
-        assert!(front.handshakes("refused") >= 2, "{mode}");
+        let refused = if mode == "required" { 3 } else { 2 };
+        assert_eq!(front.handshakes("clientCertificate"), refused, "{mode}");
+        eventually(Duration::from_secs(10), "it is told", || {
+            front.node.verb(&["events", "-o", "json"]).out.contains("certificateRefused")
+        });
     }
+}
+
+#[test]
+fn only_those_who_are_named_may_come() {
+    let (endpoint, clients) = (endpoint(), Authority::new("clients"));
+    let tls = "      clientCertificates: { ca: clients.pem, names: [alice, \"*.clients.example.com\"] }\n";
+    let front = Front::with_files(endpoint.address, tls, &[("clients.pem", clients.pem())]);
+    let by_common_name =
+        clients.leaf_with(&[], |params| params.distinguished_name.push(DnType::CommonName, "alice"));
+    let with_another =
+        clients.leaf_with(&["bob"], |params| params.distinguished_name.push(DnType::CommonName, "alice"));
+    for (leaf, comes) in [
+        (clients.leaf(&["alice"]), true),
+        (clients.leaf(&["x", "A.clients.example.com"]), true),
+        (by_common_name, true),
+        (with_another, false),
+        (clients.leaf(&["bob"]), false),
+        (clients.leaf(&["*.clients.example.com"]), false),
+        (clients.leaf(&["a.b.clients.example.com"]), false),
+    ] {
+        assert_eq!(ask(&front, &showing(&front, &leaf)).is_ok(), comes, "{}", leaf.certificate);
+    }
+    assert_eq!(front.handshakes("clientCertificate"), 4);
+}
+
+/// The lines about client certificates that an endpoint has seen since `from`.
+fn told(endpoint: &Scripted, from: usize) -> Vec<String> {
+    let seen = endpoint.seen();
+    let about = |line: &&str| line.to_ascii_lowercase().replace('_', "-").starts_with("x-client-cert");
+    seen[from..].lines().filter(about).map(str::to_owned).collect()
+}
+
+#[test]
+fn endpoints_are_told_who_it_is_by_us_alone() {
+    let (endpoint, clients) = (endpoint(), Authority::new("clients"));
+    let front = asking(&endpoint, "optional", &clients);
+    let leaf = clients.leaf_with(&["alice.example.com"], |params| {
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::OrganizationName, "Example, Inc.");
+        params.distinguished_name.push(DnType::CommonName, "alice");
+    });
+    leaf.write(front.node.folder(), "alice");
+    let print = Command::new("openssl")
+        .args(["x509", "-noout", "-fingerprint", "-sha256", "-in", "alice.pem"])
+        .current_dir(front.node.folder())
+        .output()
+        .unwrap();
+    let print = String::from_utf8(print.stdout).unwrap();
+    let print = print.trim().split_once('=').unwrap().1.replace(':', "").to_lowercase();
+    let wanted = [
+        "X-Client-Cert-Subject: CN=alice,O=Example\\, Inc.".to_owned(),
+        "X-Client-Cert-San: DNS:alice.example.com".to_owned(),
+        format!("X-Client-Cert-Fingerprint: {print}"),
+    ];
+    let forged = "GET / HTTP/1.1\r\nHost: test\r\nConnection: X-Client-Cert-Subject\r\nX-Client-Cert-Subject: CN=root\r\n\
+                  x_client_cert_san: DNS:root\r\nX-CLIENT-CERT-FINGERPRINT: 00\r\nx-client-cert-verified: 1\r\n\r\n";
+    let config = showing(&front, &leaf);
+    for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let mut open = Secure::open(front.listen, &config, "shop.example.com").unwrap();
+        let from = endpoint.seen().len();
+        for _ in 0..2 {
+            open.send(forged.as_bytes()).unwrap();
+            assert_eq!(open.reply().unwrap().0, 200);
+        }
+        assert_eq!(open.connection().handshake_kind(), Some(kind));
+        assert_eq!(told(&endpoint, from), [&wanted[..], &wanted].concat(), "{kind:?}");
+    }
+    let from = endpoint.seen().len();
+    let mut nobody = Secure::open(front.listen, &front.authority.client(), "shop.example.com").unwrap();
+    nobody.send(forged.as_bytes()).unwrap();
+    assert_eq!(nobody.reply().unwrap().0, 200);
+    assert_eq!(told(&endpoint, from), [""; 0]);
+    // The same over HTTP/2.
+    let from = endpoint.seen().len();
+    let (certificate, key) = (front.node.folder().join("alice.pem"), front.node.folder().join("alice.key"));
+    let own = ["--cert", certificate.to_str().unwrap(), "--key", key.to_str().unwrap()];
+    let forged = ["--http2", "-w", "%{http_version}", "-H", "X-Client-Cert-Subject: CN=root"];
+    assert_eq!(front.curl("shop.example.com", "/", &[&forged[..], &own].concat()), (0, "x2".into()));
+    assert_eq!(told(&endpoint, from), wanted);
+    let from = endpoint.seen().len();
+    assert_eq!(front.curl("shop.example.com", "/", &forged), (0, "x2".into()));
+    assert_eq!(told(&endpoint, from), [""; 0]);
 }
 
 #[test]

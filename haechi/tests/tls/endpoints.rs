@@ -1,11 +1,13 @@
 //! TLS to endpoints: verified, and said plainly when not.
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_tests::{Authority, Leaf, Nginx, Node, TempDir, address, eventually, get};
 
+use rustls::ServerConnection;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -106,8 +108,11 @@ fn what_is_wrong_with_an_endpoint_is_its_fault_and_said() {
     }
 }
 
-/// A server that puts its certificate and all that follows it into one record, as rustls does and OpenSSL does not.
-fn says_all_at_once(leaf: &Leaf) -> SocketAddr {
+/// A server of ours on a thread, which gets each connection before a byte went over it, with its number.
+fn server(
+    leaf: &Leaf,
+    mut serve: impl FnMut(usize, ServerConnection, TcpStream) + Send + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind((address(), 0)).unwrap();
     let at = listener.local_addr().unwrap();
     let chain =
@@ -122,13 +127,57 @@ fn says_all_at_once(leaf: &Leaf) -> SocketAddr {
             .unwrap();
     let config = Arc::new(config);
     std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            // The client does not trust it, so this ends with the alert.
-            let _ = connection.complete_io(&mut stream.unwrap());
+        for (number, stream) in listener.incoming().map_while(Result::ok).enumerate() {
+            serve(number, ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
         }
     });
     at
+}
+
+/// A server that puts its certificate and all that follows it into one record, as rustls does and OpenSSL does not.
+fn says_all_at_once(leaf: &Leaf) -> SocketAddr {
+    server(leaf, |_, mut connection, mut stream| {
+        // The client does not trust it, so this ends with the alert.
+        let _ = connection.complete_io(&mut stream);
+    })
+}
+
+/// CVE-2026-1642: what stood before the handshake was an answer to nginx.
+#[test]
+fn an_answer_in_front_of_the_handshake_is_none() {
+    let authority = Authority::new("inside");
+    let forged = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged";
+    let at = server(&authority.leaf(&["web.internal"]), move |number, connection, mut stream| {
+        if number % 2 == 0 {
+            stream.write_all(forged.as_bytes()).unwrap();
+        }
+        let mut stream = rustls::StreamOwned::new(connection, stream);
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\ntrue");
+    });
+    let retry = "    retry: { tries: 1 }\n";
+    let (node, listen) = node(&[at], "{ ca: ca.pem, serverName: web.internal }", retry, &authority);
+    let reply = get(listen, "/").unwrap();
+    assert_eq!((reply.status, &*reply.fields["haechi-fault"]), (502, "tlsFailed"), "{reply:?}");
+    assert_eq!(node.endpoint("web", "e0")["distrust"], "the endpoint does not speak TLS");
+    assert_eq!(get(listen, "/").unwrap().text(), "true");
+}
+
+/// CVE-2026-47778: a name that goes on behind a NUL was verified by its beginning.
+#[test]
+fn a_name_with_a_nul_is_not_the_one_before_it() {
+    let authority = Authority::new("inside");
+    for name in [&b"web.internal\0.example.net"[..], b"web.internal\0"] {
+        let length = u8::try_from(name.len()).unwrap();
+        let leaf = authority.leaf_with(&[], |params| {
+            let names = [&[0x30, length + 2, 0x82, length][..], name].concat();
+            params.custom_extensions.push(rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 17], names));
+        });
+        let at = says_all_at_once(&leaf);
+        let (_node, listen) = node(&[at], "{ ca: ca.pem, serverName: web.internal }", "", &authority);
+        let reply = get(listen, "/").unwrap();
+        assert_eq!((reply.status, &*reply.fields["haechi-fault"]), (502, "untrusted"));
+    }
 }
 
 /// See `messages_behind_a_refused_one_bring_nobody_down`: the same with the other side of TLS.
@@ -178,43 +227,21 @@ fn an_endpoint_that_asks_is_shown_a_certificate() {
 
 #[test]
 fn a_response_without_end_must_end_with_close_notify() {
-    use std::io::{Read, Write};
-    use std::sync::Arc;
-
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-
     let authority = Authority::new("inside");
-    let leaf = authority.leaf(&["web.internal"]);
-    let certificate = CertificateDer::from_pem_slice(leaf.certificate.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let config = Arc::new(config);
-    let listener = TcpListener::bind(SocketAddr::new(address(), 8443)).unwrap();
-    let secure = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for (number, socket) in listener.incoming().map_while(Result::ok).enumerate() {
-            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut stream = rustls::StreamOwned::new(connection, socket);
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it");
-            if number % 2 == 0 {
-                stream.conn.send_close_notify();
-            }
-            let _ = stream.flush();
-            let _ = stream.conn.complete_io(&mut stream.sock);
+    let secure = server(&authority.leaf(&["web.internal"]), |number, connection, socket| {
+        let mut stream = rustls::StreamOwned::new(connection, socket);
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it");
+        if number % 2 == 0 {
+            stream.conn.send_close_notify();
         }
+        let _ = stream.flush();
+        let _ = stream.conn.complete_io(&mut stream.sock);
     });
     let (_node, listen) = node(&[secure], "{ ca: ca.pem, serverName: web.internal }", "", &authority);
     // HTTP/1.0, so that the client too learns the end by the end of its connection, or by a break.
     let ask = || {
-        let mut stream = std::net::TcpStream::connect(listen).unwrap();
+        let mut stream = TcpStream::connect(listen).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
         let mut all = Vec::new();

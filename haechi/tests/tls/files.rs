@@ -115,8 +115,14 @@ fn a_bad_new_file_is_refused_and_the_old_one_stays() {
     refused("another key", "HCH0603");
     write(&front.node, "shop", &front.authority.expired(&["shop.example.com"]));
     refused("expired", "HCH0604");
+    std::fs::write(front.node.folder().join("shop.pem"), [0xff; 300]).unwrap();
+    refused("no text", "HCH0602");
     std::fs::remove_file(front.node.folder().join("shop.pem")).unwrap();
     refused("gone", "HCH0601");
+    // Root may read whatever has no right to be read, but no folder.
+    std::fs::create_dir(front.node.folder().join("shop.pem")).unwrap();
+    refused("unreadable", "it is no file");
+    std::fs::remove_dir(front.node.folder().join("shop.pem")).unwrap();
     let reload = front.node.verb(&["reload"]);
     assert_eq!(reload.code, 1, "{reload:?}");
     assert!(reload.err.contains("HCH0601"), "{reload:?}");

@@ -1,10 +1,10 @@
 //! What is no TLS, half of it, or too much of it.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use haechi_tests::{Scripted, Secure, eventually, now};
+use haechi_tests::{Authority, Scripted, Secure, eventually, now};
 
 use super::{Front, nobody, plain_address};
 
@@ -24,13 +24,8 @@ fn answer(front: &Front, bytes: &[u8]) -> Vec<u8> {
     all
 }
 
-/// A whole ClientHello as it goes over the wire.
 fn hello(front: &Front) -> Vec<u8> {
-    let name = "shop.example.com".try_into().unwrap();
-    let mut connection = rustls::ClientConnection::new(front.authority.client(), name).unwrap();
-    let mut bytes = Vec::new();
-    connection.write_tls(&mut bytes).unwrap();
-    bytes
+    super::hello(&front.authority, b"http/1.1")
 }
 
 /// A record with a fatal alert.
@@ -104,6 +99,57 @@ fn half_a_hello_and_silence_have_an_end() {
     let began = now();
     assert!(silent.rest().expect("an end with close_notify").is_empty());
     assert!(began.elapsed() > Duration::from_millis(300));
+}
+
+/// CVE-2026-22045: who is answered and then falls silent held a connection of Traefik for ever.
+#[test]
+fn who_falls_silent_after_the_hello_has_an_end() {
+    let front = Front::with(nobody(), "", "    timeouts: { header: 500ms }\n");
+    for (alpn, result) in [(&b"http/1.1"[..], "timedOut"), (b"acme-tls/1", "refused")] {
+        let began = now();
+        let answer = answer(&front, &super::hello(&front.authority, alpn));
+        assert!(!answer.is_empty() && began.elapsed() < Duration::from_secs(5), "{result}: {answer:?}");
+        assert_eq!(front.handshakes(result), 1);
+    }
+    let status = front.node.status();
+    assert_eq!(status["listeners"][0]["open"], 0, "{status}");
+}
+
+/// CVE-2025-23419: a ticket of a listener that asks for no certificate let nginx' clients in where one is needed.
+#[test]
+fn a_ticket_of_an_open_listener_opens_no_closed_one() {
+    let endpoint =
+        Scripted::start(plain_address(), |_, peer| while peer.head().is_some() && peer.answer("x") {});
+    let keys = ["11", "22", "33"].map(|key| key.repeat(32)).join("\n");
+    let authority = Authority::new("clients");
+    let files = [("tickets.keys", keys), ("clients.pem", authority.pem())];
+    let front = Front::with_files(endpoint.address, "      ticketKeys: tickets.keys\n", &files);
+    let closed = SocketAddr::new(haechi_tests::address(), 443);
+    let config = std::fs::read_to_string(front.node.config()).unwrap();
+    let (_, web) = config.split_once("  web:\n").unwrap();
+    let (web, pools) = web.split_once("pools:\n").unwrap();
+    let asks = "      clientCertificates: { ca: clients.pem }\n";
+    let second = web.replace(&front.listen.to_string(), &closed.to_string());
+    front.node.change(&format!("listeners:\n  web:\n{web}  closed:\n{second}{asks}pools:\n{pools}"));
+    let session = front.node.folder().join("session");
+    let session = session.to_str().unwrap();
+    for version in ["-tls1_2", "-tls1_3"] {
+        let open = |to: SocketAddr, how: &str| {
+            let to = to.to_string();
+            let arguments =
+                ["-connect", &to, version, "-servername", "shop.example.com", how, session, "-ign_eof"];
+            front.s_client_saying("GET / HTTP/1.0\r\n\r\n", &arguments)
+        };
+        assert!(open(front.listen, "-sess_out").contains("200 OK"));
+        assert!(
+            open(front.listen, "-sess_in").contains("Reused, "),
+            "{version}: it is good where it was given"
+        );
+        let refused = open(closed, "-sess_in");
+        assert!(!refused.contains("Reused, ") && !refused.contains("200 OK"), "{version}: {refused}");
+    }
+    let seen = endpoint.seen();
+    assert_eq!(seen.matches("GET / ").count(), 4, "{seen}");
 }
 
 #[test]

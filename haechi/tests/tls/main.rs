@@ -6,11 +6,14 @@ mod endpoints;
 mod files;
 mod hostile;
 mod listener;
+mod memory;
+mod sslyze;
 mod unopened;
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use haechi_tests::{Authority, Leaf, Node, address};
 
@@ -102,6 +105,17 @@ fn config(listen: SocketAddr, endpoint: SocketAddr, tls: &str, listener: &str) -
 /// A certificate that is written under a name of its own.
 fn write(node: &Node, name: &str, leaf: &Leaf) {
     leaf.write(node.folder(), name);
+}
+
+/// A whole ClientHello as it goes over the wire, for the shop.
+fn hello(authority: &Authority, alpn: &[u8]) -> Vec<u8> {
+    let mut config = authority.client_with(None);
+    config.alpn_protocols = vec![alpn.to_vec()];
+    let name = "shop.example.com".try_into().unwrap();
+    let mut connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut bytes = Vec::new();
+    connection.write_tls(&mut bytes).unwrap();
+    bytes
 }
 
 /// An address where nobody listens.

@@ -1,10 +1,10 @@
 //! TLS that is passed on unopened: by name, byte for byte, and bounded.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use haechi_tests::{Authority, Nginx, Node, Secure, TempDir, address, now};
+use haechi_tests::{Authority, Nginx, Node, Secure, TempDir, address, kernel_asks, now, pause};
 
 use super::BINARY;
 
@@ -83,6 +83,70 @@ fn what_is_no_hello_reaches_nobody() {
     let faults = rig.node.status()["listeners"][0]["faults"].clone();
     assert_eq!((&faults["badRequest"], &faults["headerTimeout"]), (&3.into(), &2.into()), "{faults}");
     assert_eq!(rig.node.endpoint("p0", "e")["requests"], 0);
+}
+
+/// GHSA-xw98-5q62-jx94: a byte of a first message now and then kept a connection of Traefik open for ever.
+#[test]
+fn a_byte_now_and_then_does_not_renew_the_time_of_the_first_message() {
+    let rig = rig(&["shop.example.com"], "    timeouts: { header: 500ms }\n");
+    let mut stream = TcpStream::connect(rig.listen).unwrap();
+    let began = now();
+    let cut = super::hello(&rig.authority, b"http/1.1").iter().position(|byte| {
+        pause(Duration::from_millis(50));
+        stream.write_all(&[*byte]).is_err()
+    });
+    assert!(cut.is_some() && began.elapsed() < Duration::from_secs(5));
+    assert_eq!(rig.node.endpoint("p0", "e")["requests"], 0);
+}
+
+/// A connection with both of its ends in our hands, once the first message went through.
+fn pair(more: &str) -> (Node, TcpStream, TcpStream) {
+    let (listen, listener) = (SocketAddr::new(address(), 443), TcpListener::bind((address(), 0)).unwrap());
+    let endpoint = listener.local_addr().unwrap();
+    let config = format!(
+        "listeners:\n  pass: {{ bind: \"{listen}\", protocol: tls, routes: [{{ pool: p }}]{more} }}\n\
+         pools:\n  p: {{ endpoints: {{ e: \"{endpoint}\" }} }}\n"
+    );
+    let node = Node::start(BINARY, &config);
+    let hello = super::hello(&Authority::new("any"), b"http/1.1");
+    let mut client = TcpStream::connect(listen).unwrap();
+    client.write_all(&hello).unwrap();
+    let (mut endpoint, _) = listener.accept().unwrap();
+    let mut came = vec![0; hello.len()];
+    endpoint.read_exact(&mut came).unwrap();
+    assert_eq!(came, hello);
+    for stream in [&client, &endpoint] {
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    }
+    (node, client, endpoint)
+}
+
+#[test]
+fn a_side_that_has_ended_reads_on_within_its_time() {
+    let (_node, mut client, mut endpoint) = pair(", halfClosedTimeout: 1s");
+    endpoint.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(client.read(&mut [0]).unwrap(), 0, "the end is passed on");
+    for n in 0..10_u8 {
+        pause(Duration::from_millis(200));
+        client.write_all(&[n]).unwrap();
+        let mut byte = [0xff];
+        endpoint.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, [n]);
+    }
+    let silent_since = now();
+    assert!(endpoint.read(&mut [0]).is_err(), "cut off, not ended");
+    assert!(silent_since.elapsed() < Duration::from_secs(4), "not idleTimeout, which is an hour");
+}
+
+#[test]
+fn the_kernel_asks_silent_sides_where_that_is_wanted() {
+    for (more, asks) in [(", tcpKeepAlive: 600s", true), ("", false)] {
+        let (_node, client, endpoint) = pair(more);
+        for side in [&client, &endpoint] {
+            let ends = (side.peer_addr().unwrap(), side.local_addr().unwrap());
+            assert_eq!(kernel_asks(ends), asks, "{more}: {ends:?}");
+        }
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub struct House {
     pub sources: Vec<Source>,
     /// All files of ours that people write, the Rust files included.
     pub(crate) texts: Vec<Text>,
+    /// Paths that git keeps, hidden ones and other people's included.
+    pub(crate) committed: Vec<String>,
 }
 
 /// Not ours, or made by a program.
@@ -46,13 +48,14 @@ impl House {
             }
         }
         let packages = Packages::parse(&metadata(root)?, root)?;
-        Self::new(packages, texts)
+        let house = Self::new(packages, texts)?;
+        Ok(Self { committed: committed(root)?, ..house })
     }
 
     fn new(packages: Packages, texts: Vec<Text>) -> Result<Self, String> {
         let rust = texts.iter().filter(|text| text.extension() == "rs");
         let sources = rust.map(|text| Source::parse(&text.path, &text.text)).collect::<Result<_, _>>()?;
-        Ok(Self { packages, sources, texts })
+        Ok(Self { packages, sources, texts, committed: Vec::new() })
     }
 
     /// A house of these files and no packages: the samples that break a rule.
@@ -83,14 +86,22 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 
 fn metadata(root: &Path) -> Result<String, String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--locked"])
-        .current_dir(root)
-        .output()
-        .map_err(|error| format!("cargo metadata does not run: {error}"))?;
+    said(Command::new(cargo).args(["metadata", "--format-version", "1", "--locked"]), root)
+}
+
+fn committed(root: &Path) -> Result<Vec<String>, String> {
+    let paths = said(Command::new("git").args(["ls-files", "-z"]), root)?;
+    Ok(paths.split_terminator('\0').map(str::to_owned).collect())
+}
+
+/// What a program says.
+fn said(program: &mut Command, root: &Path) -> Result<String, String> {
+    let name = program.get_program().to_string_lossy().into_owned();
+    let output =
+        program.current_dir(root).output().map_err(|error| format!("{name} does not run: {error}"))?;
     if output.status.success() {
         String::from_utf8(output.stdout).map_err(|error| error.to_string())
     } else {
-        Err(format!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr)))
+        Err(format!("{name}: {}", String::from_utf8_lossy(&output.stderr)))
     }
 }

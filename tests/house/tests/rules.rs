@@ -40,6 +40,7 @@ rules! {
     no_clock: "no words or core crate asks",
     unsafe_in_sys: "`unsafe` stands",
     nothing_unfinished: "nothing unfinished",
+    nothing_hidden: "nothing hidden",
     files_stay_small: "no source file is above",
     one_word_each: "one word for each thing",
     descriptions: "every crate says",

@@ -1,18 +1,22 @@
 //! From a head's bytes to a request that knows its pool, or to a refusal with its reason. Runs to its end
 //! while the bytes lie in the hot buffer; what is kept is what goes on to the endpoint.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use haechi_filter::{Asked, Filter, Verdict};
-use haechi_http1::{Body, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version};
+use haechi_http1::{
+    Body, Framing, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version,
+};
 use haechi_model::{Fault, Moment, RequestIds, Route};
 use haechi_route::{Headers, Query};
 use haechi_trust::{ACME_PATH, Reply};
 
 use crate::engine;
 use crate::forwarding::{self, Told};
+use crate::live::LiveFilter;
 use crate::scene::{Local, Scene};
 use crate::select::source_of;
 use crate::who::Who;
@@ -25,6 +29,8 @@ pub(crate) struct Request {
     pub(crate) pool: usize,
     /// Position of its route in the listener.
     pub(crate) route: usize,
+    /// Its `Origin`, where its answer depends on it; else empty.
+    pub(crate) origin: Vec<u8>,
     pub(crate) facts: Facts,
     /// Who asks, as far as somebody is trusted to say so. Port 0 if that is not known.
     pub(crate) client: SocketAddr,
@@ -45,7 +51,7 @@ impl Request {
     /// What is done to its answer besides, if anything.
     #[inline]
     pub(crate) fn filter(&self) -> Option<&Filter> {
-        self.scene.listener().filter(self.route)
+        self.scene.listener().filter(self.route).map(|live| &live.filter)
     }
 }
 
@@ -91,6 +97,10 @@ pub(crate) struct Refused {
     pub(crate) fault: Fault,
     /// The broken rule, for the log.
     pub(crate) rule: Option<&'static str>,
+    /// In how many seconds the client may ask again, where that is known.
+    pub(crate) retry_after: Option<u64>,
+    /// Its name, if it has one already.
+    pub(crate) id: Vec<u8>,
     pub(crate) persistence: Persistence,
     pub(crate) head_only: bool,
 }
@@ -98,14 +108,32 @@ pub(crate) struct Refused {
 impl Refused {
     /// One after which the bytes that follow can't be trusted.
     pub(crate) const fn new(fault: Fault, rule: &'static str) -> Self {
-        Self { fault, rule: Some(rule), persistence: Persistence::Close, head_only: false }
+        Self {
+            fault,
+            rule: Some(rule),
+            retry_after: None,
+            id: Vec::new(),
+            persistence: Persistence::Close,
+            head_only: false,
+        }
+    }
+}
+
+impl Refused {
+    /// What it is called; a new name if nobody gave it one.
+    pub(crate) fn id(&self, worker: &Worker, scene: &Scene) -> Cow<'_, [u8]> {
+        match &*self.id {
+            [] => forwarding::name(worker, scene.http().and_then(|http| http.forwarded.as_ref())).into(),
+            id => id.into(),
+        }
     }
 }
 
 /// An answer of ours that is no fault.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) fields: Vec<(&'static str, Vec<u8>)>,
+    /// Whole lines of its head.
+    pub(crate) lines: Vec<u8>,
     /// Nearly always empty.
     pub(crate) body: Arc<[u8]>,
     pub(crate) persistence: Persistence,
@@ -166,11 +194,20 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let mut onward = Onward { authority, forwarding: who.forwarding(), ..Onward::default() };
     if let Some(rules) = &http.forwarded {
         told = forwarding::judge(worker, who, rules, head, bytes, authority, &mut scratch.lines);
+        scratch.lines.extend_from_slice(who.identity());
         onward.forwarding = &scratch.lines;
     }
-    if let Some(filter) = scene.listener().filter(route) {
+    let live = scene.listener().filter(route);
+    if let Some(LiveFilter { filter, .. }) = live {
+        let client = told.client.ip();
+        if let Some(wait) = live.and_then(|live| live.wait_of(client, began)) {
+            // Rounded up, or a client that obeys would come too early.
+            let retry_after = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+            let refused = Refused { retry_after, id: told.id, ..unserved(Fault::RateLimited, head) };
+            return Admitted::Refused(refused, concerned);
+        }
         scratch.out.clear();
-        let asked = asked(head, bytes, authority, told.secure);
+        let asked = asked(head, bytes, authority, &told);
         match filter.decide(&asked, &mut scratch.out) {
             Verdict::On { host, rewritten } => {
                 let edits = filter.request();
@@ -179,13 +216,18 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
                 onward.target = rewritten.then_some(&*scratch.out);
                 onward.lines = edits.lines();
             }
-            Verdict::Redirect(status) => {
-                let mut fields = vec![("Location", scratch.out.clone())];
+            Verdict::Refused(fault) => {
+                return Admitted::Refused(Refused { id: told.id, ..unserved(fault, head) }, concerned);
+            }
+            Verdict::Answered(status) => {
+                let mut lines = scratch.out.clone();
                 if shows_id(&scene) {
-                    fields.push(("X-Request-ID", told.id));
+                    for piece in [&b"X-Request-ID: "[..], &*told.id, b"\r\n"] {
+                        lines.extend_from_slice(piece);
+                    }
                 }
                 let persistence = persistence(head);
-                return Admitted::Answered(Answer { status, fields, body: Arc::default(), persistence }, concerned);
+                return Admitted::Answered(Answer { status, lines, body: Arc::default(), persistence }, concerned);
             }
         }
     }
@@ -194,14 +236,25 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let mut sent = worker.buffers.take_vector();
     head.write_upstream(bytes, &onward, &mut sent);
     let mut body = Body::new(head.framing, false);
+    if let Some(most) = live.and_then(|live| live.filter.max_body()) {
+        body.limit(most);
+    }
     let used = match take_body(&mut body, &bytes[len..], &mut scratch.pieces, &mut sent) {
         Ok(used) => len + used,
         Err(error) => return Admitted::Refused(error.into(), bytes.len()),
     };
+    let mut from = Vec::new();
+    if let Some(origin) = live.filter(|live| live.filter.wants_origin()).and_then(|_| origin(head, bytes)) {
+        from = worker.buffers.take_vector();
+        from.extend_from_slice(origin);
+    }
     let source = source_of(scene.pool(pool), told.client);
     let facts = Facts::of(head);
     let Told { client, id, .. } = told;
-    Admitted::Request(Request { scene, pool, route, facts, client, id, source, sent, body, began }, used)
+    Admitted::Request(
+        Request { scene, pool, route, origin: from, facts, client, id, source, sent, body, began },
+        used,
+    )
 }
 
 /// Appends to `out` what goes on of a body's next bytes; gives how many of them belong to it.
@@ -229,9 +282,28 @@ pub(crate) fn take_body(
     Ok(advance.consumed)
 }
 
-fn asked<'a>(head: &RequestHead, bytes: &'a [u8], authority: &'a [u8], over_tls: bool) -> Asked<'a> {
+fn asked<'a>(head: &RequestHead, bytes: &'a [u8], authority: &'a [u8], told: &Told) -> Asked<'a> {
     let host = head.host.map(|host| host.of(bytes)).filter(|host| !host.is_empty());
-    Asked { host: host.unwrap_or(authority), path: head.path.of(bytes), query: head.query(bytes), over_tls }
+    Asked {
+        host: host.unwrap_or(authority),
+        path: head.path.of(bytes),
+        query: head.query(bytes),
+        client: told.client.ip(),
+        origin: origin(head, bytes),
+        preflight: head.method_name(bytes) == b"OPTIONS"
+            && head.values(bytes, "access-control-request-method").next().is_some(),
+        length: match head.framing {
+            Framing::Length(length) => Some(length),
+            Framing::None | Framing::Chunked | Framing::UntilClose => None,
+        },
+        over_tls: told.secure,
+    }
+}
+
+/// None too if there are two: nobody could say which is meant.
+fn origin<'a>(head: &RequestHead, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let mut values = head.spans(bytes, "origin").map(|span| span.of(bytes));
+    values.next().filter(|value| !value.is_empty() && values.next().is_none())
 }
 
 /// Whether an issuer asks for a challenge at a name of ours, and what it is told; nothing if that is not pending.
@@ -242,8 +314,8 @@ fn challenge(scene: &Scene, head: &RequestHead, bytes: &[u8]) -> Option<Option<A
         Reply::NotOurs => None,
         Reply::Answer(body) if head.method_name(bytes) == b"GET" => {
             // RFC 8555 section 8.3 says no more of it than that these are its bytes.
-            let fields = vec![("Content-Type", b"application/octet-stream".to_vec())];
-            Some(Some(Answer { status: 200, fields, body, persistence: persistence(head) }))
+            let lines = b"content-type: application/octet-stream\r\n".to_vec();
+            Some(Some(Answer { status: 200, lines, body, persistence: persistence(head) }))
         }
         Reply::Answer(_) | Reply::Unknown => Some(None),
     }
@@ -272,7 +344,7 @@ impl Headers for Fields<'_> {
 }
 
 fn has_body(head: &RequestHead) -> bool {
-    head.framing != haechi_http1::Framing::None
+    head.framing != Framing::None
 }
 
 /// The connection goes on after an answer of ours, unless a body follows that nobody reads.
@@ -282,5 +354,12 @@ fn persistence(head: &RequestHead) -> Persistence {
 
 /// Nobody serves this, but the connection may go on where the next request surely begins.
 fn unserved(fault: Fault, head: &RequestHead) -> Refused {
-    Refused { fault, rule: None, persistence: persistence(head), head_only: head.method == Method::Head }
+    Refused {
+        fault,
+        rule: None,
+        retry_after: None,
+        id: Vec::new(),
+        persistence: persistence(head),
+        head_only: head.method == Method::Head,
+    }
 }

@@ -74,6 +74,12 @@ impl Buffers {
         }
     }
 
+    /// Keeps nothing for the next exchange.
+    pub(crate) fn clear(&self) {
+        self.vectors.take();
+        self.pipes.take();
+    }
+
     /// A pipe for a bulk transfer; `None` when too many are lent or the process is out of descriptors
     /// (copying works without).
     pub(crate) fn take_pipe(&self) -> Option<Pipe> {

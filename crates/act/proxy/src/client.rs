@@ -89,8 +89,13 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
         idle_since: None,
         served: 0,
     };
-    if over_tls && !handshake::shake_hands(&worker, &local, &mut client.stream, &client.timer).await {
-        return;
+    if over_tls {
+        if !handshake::shake_hands(&worker, &local, &mut client.stream, &client.timer).await {
+            return;
+        }
+        if let Some(certificate) = client.stream.peer_certificate() {
+            client.who.identify(certificate);
+        }
     }
     if client.stream.was_asked_for_issuer() {
         // The handshake was the answer (RFC 8737 section 3).
@@ -284,21 +289,22 @@ impl Client {
     fn refuse(&mut self, worker: &Worker, local: &Local, refused: &Refused) -> After {
         let scene = local.scene();
         scene.listener().counters.of(worker.number).fault(refused.fault);
-        let id = forwarding::name(worker, scene.http().and_then(|http| http.forwarded.as_ref()));
+        let id = refused.id(worker, &scene);
         if let Some(rule) = refused.rule {
             let (fault, id) = (refused.fault.name(), forwarding::shown(&id));
             tracing::debug!(peer = %self.who.peer, fault, rule, id, "request refused");
         }
         let persistence = self.settle(worker, local, refused.persistence);
-        self.answer(worker, refused.fault, &id, persistence, refused.head_only)
+        let mut out = worker.buffers.take_vector();
+        write_fault(refused.fault, &id, refused.retry_after, persistence, refused.head_only, &mut out);
+        self.send_whole(worker, out, persistence)
     }
 
     /// Answers at once, because a filter says so.
     fn say(&mut self, worker: &Worker, local: &Local, answer: &Answer) -> After {
         let persistence = self.settle(worker, local, answer.persistence);
         let mut out = worker.buffers.take_vector();
-        let fields = answer.fields.iter().map(|(name, value)| (*name, &**value));
-        write_answer(answer.status, fields, &answer.body, persistence, &mut out);
+        write_answer(answer.status, &answer.lines, &answer.body, persistence, &mut out);
         self.send_whole(worker, out, persistence)
     }
 
@@ -323,7 +329,7 @@ impl Client {
         head_only: bool,
     ) -> After {
         let mut out = worker.buffers.take_vector();
-        write_fault(fault, id, persistence, head_only, &mut out);
+        write_fault(fault, id, None, persistence, head_only, &mut out);
         self.send_whole(worker, out, persistence)
     }
 

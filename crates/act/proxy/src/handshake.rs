@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 use std::task::Poll;
 
 use haechi_model::Handshake;
+use rustls::{AlertDescription, Error};
 
 use crate::scene::Local;
 use crate::stream::{Broken, Session, Stream};
@@ -54,6 +55,19 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// What clients say that do not trust a certificate (RFC 8446 section 6.2).
+const fn is_about_a_certificate(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+    )
+}
+
 /// Finds out who speaks, as far as TLS says it. False if there is nobody to be served.
 pub(crate) async fn shake_hands(worker: &Worker, local: &Local, stream: &mut Stream, timer: &Timer) -> bool {
     let scene = local.scene();
@@ -81,7 +95,11 @@ pub(crate) async fn shake_hands(worker: &Worker, local: &Local, stream: &mut Str
             Poll::Ready(Err(Broken::Tls(error))) => {
                 tracing::debug!(%error, "TLS handshake");
                 Poll::Ready(match error {
-                    rustls::Error::InvalidMessage(_) => Handshake::NotTls,
+                    Error::InvalidMessage(_) => Handshake::NotTls,
+                    Error::InvalidCertificate(_) | Error::NoCertificatesPresented => {
+                        Handshake::ClientCertificate
+                    }
+                    Error::AlertReceived(alert) if is_about_a_certificate(alert) => Handshake::Distrusted,
                     _ => Handshake::Refused,
                 })
             }

@@ -337,7 +337,6 @@ fn is_at(one: &Stand, other: &Stand) -> bool {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU8;
-    use std::time::Duration;
 
     use haechi_model::{Listener, PoolIndex, TcpListener, VirtualAddress, VirtualRouter};
 
@@ -357,9 +356,7 @@ mod tests {
     fn listener(ip: [u8; 4], port: u16) -> Listener {
         let kind = ListenerKind::Tcp(TcpListener {
             pool: PoolIndex(0),
-            idle_timeout: Duration::ZERO,
-            half_closed_timeout: Duration::ZERO,
-            tcp_keep_alive: None,
+            patience: haechi_config::defaults::PATIENCE,
         });
         Listener {
             name: "db".into(),

@@ -1,15 +1,16 @@
-//! Bytes both ways: `tcp` listeners, and what follows a 101.
+//! Bytes both ways: `tcp` listeners, and what follows a 101. Both mouths of a tunnel are connections, or one of them (or
+//! both) is a stream of HTTP/2.
 
+use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use haechi_balance::Tried;
-use haechi_model::{Fault, ListenerKind, Moment, Side};
+use haechi_model::{Fault, ListenerKind, Moment, Patience, Side};
 use haechi_sys::pipe::Pipe;
 
 use crate::buffers::HOT;
-use crate::client::Client;
 use crate::exchange::note_outcome;
 use crate::live::LiveEndpoint;
 use crate::preface::Origin;
@@ -27,23 +28,12 @@ pub(crate) const UPGRADED_IDLE: Duration = Duration::from_secs(3600);
 /// A direction that moved more than this at a stretch goes through a pipe in the kernel.
 const SPLICE_FROM: u64 = HOT as u64;
 
-/// How long a tunnel may stand still.
-#[derive(Clone, Copy)]
-pub(crate) struct Patience {
-    /// With both sides open; also how long a side may take nothing of what waits for it.
-    pub(crate) idle: Duration,
-    /// With one of them ended.
-    pub(crate) half_closed: Duration,
-}
-
 /// Serves one connection of a `tcp` listener.
 pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stream, origin: Origin) {
     let scene = local.scene();
     let ListenerKind::Tcp(listener) = &scene.listener().config.kind else { return };
     let timer = worker.timers.timer();
-    let patience = Patience { idle: listener.idle_timeout, half_closed: listener.half_closed_timeout };
-    let to =
-        To { pool: listener.pool.index(), patience, keep_alive: listener.tcp_keep_alive, ahead: Vec::new() };
+    let to = To { pool: listener.pool.index(), patience: listener.patience, ahead: Vec::new() };
     pass_on(&worker, &scene, &mut stream, &timer, &origin, to).await;
 }
 
@@ -52,8 +42,6 @@ pub(crate) struct To {
     /// Position of the pool in the scene.
     pub(crate) pool: usize,
     pub(crate) patience: Patience,
-    /// Silence after which the kernel asks whether the other side is there, if it is to ask.
-    pub(crate) keep_alive: Option<Duration>,
     /// What the client has sent already.
     pub(crate) ahead: Vec<u8>,
 }
@@ -67,7 +55,7 @@ pub(crate) async fn pass_on(
     origin: &Origin,
     to: To,
 ) {
-    let To { pool, patience, keep_alive, ahead } = to;
+    let To { pool, patience, ahead } = to;
     let peer = origin.client;
     let source = source_of(scene.pool(pool), peer);
     let mut tried = Tried::new();
@@ -77,7 +65,7 @@ pub(crate) async fn pass_on(
         let (fault, again) = match select(worker, scene, pool, source, &tried, &mut client).await {
             Ok(place) => match connect(worker, timer, &place, origin, stream).await {
                 Ok(mut upstream) => {
-                    if let Some(after) = keep_alive {
+                    if let Some(after) = patience.keep_alive {
                         stream.keep_alive(after);
                         upstream.stream.keep_alive(after);
                     }
@@ -121,28 +109,84 @@ async fn connect(
     connected
 }
 
-/// Serves what follows a 101, with the bytes that the client sent ahead.
-pub(crate) async fn upgraded(
-    worker: &Worker,
-    client: &mut Client,
-    mut upstream: Upstream,
-    endpoint: &LiveEndpoint,
-    idle_timeout: Duration,
-) {
-    let ahead = std::mem::take(&mut client.unread).into_rest();
-    let both =
-        Both { worker, client: &mut client.stream, upstream: &mut upstream.stream, timer: &client.timer };
-    both.run(endpoint, Patience { idle: idle_timeout, half_closed: idle_timeout }, ahead).await;
+/// One end of a tunnel.
+pub(crate) trait Mouth {
+    /// Gives what came out of it; 0 is the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Takes at least one byte.
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Takes what it can at once.
+    fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Most bytes for it that are worth reading now.
+    fn room(&self) -> usize;
+
+    /// Nothing more comes for it.
+    fn end_writing(&mut self);
+
+    /// It must notice that this is no orderly end.
+    fn break_off(&mut self);
+
+    /// The connection through which plain bytes could pass inside the kernel, if that is possible.
+    fn plain(&mut self) -> Option<&mut Stream>;
 }
 
-struct Both<'a> {
+impl Mouth for Stream {
+    #[inline]
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        Self::poll_read(self, cx, buf)
+    }
+
+    #[inline]
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Self::poll_write(self, cx, bytes)
+    }
+
+    fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::write_now(self, bytes)
+    }
+
+    fn room(&self) -> usize {
+        HOT
+    }
+
+    fn end_writing(&mut self) {
+        Self::end_writing(self);
+    }
+
+    fn break_off(&mut self) {
+        self.reset_on_close();
+    }
+
+    fn plain(&mut self) -> Option<&mut Stream> {
+        Some(self).filter(|stream| stream.is_clear())
+    }
+}
+
+/// Serves what follows a 101. `ahead`: bytes that the client sent before.
+pub(crate) async fn upgraded(
+    worker: &Worker,
+    (client, upstream): (&mut impl Mouth, &mut impl Mouth),
+    timer: &Timer,
+    endpoint: &LiveEndpoint,
+    idle_timeout: Duration,
+    ahead: Vec<u8>,
+) {
+    let both = Both { worker, client, upstream, timer };
+    let patience = Patience { idle: idle_timeout, half_closed: idle_timeout, keep_alive: None };
+    both.run(endpoint, patience, ahead).await;
+}
+
+struct Both<'a, C, U> {
     worker: &'a Worker,
-    client: &'a mut Stream,
-    upstream: &'a mut Stream,
+    client: &'a mut C,
+    upstream: &'a mut U,
     timer: &'a Timer,
 }
 
-impl Both<'_> {
+impl<C: Mouth, U: Mouth> Both<'_, C, U> {
     /// `ahead`: what the client sent before.
     async fn run(self, endpoint: &LiveEndpoint, patience: Patience, ahead: Vec<u8>) {
         let Self { worker, client, upstream, timer } = self;
@@ -174,8 +218,8 @@ impl Both<'_> {
         .await;
         if !whole {
             // Both sides must notice that this was no orderly end.
-            client.reset_on_close();
-            upstream.reset_on_close();
+            client.break_off();
+            upstream.break_off();
         }
         let counters = endpoint.counters(worker.number);
         counters.bytes_out.add(there.bytes);
@@ -222,17 +266,17 @@ impl Direction {
         &mut self,
         cx: &mut Context<'_>,
         worker: &Worker,
-        from: &mut Stream,
-        to: &mut Stream,
+        from: &mut impl Mouth,
+        to: &mut impl Mouth,
         moved: &mut bool,
     ) -> Poll<bool> {
         loop {
             if self.closed {
                 return Poll::Ready(true);
             }
-            let step = match &mut self.pipe {
-                Some(pipe) => poll_pipe(cx, pipe, from, to, &mut self.ended),
-                None => self.poll_copy(cx, worker, from, to),
+            let step = match (&mut self.pipe, from.plain(), to.plain()) {
+                (Some(pipe), Some(from), Some(to)) => poll_pipe(cx, pipe, from, to, &mut self.ended),
+                _ => self.poll_copy(cx, worker, from, to),
             };
             match step {
                 Poll::Ready(Ok(count)) => {
@@ -253,8 +297,8 @@ impl Direction {
             } else if self.pipe.is_none()
                 && empty
                 && self.stretch >= SPLICE_FROM
-                && from.is_clear()
-                && to.is_clear()
+                && from.plain().is_some()
+                && to.plain().is_some()
             {
                 self.pipe = worker.buffers.take_pipe();
             }
@@ -265,9 +309,9 @@ impl Direction {
         &mut self,
         cx: &mut Context<'_>,
         worker: &Worker,
-        from: &mut Stream,
-        to: &mut Stream,
-    ) -> Poll<std::io::Result<u64>> {
+        from: &mut impl Mouth,
+        to: &mut impl Mouth,
+    ) -> Poll<io::Result<u64>> {
         if self.flushed < self.pending.len() {
             let count = std::task::ready!(to.poll_write(cx, &self.pending[self.flushed..]))?;
             self.flushed += count;
@@ -277,8 +321,9 @@ impl Direction {
             }
             return Poll::Ready(Ok(0));
         }
+        let room = to.room();
         worker.buffers.with_hot(|hot| {
-            let count = std::task::ready!(from.poll_read(cx, hot))?;
+            let count = std::task::ready!(from.poll_read(cx, hot.get_mut(..room).unwrap_or_default()))?;
             self.ended = count == 0;
             let written = if count == 0 { 0 } else { to.write_now(&hot[..count])? };
             if written < count {
@@ -304,7 +349,7 @@ fn poll_pipe(
     from: &mut Stream,
     to: &mut Stream,
     ended: &mut bool,
-) -> Poll<std::io::Result<u64>> {
+) -> Poll<io::Result<u64>> {
     let mut came = None;
     if !*ended && pipe.has_room() {
         match from.poll_splice_in(cx, pipe, usize::MAX) {

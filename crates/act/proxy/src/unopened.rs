@@ -12,7 +12,7 @@ use crate::preface::Origin;
 use crate::scene::{Local, Scene};
 use crate::stream::{Stream, UNRECOGNIZED_NAME};
 use crate::timer::Timer;
-use crate::tunnel::{self, Patience, To};
+use crate::tunnel::{self, To};
 use crate::worker::Worker;
 
 /// Serves one connection of a `tls` listener.
@@ -24,8 +24,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stre
     match read_hello(&worker, listener, &mut stream, &timer).await {
         Ok((name, ahead)) => match find_pool(&scene, listener, name.as_deref()) {
             Some(pool) => {
-                let patience = Patience { idle: listener.idle_timeout, half_closed: listener.idle_timeout };
-                let to = To { pool, patience, keep_alive: None, ahead };
+                let to = To { pool, patience: listener.patience, ahead };
                 tunnel::pass_on(&worker, &scene, &mut stream, &timer, &origin, to).await;
             }
             None => {

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use haechi_tls::Identity;
+
 use crate::preface::Origin;
 
 /// A client, as endpoints are told of it.
@@ -12,6 +14,8 @@ pub(crate) struct Who {
     pub(crate) secure: bool,
     lines: [u8; LINES],
     len: u8,
+    /// The same lines, and those that say what its certificate does. Few clients have one.
+    identified: Option<Box<[u8]>>,
 }
 
 /// `X-Forwarded-For` with the longest address (45 bytes as text) and `X-Forwarded-Proto` are 90 bytes.
@@ -33,7 +37,7 @@ impl Who {
             ),
         );
         let len = u8::try_from(LINES - rest.len()).unwrap_or(0);
-        Self { peer, origin, secure: over_tls, lines, len }
+        Self { peer, origin, secure: over_tls, lines, len, identified: None }
     }
 
     /// The port that was asked; 0 if nobody looked.
@@ -41,9 +45,29 @@ impl Who {
         self.origin.asked.map_or(0, |asked| asked.port())
     }
 
+    /// Adds what a certificate says of the client, which was verified.
+    pub(crate) fn identify(&mut self, certificate: &[u8]) {
+        let mut lines = self.forwarding().to_vec();
+        // The verifier has read it as well, so that what can't be read is refused there.
+        let identity = Identity::read(certificate).ok();
+        let (subject, names) = identity.map_or((None, None), |identity| (identity.subject, identity.names));
+        let fingerprint = Some(haechi_trust::fingerprint(certificate));
+        for (name, value) in [("Subject", subject), ("San", names), ("Fingerprint", fingerprint)] {
+            if let Some(value) = value {
+                lines.extend_from_slice(format!("X-Client-Cert-{name}: {value}\r\n").as_bytes());
+            }
+        }
+        self.identified = Some(lines.into());
+    }
+
+    /// The lines about its certificate alone, for whoever writes the others anew.
+    pub(crate) fn identity(&self) -> &[u8] {
+        self.identified.as_deref().and_then(|all| all.get(usize::from(self.len)..)).unwrap_or_default()
+    }
+
     /// Whole header lines that go on with every request.
     pub(crate) fn forwarding(&self) -> &[u8] {
-        &self.lines[..usize::from(self.len)]
+        self.identified.as_deref().unwrap_or(&self.lines[..usize::from(self.len)])
     }
 }
 

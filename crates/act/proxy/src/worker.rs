@@ -481,6 +481,8 @@ async fn tick(worker: Rc<Worker>, pulse: Pulse) {
             worker.idle.sweep(now);
             if worker.pressed.is_high() {
                 worker.idle.clear();
+                worker.buffers.clear();
+                haechi_sys::memory::give_back();
             }
         }
     }

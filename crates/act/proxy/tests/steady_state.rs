@@ -18,7 +18,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const REQUEST: &[u8] = b"GET /a/b?c=d HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test\r\nAccept: */*\r\nConnection: keep-alive\r\nCookie: a=b; c=d\r\n\r\n";
+const REQUEST: &[u8] = b"GET /a/b?c=d HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test\r\nAccept: */*\r\nConnection: keep-alive\r\nCookie: a=b; c=d\r\nOrigin: https://a.example\r\n\r\n";
 
 /// Needs an edit on its way (`Keep-Alive` must not go on), so that the slower of the two ways is counted.
 const RESPONSE: &[u8] =
@@ -28,6 +28,10 @@ const RESPONSE: &[u8] =
 const FILTERS: &str = ", filters: { requestHeaderModifier: { set: { Cookie: none }, add: { X-Env: prod }, remove: User-Agent }, \
     responseHeaderModifier: { set: { Content-Type: text/html }, add: { X-Frame-Options: DENY } }, \
     urlRewrite: { hostname: api.example.com, path: { replacePrefixMatch: /v2/a } } }";
+
+/// All that judges a request, and lets it pass.
+const JUDGES: &str = ", filters: { clientAddresses: { allow: 127.0.0.0/8, deny: 10.0.0.0/8 }, \
+    rateLimit: { requests: 1000000, per: 1s }, maxRequestBody: 1MiB, cors: { allowOrigins: \"https://a.example\" } }";
 
 const WARM_UP: usize = 500;
 /// Few enough for a busy machine, where each costs four waits for a core: the connection lives for a minute at most.
@@ -71,6 +75,7 @@ fn a_kept_connection_allocates_nothing_per_request() {
     // One after the other: the counter is the process's.
     counts_nothing("");
     counts_nothing(FILTERS);
+    counts_nothing(JUDGES);
 }
 
 fn counts_nothing(filters: &str) {

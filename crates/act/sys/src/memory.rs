@@ -22,6 +22,16 @@ pub fn taken() -> io::Result<u64> {
     }
 }
 
+/// Gives the kernel back what the allocator keeps for the calling thread. It would do so itself, but only while that
+/// thread goes on allocating: one that has become calm keeps what it had for 7 to 15 s (measured with 3,000 heads of
+/// 60 KB). Some milliseconds for each 100 MiB; nothing for a program that has another allocator than mimalloc.
+#[expect(unsafe_code, reason = "the allocator's crate has no safe wrapper of it")]
+pub fn give_back() {
+    // SAFETY: the function takes no pointer and may be called at any time by any thread; without a heap of its own the
+    // thread gets an empty one.
+    unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
 /// Bytes that the control group of this process may take, or one above it; `None` without such a limit. A process
 /// that takes more is killed. Version 1 of control groups is not looked at.
 pub fn given() -> Option<u64> {

@@ -7,6 +7,7 @@
 
 mod certificates;
 mod challenges;
+mod clients;
 mod endpoint;
 mod file;
 mod finding;
@@ -27,6 +28,7 @@ use rustls::server::ProducesTickets;
 
 pub use certificates::take_refused_name;
 pub use challenges::{ACME_PATH, ACME_TLS, Challenges, Pending, Reply};
+pub use clients::fingerprint;
 pub use endpoint::{Client, Verified, Whom, client_certificate, client_config, roots_from};
 pub use finding::{Finding, Problem};
 pub use haechi_tls::EXPIRES_SOON;

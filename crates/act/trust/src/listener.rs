@@ -3,24 +3,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use haechi_model::{
-    CertificateFiles, ClientCertificates, HostMatch, ListenerCertificate, ListenerName, ListenerTls, TlsVersion,
-};
+use haechi_model::{CertificateFiles, HostMatch, ListenerCertificate, ListenerName, ListenerTls, TlsVersion};
 use haechi_tls::{Facts, judge};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{Error, InconsistentKeys, ServerConfig};
 
 use crate::certificates::Certificates;
 use crate::challenges::{ACME_TLS, Challenges};
+use crate::clients::Clients;
 use crate::finding::{Finding, Problem};
 use crate::tickets::Tickets;
-use crate::{Certificate, Shown, endpoint, file};
+use crate::{Certificate, Shown, file};
 
 /// Where its files are.
 pub(crate) struct Place<'a> {
@@ -96,42 +93,6 @@ pub(crate) fn shown(
         config.ticketer = ticketer;
     }
     Some(Shown { config: Arc::new(config), certificates: shown })
-}
-
-/// Who clients must be.
-struct Clients {
-    verifier: Arc<dyn ClientCertVerifier>,
-    /// A digest of what stands in the files: other files ask for something else.
-    asks: Vec<u8>,
-}
-
-impl Clients {
-    fn read(
-        folder: &Path,
-        client: &ClientCertificates,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<Self, Finding> {
-        let ca = file::certificates(folder, &client.ca)?;
-        let mut asks = vec![u8::from(client.optional)];
-        ca.iter().for_each(|certificate| asks.extend_from_slice(certificate));
-        let roots = Arc::new(endpoint::roots(&client.ca, ca)?);
-        let mut builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
-        if let Some(name) = &client.crl {
-            let lists = file::revoked(folder, name)?;
-            lists.iter().for_each(|list| asks.extend_from_slice(list));
-            // A CA whose list is not there revokes nobody: one file may serve listeners with several CAs.
-            builder = builder.with_crls(lists).allow_unknown_revocation_status();
-        }
-        if client.optional {
-            builder = builder.allow_unauthenticated();
-        }
-        let verifier = builder.build().map_err(|error| {
-            let name = client.crl.as_ref().unwrap_or(&client.ca);
-            Finding::new(name, Problem::NotPem, format!("{name} can't be used: {error}"))
-                .help("it should hold certificates of CAs, or the lists of what they revoked")
-        })?;
-        Ok(Self { verifier, asks: digest(&SHA256, &asks).as_ref().to_vec() })
-    }
 }
 
 /// A certificate that can be used, and what speaks against it.

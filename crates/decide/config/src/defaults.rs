@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use haechi_model::{
     AcmeChallenge, Algorithm, Announcing, Checksum, ClientTimeouts, Endpoint, HealthCheck, HttpLimits, HttpListener,
-    Listener, ListenerKind, Mover, Node, PassiveCheck, Pool, PoolIndex, Probe, Queue, Retry, Route,
+    Listener, ListenerKind, Mover, Node, PassiveCheck, Patience, Pool, PoolIndex, Probe, Queue, Retry, Route,
     SourceMask, StatusRange, Track, Transport, UpstreamKeepAlive, UpstreamTimeouts, VirtualRouter,
 };
 
@@ -16,11 +16,15 @@ pub const NODE_NAME: &str = "haechi";
 
 /// A quiet `tcp` connection is kept for an hour: longer than database pools keep theirs (HikariCP and pgx
 /// renew after 30 to 60 minutes).
-pub const TCP_IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// A side that has asked and ended waits for its answer: a report or a dump that takes minutes to begin. An hour as for
 /// open connections would keep those whose other side forgot them.
-pub const HALF_CLOSED: Duration = Duration::from_secs(300);
+const HALF_CLOSED: Duration = Duration::from_secs(300);
+
+/// Of `tcp` and `tls` listeners. Nobody is asked whether they are still there: how often makes sense depends on what
+/// stands between.
+pub const PATIENCE: Patience = Patience { idle: IDLE, half_closed: HALF_CLOSED, keep_alive: None };
 
 /// Whoever stands between us and the client sends it with the first bytes.
 pub const PREFACE: Duration = Duration::from_secs(5);
@@ -106,6 +110,17 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         admin: haechi_model::AdminState::Enabled,
     }
 }
+
+/// What a rate limit counts in, unless it says so.
+pub const RATE_TIME: Duration = Duration::from_secs(1);
+
+/// What scripts of other sites may ask with, unless a filter says so: what needs no preflight anyway.
+pub(crate) fn cors_methods() -> Vec<Box<str>> {
+    ["GET", "HEAD", "POST"].map(Box::from).to_vec()
+}
+
+/// How long a browser remembers what it may (Gateway API's default, and the Fetch standard's).
+pub const CORS_AGE: Duration = Duration::from_secs(5);
 
 /// Found: for now, and for any method (Gateway API's default).
 pub const REDIRECT_STATUS: u16 = 302;

@@ -9,7 +9,7 @@ mod tls;
 mod virtual_router;
 
 pub(crate) use acme::{EXTERNAL_ACCOUNT, ISSUER};
-pub(crate) use filter::{FILTERS, HEADER_EDITS, PATH_REWRITE, REDIRECT, URL_REWRITE};
+pub(crate) use filter::{ADDRESSES, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE};
 pub(crate) use tls::{CERTIFICATE, CLIENT_CERTIFICATES, LISTENER_TLS, POOL_TLS};
 pub(crate) use virtual_router::{
     ANNOUNCE, KEYS_FILE, MOVER, SPREAD, TRACK, TRACK_INTERFACE, TRACK_POOL, TRACK_PROGRAM, TRACK_PROXY,
@@ -142,13 +142,13 @@ pub(crate) static LISTENER: Shape = Shape {
         Key::new(
             "halfClosedTimeout",
             IDLE,
-            "The same once one side has ended its direction and the other one still may send (tcp: 5m if left out).",
+            "The same once one side has ended its direction and the other one still may send (tcp, tls: 5m if left out).",
         ),
         Key::new(
             "tcpKeepAlive",
             Kind::Duration(Duration::from_secs(1), Duration::from_secs(32_767)),
             "After so much silence the kernel asks each side whether it is still there, three times, a third of this apart \
-             (tcp); never if left out.",
+             (tcp, tls); never if left out.",
         ),
         Key::new(
             "proxyProtocol",

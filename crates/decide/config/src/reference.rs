@@ -7,8 +7,10 @@
 mod acme;
 mod behaviour;
 mod filters;
+mod http2;
 mod memory;
 mod sections;
+mod tls;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -141,6 +143,7 @@ fn text_name(text: Text) -> &'static str {
         Text::Host => "host",
         Text::Path => "path",
         Text::Method => "method",
+        Text::Origin => "`*`, or `https://` with a host",
         Text::HeaderName => "header name",
         Text::Redirect => "301, 302, 303, 307 or 308",
         Text::Status => "status code or range",

@@ -64,6 +64,8 @@ pub(crate) enum Text {
     Path,
     Method,
     HeaderName,
+    /// Where a script comes from.
+    Origin,
     /// A status that sends a client elsewhere.
     Redirect,
     Status,

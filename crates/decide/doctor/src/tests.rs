@@ -257,15 +257,13 @@ fn sealed_transport_needs_a_clock_keys_and_peers() {
 
 #[test]
 fn open_files_are_counted_by_connections() {
-    use haechi_model::{Listener, ListenerKind, PoolIndex, TcpListener};
+    use haechi_model::{Listener, ListenerKind, Patience, PoolIndex, TcpListener};
     let listener = |most: u32| Listener {
         name: "db".into(),
         bind: Vec::new(),
         kind: ListenerKind::Tcp(TcpListener {
             pool: PoolIndex(0),
-            idle_timeout: Duration::ZERO,
-            half_closed_timeout: Duration::ZERO,
-            tcp_keep_alive: None,
+            patience: Patience { idle: Duration::ZERO, half_closed: Duration::ZERO, keep_alive: None },
         }),
         max_connections: std::num::NonZeroU32::new(most),
         proxy_protocol: None,

@@ -6,7 +6,6 @@ use haechi_model::HeaderEdits;
 #[derive(Clone, Debug, Default)]
 pub struct Edits {
     gone: Box<[Box<str>]>,
-    added: Box<[(Box<str>, Box<str>)]>,
     lines: Box<[u8]>,
 }
 
@@ -15,15 +14,14 @@ impl Edits {
     pub(crate) fn new(edits: &HeaderEdits) -> Self {
         let mut gone: Vec<Box<str>> = edits.remove.clone();
         gone.extend(edits.set.iter().map(|line| line.name.clone()));
-        let added: Box<[_]> =
-            edits.set.iter().chain(&edits.add).map(|line| (line.name.clone(), line.value.clone())).collect();
-        let lines: String = added.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        Self { gone: gone.into(), added, lines: lines.into_bytes().into() }
+        let added = edits.set.iter().chain(&edits.add);
+        let lines: String = added.map(|line| format!("{}: {}\r\n", line.name, line.value)).collect();
+        Self { gone: gone.into(), lines: lines.into_bytes().into() }
     }
 
     /// Whether a head goes on as it is.
     pub const fn is_empty(&self) -> bool {
-        self.gone.is_empty() && self.added.is_empty()
+        self.gone.is_empty() && self.lines.is_empty()
     }
 
     /// Whether fields of this name are taken out, in any case of letters.
@@ -34,10 +32,5 @@ impl Edits {
     /// What is put in, as whole lines of HTTP/1.
     pub const fn lines(&self) -> &[u8] {
         &self.lines
-    }
-
-    /// What is put in, as names in lower case with their values.
-    pub fn added(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.added.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()))
     }
 }

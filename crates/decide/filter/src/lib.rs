@@ -11,19 +11,30 @@
 //! What it refuses: it writes no head (framing is for who knows it) and judges no name or value; those of the config
 //! were checked when it was read, and those of a request when it was parsed.
 
+mod addresses;
+mod cors;
 mod edits;
 mod path;
+mod rate;
 mod redirect;
 
-use haechi_model::{PathMatch, Route};
+use std::net::IpAddr;
+
+use addresses::Served;
+use cors::Sharing;
+use haechi_model::{Fault, PathMatch, Route};
 
 pub use edits::Edits;
 use path::NewPath;
+pub use rate::{Owed, Pace};
 use redirect::Elsewhere;
 
 /// The filters of one route, ready for use.
 #[derive(Clone, Debug)]
 pub struct Filter {
+    served: Served,
+    max_body: Option<u64>,
+    sharing: Option<Sharing>,
     request: Edits,
     response: Edits,
     host: Option<Box<[u8]>>,
@@ -40,6 +51,14 @@ pub struct Asked<'a> {
     pub path: &'a [u8],
     /// Query with its `?`, or nothing.
     pub query: &'a [u8],
+    /// Whose request it is.
+    pub client: IpAddr,
+    /// How long its body is, if its head says so.
+    pub length: Option<u64>,
+    /// `Origin`, if there is one and no second.
+    pub origin: Option<&'a [u8]>,
+    /// Whether it only asks what an origin may do: `OPTIONS` with `Access-Control-Request-Method`.
+    pub preflight: bool,
     /// Whether it came over TLS.
     pub over_tls: bool,
 }
@@ -54,8 +73,10 @@ pub enum Verdict<'f> {
         /// Whether the buffer holds a path and query in place of those that came.
         rewritten: bool,
     },
-    /// It is answered with this status, and the buffer holds the `Location`.
-    Redirect(u16),
+    /// It is refused.
+    Refused(Fault),
+    /// It is answered with this status, and the buffer holds whole lines of the answer's head.
+    Answered(u16),
 }
 
 impl Filter {
@@ -68,6 +89,9 @@ impl Filter {
             PathMatch::Prefix(prefix) => prefix,
         };
         Some(Self {
+            served: Served::new(&filters.addresses),
+            max_body: filters.max_request_body,
+            sharing: filters.cors.as_ref().map(Sharing::new),
             request: Edits::new(&filters.request_headers),
             response: Edits::new(&filters.response_headers),
             host: filters.rewrite.host.as_ref().map(|host| host.as_bytes().into()),
@@ -76,11 +100,26 @@ impl Filter {
         })
     }
 
+    /// Whether this client is served at all; [`decide`](Self::decide) asks it too.
+    pub fn serves(&self, client: IpAddr) -> bool {
+        self.served.has(client)
+    }
+
     /// What becomes of a request. `out` is empty, and gets what the verdict says.
     pub fn decide(&self, asked: &Asked<'_>, out: &mut Vec<u8>) -> Verdict<'_> {
+        if !self.served.has(asked.client) {
+            return Verdict::Refused(Fault::AddressRefused);
+        }
+        if self.max_body.is_some_and(|most| asked.length.is_some_and(|length| length > most)) {
+            return Verdict::Refused(Fault::BodyTooLarge);
+        }
+        if let (Some(sharing), true, Some(_)) = (&self.sharing, asked.preflight, asked.origin) {
+            sharing.write(asked.origin, true, out);
+            return Verdict::Answered(204);
+        }
         if let Some(redirect) = &self.redirect {
             redirect.write(asked, out);
-            return Verdict::Redirect(redirect.status());
+            return Verdict::Answered(redirect.status());
         }
         // `*` is no path, but all of the server (RFC 9112 §3.2.4).
         let path = self.path.as_ref().filter(|_| asked.path != b"*");
@@ -91,14 +130,37 @@ impl Filter {
         Verdict::On { host: self.host.as_deref(), rewritten: path.is_some() }
     }
 
+    /// Longest body of a request, in bytes, for whoever counts one whose length was not known.
+    pub const fn max_body(&self) -> Option<u64> {
+        self.max_body
+    }
+
     /// What changes in a request's fields.
     pub const fn request(&self) -> &Edits {
         &self.request
     }
 
-    /// What changes in the fields of an endpoint's answer.
-    pub const fn response(&self) -> &Edits {
-        &self.response
+    /// Whether anything changes in an endpoint's answer.
+    pub const fn changes_answers(&self) -> bool {
+        self.sharing.is_some() || !self.response.is_empty()
+    }
+
+    /// Whether answers depend on the `Origin` of their request, so that it must be kept.
+    pub const fn wants_origin(&self) -> bool {
+        self.sharing.is_some()
+    }
+
+    /// Whether a field of an endpoint's answer is taken out.
+    pub fn removes(&self, name: &[u8]) -> bool {
+        self.response.removes(name) || (self.sharing.is_some() && Sharing::removes(name))
+    }
+
+    /// Appends whole lines that an endpoint's answer gets, for a request with this origin; empty for none.
+    pub fn write_lines(&self, origin: &[u8], out: &mut Vec<u8>) {
+        if let Some(sharing) = &self.sharing {
+            sharing.write(Some(origin).filter(|origin| !origin.is_empty()), false, out);
+        }
+        out.extend_from_slice(self.response.lines());
     }
 }
 

@@ -30,9 +30,10 @@ impl Elsewhere {
         self.status
     }
 
-    /// Appends the `Location`.
+    /// Appends the line with the `Location`.
     pub(crate) fn write(&self, asked: &Asked<'_>, out: &mut Vec<u8>) {
         let scheme = self.scheme.unwrap_or(if asked.over_tls { Scheme::Https } else { Scheme::Http });
+        out.extend_from_slice(b"location: ");
         out.extend_from_slice(scheme.name().as_bytes());
         out.extend_from_slice(b"://");
         let (host, port) = split(asked.host);
@@ -44,6 +45,7 @@ impl Elsewhere {
             _ => out.push(b'/'),
         }
         out.extend_from_slice(asked.query);
+        out.extend_from_slice(b"\r\n");
     }
 
     /// The port with its colon, but for the one that the scheme has anyway.

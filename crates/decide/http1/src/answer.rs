@@ -38,22 +38,11 @@ impl Persistence {
     }
 }
 
-/// Appends a whole answer of ours that is no fault. `fields` are what it says besides; no name or
-/// value holds a byte that ends a line.
-pub fn write_answer<'f>(
-    status: u16,
-    fields: impl Iterator<Item = (&'f str, &'f [u8])>,
-    body: &[u8],
-    persistence: Persistence,
-    out: &mut Vec<u8>,
-) {
+/// Appends a whole answer of ours that is no fault. `lines` are whole lines of its head.
+pub fn write_answer(status: u16, lines: &[u8], body: &[u8], persistence: Persistence, out: &mut Vec<u8>) {
     // Writing to a Vec never fails.
     let _ = std::io::Write::write_fmt(out, format_args!("HTTP/1.1 {status} {}\r\n", reason(status)));
-    for (name, value) in fields {
-        for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
-            out.extend_from_slice(piece);
-        }
-    }
+    out.extend_from_slice(lines);
     if status != 204 {
         // RFC 9110 §8.6: a 204 has none.
         // Writing to a Vec never fails.
@@ -67,7 +56,15 @@ pub fn write_answer<'f>(
 /// Appends the whole answer for `fault`. The body says what went wrong and whose fault it is, and nothing
 /// of the inside; `Haechi-Fault` lets a client's log tell our answer from an endpoint's.
 /// `id` is the request's name, if it has one: whoever is shown the answer can tell it to those who run this.
-pub fn write_fault(fault: Fault, id: &[u8], persistence: Persistence, head_only: bool, out: &mut Vec<u8>) {
+/// `retry_after`: in how many seconds it may ask again (RFC 9110 §10.2.3).
+pub fn write_fault(
+    fault: Fault,
+    id: &[u8],
+    retry_after: Option<u64>,
+    persistence: Persistence,
+    head_only: bool,
+    out: &mut Vec<u8>,
+) {
     let status = fault.status();
     let body = explain(fault, id);
     let body_len: usize = body.iter().map(|piece| piece.len()).sum();
@@ -85,6 +82,9 @@ pub fn write_fault(fault: Fault, id: &[u8], persistence: Persistence, head_only:
         out.extend_from_slice(b"Allow: \r\n");
     }
     write_id(id, out);
+    if let Some(seconds) = retry_after {
+        let _ = std::io::Write::write_fmt(out, format_args!("Retry-After: {seconds}\r\n"));
+    }
     out.extend_from_slice(persistence.line());
     out.extend_from_slice(b"\r\n");
     if !head_only {
@@ -123,11 +123,14 @@ const fn reason(status: u16) -> &'static str {
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
         400 => "Bad Request",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        413 => "Content Too Large",
         414 => "URI Too Long",
         417 => "Expectation Failed",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         502 => "Bad Gateway",
@@ -145,13 +148,13 @@ mod tests {
     #[test]
     fn an_answer_without_a_body_says_so() {
         let mut out = Vec::new();
-        write_answer(308, [("Location", &b"https://h/"[..])].into_iter(), b"", Persistence::Implied, &mut out);
+        write_answer(308, b"location: https://h/\r\n", b"", Persistence::Implied, &mut out);
         assert_eq!(
             out,
-            b"HTTP/1.1 308 Permanent Redirect\r\nLocation: https://h/\r\nContent-Length: 0\r\n\r\n"
+            b"HTTP/1.1 308 Permanent Redirect\r\nlocation: https://h/\r\nContent-Length: 0\r\n\r\n"
         );
         out.clear();
-        write_answer(204, std::iter::empty(), b"", Persistence::Close, &mut out);
+        write_answer(204, b"", b"", Persistence::Close, &mut out);
         assert_eq!(out, b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
     }
 
@@ -159,12 +162,12 @@ mod tests {
     fn every_fault_makes_a_well_formed_answer() {
         for &fault in Fault::ALL {
             let mut out = Vec::new();
-            write_fault(fault, b"", Persistence::Close, false, &mut out);
+            write_fault(fault, b"", Some(7), Persistence::Close, false, &mut out);
             let text = String::from_utf8(out).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with(&format!("HTTP/1.1 {} ", fault.status())), "{head}");
             assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{text}");
-            assert!(head.ends_with("Connection: close"), "{head}");
+            assert!(head.ends_with("Retry-After: 7\r\nConnection: close"), "{head}");
             assert!(body.starts_with(fault.name()));
         }
     }
@@ -172,7 +175,7 @@ mod tests {
     #[test]
     fn who_asks_is_told_the_name_of_the_request() {
         let mut out = Vec::new();
-        write_fault(Fault::NoRoute, b"a-7", Persistence::Implied, false, &mut out);
+        write_fault(Fault::NoRoute, b"a-7", None, Persistence::Implied, false, &mut out);
         let text = String::from_utf8(out).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains("\r\nX-Request-ID: a-7") && body.ends_with("\nrequest a-7\n"), "{text}");

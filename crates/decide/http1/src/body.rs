@@ -100,6 +100,24 @@ impl Body {
         }
     }
 
+    /// Lets no more than so many bytes of data through, if its length is not known beforehand.
+    pub const fn limit(&mut self, most: u64) {
+        if let Self::Chunked(chunks) = self {
+            chunks.allowed = most;
+        }
+    }
+
+    /// So many bytes of data came, without framing that would be read here.
+    ///
+    /// # Errors
+    /// More than [`limit`](Self::limit) allows.
+    pub fn count(&mut self, bytes: u64) -> Result<(), HeadError> {
+        match self {
+            Self::Chunked(chunks) => chunks.count(bytes, 0),
+            Self::Length(_) | Self::UntilClose => Ok(()),
+        }
+    }
+
     /// `count` bytes of a known-length body went past without being seen (splice).
     pub fn skip(&mut self, count: u64) {
         if let Self::Length(left) = self {
@@ -135,6 +153,8 @@ pub struct Chunks {
     state: State,
     dechunk: bool,
     dropped: u32,
+    /// Bytes of data that may still come.
+    allowed: u64,
     /// From the first one on; boxed, because hardly any message has one.
     trailers: Option<Box<Trailers>>,
 }
@@ -169,7 +189,13 @@ enum State {
 
 impl Chunks {
     const fn new(dechunk: bool) -> Self {
-        Self { state: State::Size { value: 0, digits: 0 }, dechunk, dropped: 0, trailers: None }
+        Self {
+            state: State::Size { value: 0, digits: 0 },
+            dechunk,
+            dropped: 0,
+            allowed: u64::MAX,
+            trailers: None,
+        }
     }
 
     fn advance(&mut self, buf: &[u8], pieces: &mut Pieces) -> Result<Advance, HeadError> {
@@ -215,7 +241,11 @@ impl Chunks {
                 return self.extension(byte, value, quoted, escaped, at);
             }
             (State::SizeLf { value: 0 }, b'\n') => (State::TrailerStart, true),
-            (State::SizeLf { value }, b'\n') => (State::Data { left: value }, true),
+            (State::SizeLf { value }, b'\n') => {
+                // Judged by what is announced, so that none of it goes on.
+                self.count(value, at)?;
+                (State::Data { left: value }, true)
+            }
             (State::DataCr, b'\r') => (State::DataLf, true),
             (State::DataLf, b'\n') => (State::Size { value: 0, digits: 0 }, true),
             (State::TrailerStart, b'\r') => (State::FinalLf, self.has_no_trailers()),
@@ -284,6 +314,12 @@ impl Chunks {
         Ok(goes_on)
     }
 
+    fn count(&mut self, bytes: u64, at: usize) -> Result<(), HeadError> {
+        let too_large = HeadError::new(Fault::BodyTooLarge, "request body over its route's limit", at);
+        self.allowed = self.allowed.checked_sub(bytes).ok_or(too_large)?;
+        Ok(())
+    }
+
     fn count_dropped(&mut self, at: usize) -> Result<(), HeadError> {
         self.dropped += 1;
         if self.dropped > MAX_DROPPED {
@@ -321,6 +357,23 @@ mod tests {
             }
         }
         Ok((out, taken, false))
+    }
+
+    #[test]
+    fn a_limit_is_judged_by_what_chunks_announce() {
+        let wire = b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
+        for (most, taken) in [(11, Ok(true)), (10, Err(Fault::BodyTooLarge)), (4, Err(Fault::BodyTooLarge))] {
+            let mut body = Body::new(Framing::Chunked, false);
+            body.limit(most);
+            let advance = body.advance(wire, &mut Pieces::default());
+            assert_eq!(advance.map(|advance| advance.done).map_err(|error| error.fault), taken, "{most}");
+        }
+        let mut body = Body::new(Framing::Chunked, false);
+        body.limit(10);
+        assert!(body.count(6).is_ok() && body.count(4).is_ok() && body.count(1).is_err());
+        let mut known = Body::new(Framing::Length(7), false);
+        known.limit(1);
+        assert!(known.count(7).is_ok(), "what is known is judged by its head");
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) enum FieldName {
     TransferEncoding,
     /// `Upgrade`
     Upgrade,
-    /// What only a trusted proxy may say: `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, and every name with an
+    /// What only a trusted proxy may say: `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `X-Client-Cert-*`, and every name with an
     /// underscore, because CGI-like endpoints read `X_Forwarded_For` and `X-Forwarded-For` as one variable
     /// (nginx drops such names too; CVE-2026-39858 is Traefik's lesson).
     Forwarding,
@@ -63,6 +63,7 @@ impl FieldName {
             (16, b'p') if is(b"proxy-connection") => Self::HopByHop,
             (17, b't') if is(b"transfer-encoding") => Self::TransferEncoding,
             (13.., b'x') if name[..12].eq_ignore_ascii_case(b"x-forwarded-") => Self::Forwarding,
+            (15.., b'x') if name[..14].eq_ignore_ascii_case(b"x-client-cert-") => Self::Forwarding,
             _ => Self::Other,
         }
     }

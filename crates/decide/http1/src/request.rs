@@ -247,6 +247,12 @@ impl RequestHead {
         values(&self.fields, buf, name)
     }
 
+    /// Where the values of the fields with this name lie, in any case of letters.
+    pub fn spans<'a>(&'a self, buf: &'a [u8], name: &'a str) -> impl Iterator<Item = Span> {
+        let named = move |field: &&Field| field.name.of(buf).eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().filter(named).map(|field| field.value)
+    }
+
     /// The query with its `?`, as sent; nothing if there is none.
     pub fn query<'a>(&self, buf: &'a [u8]) -> &'a [u8] {
         self.target.origin.of(buf).get(self.path.len()..).unwrap_or_default()

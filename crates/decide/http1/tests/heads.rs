@@ -73,7 +73,7 @@ fn a_plain_request() {
 fn hop_by_hop_and_forged_forwarding_fields_do_not_go_on() {
     let text = b"POST / HTTP/1.1\r\nConnection: close, x-mine, Host, X-Forwarded-For\r\nHost: h\r\nKeep-Alive: 5\r\n\
         TE: gzip\r\nX-Mine: 1\r\nX-Forwarded-For: 6.6.6.6\r\nX_Forwarded_Proto: https\r\nForwarded: for=6\r\n\
-        X-Real-IP: 6.6.6.6\r\nContent-Length: 3\r\n\r\n";
+        X-Real-IP: 6.6.6.6\r\nX-Client-Cert-Subject: CN=root\r\nx-client-cert-x: 1\r\nContent-Length: 3\r\n\r\n";
     assert_eq!(
         upstream(text),
         "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"

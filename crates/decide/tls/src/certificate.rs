@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use haechi_model::HostMatch;
+
 use crate::der::{
     BIT_STRING, Der, GENERALIZED_TIME, INTEGER, NotDer, OCTET_STRING, OID, SEQUENCE, SET, UTC_TIME,
 };
@@ -25,6 +27,48 @@ pub struct Facts {
     pub weakly_signed: bool,
 }
 
+/// The parts of a certificate that matter here, as they stand in it.
+pub(crate) struct Outline<'a> {
+    signature: &'a [u8],
+    validity: Der<'a>,
+    pub(crate) subject: Der<'a>,
+    key: Der<'a>,
+    /// Subject alternative names.
+    pub(crate) names: Der<'a>,
+}
+
+impl<'a> Outline<'a> {
+    pub(crate) fn read(der: &'a [u8]) -> Result<Self, Malformed> {
+        let mut certificate = Der::new(der).sequence()?;
+        let mut body = certificate.sequence()?;
+        body.skip_if(VERSION)?;
+        body.expect(INTEGER)?;
+        let signature = body.sequence()?.expect(OID)?;
+        body.expect(SEQUENCE)?;
+        let (validity, subject, key) = (body.sequence()?, body.sequence()?, body.sequence()?);
+        let mut names = Der::new(&[]);
+        while !body.is_empty() {
+            let (tag, content) = body.next()?;
+            let mut extensions =
+                if tag == EXTENSIONS { Der::new(content).sequence()? } else { Der::new(&[]) };
+            while !extensions.is_empty() {
+                let mut extension = extensions.sequence()?;
+                if extension.expect(OID)? != SUBJECT_ALT_NAME {
+                    continue;
+                }
+                extension.skip_boolean()?;
+                let found = Der::new(extension.expect(OCTET_STRING)?).sequence()?;
+                if !names.is_empty() {
+                    // RFC 5280 section 4.2: once. Of two, another reader may believe the other.
+                    return Err(Malformed);
+                }
+                names = found;
+            }
+        }
+        Ok(Self { signature, validity, subject, key, names })
+    }
+}
+
 /// What kind of key a certificate has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyKind {
@@ -41,6 +85,9 @@ pub enum KeyKind {
 /// The bytes are no X.509 certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Malformed;
+
+/// Characters of a common name that are kept: no more are allowed (X.520).
+const LONGEST: usize = 64;
 
 impl From<NotDer> for Malformed {
     fn from(_: NotDer) -> Self {
@@ -67,8 +114,8 @@ const WEAK: [&[u8]; 4] = [
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
 /// `dNSName` and `iPAddress` of a subject alternative name.
-const DNS_NAME: u8 = 0x82;
-const IP_ADDRESS: u8 = 0x87;
+pub(crate) const DNS_NAME: u8 = 0x82;
+pub(crate) const IP_ADDRESS: u8 = 0x87;
 
 impl Facts {
     /// Reads one certificate in DER.
@@ -76,50 +123,36 @@ impl Facts {
     /// # Errors
     /// It is none.
     pub fn read(der: &[u8]) -> Result<Self, Malformed> {
-        let mut certificate = Der::new(der).sequence()?;
-        let mut body = certificate.sequence()?;
-        body.skip_if(VERSION)?;
-        body.expect(INTEGER)?;
-        let signature = body.sequence()?.expect(OID)?;
-        body.expect(SEQUENCE)?;
-        let mut validity = body.sequence()?;
+        let Outline { signature, mut validity, subject, key: info, names: mut all } = Outline::read(der)?;
         let (not_before, not_after) = (time(&mut validity)?, time(&mut validity)?);
-        let subject = body.sequence()?;
-        let key = key(body.sequence()?)?;
-        let mut facts = Self {
-            names: Vec::new(),
-            addresses: Vec::new(),
-            common_name: common_name(subject)?,
-            not_before,
-            not_after,
-            key,
-            weakly_signed: WEAK.contains(&signature),
-        };
-        while !body.is_empty() {
-            if let (EXTENSIONS, content) = body.next()? {
-                facts.read_extensions(Der::new(content).sequence()?)?;
+        let (mut names, mut addresses) = (Vec::new(), Vec::new());
+        while !all.is_empty() {
+            match all.next()? {
+                (DNS_NAME, name) => names.extend(dns_name(name)),
+                (IP_ADDRESS, bytes) => addresses.extend(address(bytes)),
+                _ => {}
             }
         }
-        Ok(facts)
+        let (common_name, key) = (common_name(subject)?, key(info)?);
+        let weakly_signed = WEAK.contains(&signature);
+        Ok(Self { names, addresses, common_name, not_before, not_after, key, weakly_signed })
     }
 
-    fn read_extensions(&mut self, mut extensions: Der<'_>) -> Result<(), Malformed> {
-        while !extensions.is_empty() {
-            let mut extension = extensions.sequence()?;
-            if extension.expect(OID)? != SUBJECT_ALT_NAME {
-                continue;
-            }
-            extension.skip_boolean()?;
-            let mut names = Der::new(extension.expect(OCTET_STRING)?).sequence()?;
-            while !names.is_empty() {
-                match names.next()? {
-                    (DNS_NAME, name) => self.names.extend(dns_name(name)),
-                    (IP_ADDRESS, bytes) => self.addresses.extend(address(bytes)),
-                    _ => {}
-                }
-            }
+    /// Whether it is for somebody of this name: one of its DNS names, or its common name if it has none. What clients
+    /// show is often made by a CA that gives them nothing else.
+    pub fn is_for(&self, name: &HostMatch) -> bool {
+        // One that may have been cut off could be the beginning of another.
+        let common =
+            self.common_name.as_deref().filter(|common| self.names.is_empty() && common.len() < LONGEST);
+        let mut own = self.names.iter().map(|own| &**own).chain(common);
+        match name {
+            HostMatch::Any => true,
+            HostMatch::Exact(name) => own.any(|own| own.eq_ignore_ascii_case(name)),
+            HostMatch::Wildcard(parent) => own.any(|own| {
+                let label = own.split_once('.').filter(|(_, rest)| rest.eq_ignore_ascii_case(parent));
+                label.is_some_and(|(label, _)| !label.is_empty() && !label.contains('*'))
+            }),
         }
-        Ok(())
     }
 
     /// What to call it: its first name, or its common name.
@@ -130,14 +163,14 @@ impl Facts {
 
 /// A name that a client could ask for. One with a NUL or another odd byte is nobody's, so it is left out: a
 /// parser that stops at a NUL reads another name there (CVE-2009-2408).
-fn dns_name(bytes: &[u8]) -> Option<Box<str>> {
+pub(crate) fn dns_name(bytes: &[u8]) -> Option<Box<str>> {
     let usable = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.*".contains(byte);
     let name = bytes.strip_suffix(b".").unwrap_or(bytes);
     let text = std::str::from_utf8(name).ok().filter(|_| !name.is_empty() && name.iter().all(usable))?;
     Some(text.to_ascii_lowercase().into())
 }
 
-fn address(bytes: &[u8]) -> Option<IpAddr> {
+pub(crate) fn address(bytes: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(bytes).map(|octets| Ipv4Addr::from(octets).into());
     v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(|octets| Ipv6Addr::from(octets).into())).ok()
 }
@@ -148,7 +181,7 @@ fn common_name(mut subject: Der<'_>) -> Result<Option<Box<str>>, Malformed> {
         while !names.is_empty() {
             let mut name = names.sequence()?;
             if name.expect(OID)? == COMMON_NAME {
-                let text: String = String::from_utf8_lossy(name.next()?.1).chars().take(64).collect();
+                let text: String = String::from_utf8_lossy(name.next()?.1).chars().take(LONGEST).collect();
                 return Ok(Some(text.replace(char::is_control, "?").into()));
             }
         }
@@ -251,6 +284,36 @@ mod tests {
         for odd in [&b"bank.com\0.evil.com"[..], b"a b", b"", b".", b"a\nb", "é.com".as_bytes()] {
             assert_eq!(dns_name(odd), None, "{odd:?}");
         }
+    }
+
+    #[test]
+    fn a_certificate_is_for_its_names_and_without_any_for_its_common_name() {
+        let facts = |names: &[&str], common: &str| {
+            let mut params =
+                rcgen::CertificateParams::new(names.iter().map(|name| (*name).into()).collect::<Vec<_>>())
+                    .unwrap();
+            params.distinguished_name.push(rcgen::DnType::CommonName, common);
+            let key = rcgen::KeyPair::generate().unwrap();
+            Facts::read(params.self_signed(&key).unwrap().der()).unwrap()
+        };
+        let exact = |name: &str| HostMatch::Exact(name.into());
+        let below = |name: &str| HostMatch::Wildcard(name.into());
+        let named = facts(&["a.example.com", "*.example.org"], "alice");
+        for (name, wanted) in [
+            (exact("a.example.com"), true),
+            (exact("alice"), false),
+            (exact("b.example.org"), false),
+            (below("example.com"), true),
+            (below("com"), false),
+            (below("example.org"), false),
+            (HostMatch::Any, true),
+        ] {
+            assert_eq!(named.is_for(&name), wanted, "{name:?}");
+        }
+        assert!(facts(&[], "Alice").is_for(&exact("alice")));
+        assert!(facts(&[], "a.example.com").is_for(&below("example.com")));
+        let long = "x".repeat(70);
+        assert!(!facts(&[], &long).is_for(&exact(&long[..LONGEST])));
     }
 
     #[test]

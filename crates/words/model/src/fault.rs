@@ -66,6 +66,8 @@ faults! {
     HeadTooLarge: Client, 431, "headTooLarge", "the request head is too large";
     /// A method that a proxy must not take part in (CONNECT, TRACE).
     MethodRefused: Client, 405, "methodRefused", "this method is not served here";
+    /// A tunnel to another protocol than WebSocket (RFC 8441).
+    ProtocolUnknown: Client, 501, "protocolUnknown", "no tunnel to this protocol is made here";
     /// A transfer coding other than `chunked`.
     CodingUnknown: Client, 501, "codingUnknown", "this transfer coding is not implemented";
     /// Neither HTTP/1.0 nor HTTP/1.1.
@@ -74,6 +76,12 @@ faults! {
     BadPreface: Client, 400, "badPreface", "the PROXY protocol's preface is missing or malformed";
     /// Only who speaks the PROXY protocol may connect here.
     NotAProxy: Client, 403, "notAProxy", "only known proxies may connect here";
+    /// A route does not serve this client's address.
+    AddressRefused: Client, 403, "addressRefused", "this client's address is not served here";
+    /// A client asks more often than its route allows.
+    RateLimited: Client, 429, "rateLimited", "too many requests from this client";
+    /// The body is over the limit of its route.
+    BodyTooLarge: Client, 413, "bodyTooLarge", "the request body is too large";
     /// The client went away before its answer was there.
     ClientGone: Client, 499, "clientGone", "the client closed the connection";
     /// No route takes this request.

@@ -1,10 +1,21 @@
 //! What a route does to its requests and to their answers, besides choosing a pool.
 
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+use crate::Network;
 
 /// The filters of a route, named as Gateway API names them where it has them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Filters {
+    /// Which clients are served.
+    pub addresses: Addresses,
+    /// How often each client may ask.
+    pub rate: Option<Rate>,
+    /// Longest body of a request, in bytes; none for any.
+    pub max_request_body: Option<u64>,
+    /// Which scripts of other sites may read answers.
+    pub cors: Option<Cors>,
     /// What changes in the fields of a request.
     pub request_headers: HeaderEdits,
     /// What changes in the fields of an endpoint's answer.
@@ -13,6 +24,59 @@ pub struct Filters {
     pub rewrite: Rewrite,
     /// Requests are sent elsewhere by an answer at once, and reach no pool.
     pub redirect: Option<Redirect>,
+}
+
+/// Which clients are served, by their address.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Addresses {
+    /// Only these; all if empty.
+    pub allow: Vec<Network>,
+    /// Never these, whatever `allow` says.
+    pub deny: Vec<Network>,
+}
+
+/// Which scripts of other sites may read answers (the Fetch standard's CORS protocol).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cors {
+    /// Whose scripts.
+    pub origins: Vec<OriginMatch>,
+    /// What they may ask with.
+    pub methods: Vec<Box<str>>,
+    /// Names of fields that they may send.
+    pub headers: Vec<Box<str>>,
+    /// Names of fields of answers that they may read.
+    pub expose: Vec<Box<str>>,
+    /// Whether cookies go with their requests; never with [`OriginMatch::Any`].
+    pub credentials: bool,
+    /// How long a browser may remember it; whole seconds.
+    pub max_age: Duration,
+}
+
+/// Where a script comes from: scheme, host, and port if it is not the scheme's own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OriginMatch {
+    /// From anywhere.
+    Any,
+    /// From here, as browsers write it.
+    Exact(Box<str>),
+    /// From any host below this one, which may have a port.
+    Within {
+        /// With this scheme.
+        scheme: Scheme,
+        /// `example.com` stands for `*.example.com`, any number of labels.
+        parent: Box<str>,
+    },
+}
+
+/// How often one client may ask.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
+    /// So many requests …
+    pub requests: NonZeroU32,
+    /// … in so much time.
+    pub per: Duration,
+    /// Most of them at once, after a pause.
+    pub burst: NonZeroU32,
 }
 
 /// Edits of header fields. Names are in lower case, and none says how a message is framed or is for one connection

@@ -22,12 +22,15 @@ mod virtual_router;
 pub use acme::{AcmeChallenge, ExternalAccount, Issuer, OrderedCertificates};
 pub use dropped::Dropped;
 pub use fault::{Fault, Side};
-pub use filter::{Filters, HeaderEdits, HeaderLine, PathRewrite, Redirect, Rewrite, Scheme};
+pub use filter::{
+    Addresses, Cors, Filters, HeaderEdits, HeaderLine, OriginMatch, PathRewrite, Rate, Redirect, Rewrite,
+    Scheme,
+};
 pub use forwarded::{Forwarded, ForwardedBy, RequestIds};
 pub use health::{AdminOrigin, AdminState, EndpointState, Health};
 pub use listener::{
     ClientTimeouts, HeaderMatch, HostMatch, HttpLimits, HttpListener, Listener, ListenerKind, PathMatch,
-    Route, TcpListener, TlsListener, UdpListener,
+    Patience, Route, TcpListener, TlsListener, UdpListener,
 };
 pub use moment::Moment;
 pub use names::{

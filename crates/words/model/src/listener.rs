@@ -54,13 +54,20 @@ pub struct HttpListener {
 pub struct TcpListener {
     /// Where connections go.
     pub pool: PoolIndex,
-    /// A connection on which neither side sent anything for so long is closed, and one that has bytes for a side which
-    /// takes none of them.
-    pub idle_timeout: Duration,
+    /// How long they are kept.
+    pub patience: Patience,
+}
+
+/// How long a tunnel may stand still.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// With both sides open: one on which neither side sent anything for so long is closed, and one that has bytes for
+    /// a side which takes none of them.
+    pub idle: Duration,
     /// The same once one side has said all it has to say.
-    pub half_closed_timeout: Duration,
+    pub half_closed: Duration,
     /// After how much silence a side is asked whether it is still there (`SO_KEEPALIVE`); never if not set.
-    pub tcp_keep_alive: Option<Duration>,
+    pub keep_alive: Option<Duration>,
 }
 
 /// A `tls` listener: it reads which name a client asks for, and nothing else.
@@ -70,8 +77,8 @@ pub struct TlsListener {
     pub routes: Vec<Route>,
     /// How long a client may take for its first message.
     pub hello_timeout: Duration,
-    /// A connection on which neither side sent anything for so long is closed.
-    pub idle_timeout: Duration,
+    /// How long its connections are kept from then on.
+    pub patience: Patience,
 }
 
 /// A `udp` listener.

@@ -31,6 +31,8 @@ pub struct ClientCertificates {
     pub crl: Option<Box<str>>,
     /// Whether a client without a certificate is served.
     pub optional: bool,
+    /// Who may come: a certificate must be for one of these. All if empty.
+    pub names: Vec<HostMatch>,
 }
 
 /// Where a certificate comes from.
@@ -96,7 +98,7 @@ pub enum Handshake {
     Whole13,
     /// TLS 1.3, by a ticket.
     Resumed13,
-    /// Refused by one of the sides: no common version or cipher, an unknown name, a bad certificate.
+    /// Refused by one of the sides: no common version or cipher, an unknown name.
     Refused,
     /// What came is no TLS.
     NotTls,
@@ -106,11 +108,15 @@ pub enum Handshake {
     TimedOut,
     /// Too many at a time, and this was the oldest.
     Crowded,
+    /// The client's certificate was refused, or it had none and needs one.
+    ClientCertificate,
+    /// The client refused ours.
+    Distrusted,
 }
 
 impl Handshake {
     /// All of them, for tables and metrics.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Whole12,
         Self::Resumed12,
         Self::Whole13,
@@ -120,6 +126,8 @@ impl Handshake {
         Self::Left,
         Self::TimedOut,
         Self::Crowded,
+        Self::ClientCertificate,
+        Self::Distrusted,
     ];
 
     /// One that came to its end; `newest` is TLS 1.3.
@@ -149,6 +157,8 @@ impl Handshake {
             Self::Left => ("", "left", false),
             Self::TimedOut => ("", "timedOut", false),
             Self::Crowded => ("", "crowded", false),
+            Self::ClientCertificate => ("", "clientCertificate", false),
+            Self::Distrusted => ("", "distrusted", false),
         }
     }
 }

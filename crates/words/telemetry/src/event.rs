@@ -20,6 +20,8 @@ pub const CERTIFICATE_EXPIRES: &str = "certificateExpires";
 pub const CERTIFICATE_ORDERED: &str = "certificateOrdered";
 /// An order for a certificate failed; the one in use stays.
 pub const CERTIFICATE_NOT_ORDERED: &str = "certificateNotOrdered";
+/// Clients were refused for their certificates, or refused one of ours; once a minute at most for each listener.
+pub const CERTIFICATE_REFUSED: &str = "certificateRefused";
 /// An endpoint's health changed.
 pub const HEALTH_CHANGED: &str = "healthChanged";
 /// Failed requests took an endpoint out, or its time is over.
@@ -56,6 +58,7 @@ pub const ALL: &[&str] = &[
     CERTIFICATE_EXPIRES,
     CERTIFICATE_ORDERED,
     CERTIFICATE_NOT_ORDERED,
+    CERTIFICATE_REFUSED,
     HEALTH_CHANGED,
     EJECTION_CHANGED,
     DISTRUST_CHANGED,

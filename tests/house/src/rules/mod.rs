@@ -1,6 +1,7 @@
 //! The rules, one file for each thing that they look at.
 
 mod belts;
+mod committed;
 mod finished;
 mod papers;
 mod purity;
@@ -23,6 +24,7 @@ pub const ALL: &[Rule] = &[
     unsafety::UNSAFE_IN_SYS,
     finished::NOTHING_UNFINISHED,
     size::FILES_STAY_SMALL,
+    committed::NOTHING_HIDDEN,
     words::ONE_WORD_EACH,
     papers::DESCRIPTIONS,
     papers::MODULE_DOCS,

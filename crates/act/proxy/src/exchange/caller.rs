@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use haechi_filter::Edits;
 use haechi_http1::ResponseHead;
 use haechi_model::{Fault, Moment};
 use haechi_preface::Ends;
@@ -16,7 +15,7 @@ use crate::live::LiveEndpoint;
 use crate::scene::Local;
 use crate::select::Applicant;
 use crate::stream::Stream;
-use crate::upstream::Upstream;
+use crate::tunnel::Mouth;
 use crate::worker::Worker;
 
 /// It is gone: nothing that is sent reaches it.
@@ -46,8 +45,8 @@ pub(crate) enum Part<'a> {
         trailers: &'a [u8],
         /// Whether that is all.
         last: bool,
-        /// What else changes in the head's fields. What it takes out is taken out already.
-        edits: Option<&'a Edits>,
+        /// Whole lines that the head gets besides.
+        lines: &'a [u8],
     },
     /// More of the body.
     Body {
@@ -121,6 +120,11 @@ pub(crate) trait Caller: Applicant {
     /// Whether its protocol says itself where a body ends, so that it wants no chunks.
     fn frames_itself(&self) -> bool;
 
+    /// Whether this final head may be the answer to what it asked for.
+    fn accepts(&self, _head: &ResponseHead, _bytes: &[u8]) -> bool {
+        true
+    }
+
     /// Whether the event loop has yet to hear of it.
     fn is_unwatched(&self) -> bool;
 
@@ -162,5 +166,11 @@ pub(crate) trait Caller: Applicant {
     fn refuse(&mut self, worker: &Worker, fault: Fault, request: &Request, goes_on: bool) -> After;
 
     /// Both sides speak another protocol now, until one of them ends.
-    async fn tunnel(&mut self, worker: &Worker, upstream: Upstream, endpoint: &LiveEndpoint, idle: Duration);
+    async fn tunnel(
+        &mut self,
+        worker: &Worker,
+        upstream: &mut impl Mouth,
+        endpoint: &LiveEndpoint,
+        idle: Duration,
+    );
 }

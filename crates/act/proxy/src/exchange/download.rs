@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use haechi_filter::Filter;
 use haechi_http1::{Body, Downstream, Framing, Parsed, Pieces, Trailers, Version, head_end};
 use haechi_model::{Algorithm, Fault, HttpLimits, Moment};
 
@@ -212,6 +211,10 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
             scratch.response.show_id(bytes, id);
         }
         let head = &scratch.response;
+        if !self.client.accepts(head, bytes) {
+            tracing::debug!(status = head.status, "no answer to what was asked for");
+            return Err(self.failure(Fault::BadResponse));
+        }
         if self.is_worth_another_try(head.status) {
             let fault = Fault::BadResponse;
             return Err(Failure { fault, stage: Stage::Status, told: Told::Nothing, replayable: true });
@@ -248,13 +251,19 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
         let trailers = trailers.as_ref().map_or(&b""[..], |trailers| trailers.lines());
         // Only a route with filters pays for holding its scene.
         let scene = self.request.filter().map(|_| Rc::clone(&self.request.scene));
-        let filter = scene.as_ref().and_then(|scene| scene.listener().filter(self.request.route));
-        let edits = filter.map(Filter::response).filter(|edits| !edits.is_empty());
-        if let Some(edits) = edits {
-            scratch.response.cut(bytes, |name| edits.removes(name));
+        let live = scene.as_ref().and_then(|scene| scene.listener().filter(self.request.route));
+        let filter = live.map(|live| &live.filter).filter(|filter| filter.changes_answers());
+        let mut lines = Vec::new();
+        if let Some(filter) = filter {
+            scratch.response.cut(bytes, |name| filter.removes(name));
+            lines = self.worker.buffers.take_vector();
+            filter.write_lines(&self.request.origin, &mut lines);
         }
         let (head, body) = (&scratch.response, scratch.pieces.ranges());
-        self.put(&mut scratch.out, Part::Head { head, bytes, len, body, trailers, last, edits })
+        let part = Part::Head { head, bytes, len, body, trailers, last, lines: &lines };
+        let sent = self.put(&mut scratch.out, part);
+        self.worker.buffers.give_vector(lines);
+        sent
     }
 
     /// Whether this status is thrown away for another try, which is paid for here: without means it goes

@@ -10,6 +10,7 @@ mod splice;
 mod upload;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use haechi_balance::Tried;
 use haechi_model::{Algorithm, Fault, PoolProtocol, Side};
@@ -78,6 +79,7 @@ pub(crate) async fn run<C: Caller>(
     client.timer().works_with(0);
     worker.buffers.give_vector(std::mem::take(&mut request.sent));
     worker.buffers.give_vector(std::mem::take(&mut request.id));
+    worker.buffers.give_vector(std::mem::take(&mut request.origin));
     after
 }
 
@@ -124,9 +126,8 @@ async fn attempt<C: Caller>(
     };
     let end = converse(worker, client, local, &mut upstream, request, place, how).await?;
     if end.upgraded {
-        let idle_timeout =
-            request.scene.http().map_or(pool.config.timeouts.read, |http| http.timeouts.keep_alive);
-        client.tunnel(worker, upstream, endpoint, idle_timeout.max(tunnel::UPGRADED_IDLE)).await;
+        let idle = tunnel_idle(request, pool);
+        client.tunnel(worker, &mut upstream.stream, endpoint, idle).await;
         return Ok(After::Close);
     }
     let keeps = pool.config.keep_alive.idle > 0 && endpoint.keeps_connections();
@@ -149,7 +150,19 @@ async fn attempt_http2<C: Caller>(
     let call = http2::call(worker, client.timer(), place, told, how.fresh).await;
     let mut call = call.map_err(Failure::connect)?;
     let end = converse(worker, client, local, &mut call, request, place, how).await?;
+    if end.upgraded
+        && let Some(mut upstream) = call.mouth()
+    {
+        client.tunnel(worker, &mut upstream, place.endpoint(), tunnel_idle(request, place.pool())).await;
+        return Ok(After::Close);
+    }
     Ok(end.after())
+}
+
+/// How long what was agreed on instead of HTTP may be silent.
+fn tunnel_idle(request: &Request, pool: &LivePool) -> Duration {
+    let http = request.scene.http().map(|http| http.timeouts.keep_alive);
+    http.unwrap_or(pool.config.timeouts.read).max(tunnel::UPGRADED_IDLE)
 }
 
 /// Moves the bytes, and counts what came of it.
@@ -201,7 +214,7 @@ fn record_failure(worker: &Worker, place: &Place, failure: &Failure) {
     tracing::debug!(endpoint = %endpoint.id, fault = failure.fault.name(), "request failed at endpoint");
     endpoint.counters(worker.number).failures.add(1);
     if place.pool().config.algorithm == Algorithm::LeastResponseTime {
-        endpoint.observe(std::time::Duration::ZERO, true, engine::now());
+        endpoint.observe(Duration::ZERO, true, engine::now());
     }
     note_outcome(worker, place.pool(), endpoint, true);
 }

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use haechi_filter::Edits;
 use haechi_http1::{Persistence, ResponseHead};
 use haechi_model::{Fault, Moment};
 use haechi_preface::Ends;
@@ -18,8 +17,7 @@ use crate::scene::Local;
 use crate::select::{Applicant, Noise, noise_of};
 use crate::stream::Stream;
 use crate::timer::Timer;
-use crate::tunnel;
-use crate::upstream::Upstream;
+use crate::tunnel::{self, Mouth};
 use crate::worker::Worker;
 
 impl Applicant for Client {
@@ -98,11 +96,11 @@ impl Caller for Client {
                 head.write_downstream(bytes, &[], out);
                 self.send(worker, outbox, out, &[])
             }
-            Part::Head { head, bytes, len, body, trailers, edits, .. } => {
-                match untouched(head, len, body, edits) {
+            Part::Head { head, bytes, len, body, trailers, lines, .. } => {
+                match untouched(head, len, body, lines) {
                     Some(whole) => self.send(worker, outbox, &bytes[..whole], &[])?,
                     None => {
-                        head.write_downstream(bytes, edits.map_or(&b""[..], Edits::lines), out);
+                        head.write_downstream(bytes, lines, out);
                         self.send_pieces(worker, outbox, out, &bytes[len..], body)?;
                     }
                 }
@@ -140,15 +138,23 @@ impl Caller for Client {
         self.answer(worker, fault, &request.id, persistence, facts.is_head())
     }
 
-    async fn tunnel(&mut self, worker: &Worker, upstream: Upstream, endpoint: &LiveEndpoint, idle: Duration) {
-        tunnel::upgraded(worker, self, upstream, endpoint, idle).await;
+    async fn tunnel(
+        &mut self,
+        worker: &Worker,
+        upstream: &mut impl Mouth,
+        endpoint: &LiveEndpoint,
+        idle: Duration,
+    ) {
+        let ahead = std::mem::take(&mut self.unread).into_rest();
+        let both = (&mut self.stream, upstream);
+        tunnel::upgraded(worker, both, &self.timer, endpoint, idle, ahead).await;
     }
 }
 
 /// How many bytes go on as they came: a head without edits, and a body that follows it without a gap.
-fn untouched(head: &ResponseHead, len: usize, body: &[Range<usize>], edits: Option<&Edits>) -> Option<usize> {
+fn untouched(head: &ResponseHead, len: usize, body: &[Range<usize>], lines: &[u8]) -> Option<usize> {
     match body {
-        _ if edits.is_some() || !head.untouched() => None,
+        _ if !(lines.is_empty() && head.untouched()) => None,
         [] => Some(len),
         [only] if only.start == 0 => Some(len + only.end),
         _ => None,

@@ -10,9 +10,12 @@ use haechi_model::Moment;
 
 use super::link::Link;
 use super::shared::Stream;
+use super::tunnel::StreamMouth;
+use super::websocket;
 use crate::engine;
 use crate::exchange::{Callee, Stage};
 use crate::stream::Stream as Connection;
+use crate::tunnel::Mouth;
 
 /// The most that stands around a chunk: the size of one that fits the hot buffer, and two line ends.
 const AROUND_CHUNK: usize = 16;
@@ -40,22 +43,28 @@ impl Call {
     fn begin(&mut self, cx: &Context<'_>, bytes: &[u8]) -> io::Result<usize> {
         let written = Written::read(bytes).ok_or(io::ErrorKind::InvalidData)?;
         let shared = &self.link.shared;
+        let mut core = shared.core.borrow_mut();
+        let key = match core.takes_extended_connect() && written.framing == Framing::None {
+            true => websocket::key_of(written.fields()),
+            false => None,
+        };
         let request = Request {
-            method: written.method,
+            method: if key.is_some() { b"CONNECT" } else { written.method },
             scheme: if self.link.is_encrypted() { b"https" } else { b"http" },
             authority: written.authority,
             path: written.target,
-            protocol: None,
+            protocol: key.map(|_| websocket::PROTOCOL),
         };
-        let mut core = shared.core.borrow_mut();
         let Ok((id, mut head)) = core.request(&request) else {
             self.refused = true;
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        written.fields().for_each(|(name, value)| head.field(name, value));
-        head.finish(written.framing == Framing::None);
+        let stays = |name: &[u8]| key.is_none() || !name.eq_ignore_ascii_case(websocket::KEY);
+        written.fields().filter(|(name, _)| stays(name)).for_each(|(name, value)| head.field(name, value));
+        head.finish(written.framing == Framing::None && key.is_none());
         drop(core);
         let stream = shared.add(id, false);
+        stream.accept.set(key.map(websocket::accept));
         stream.head_only.set(written.method == b"HEAD");
         stream.wait(cx);
         shared.flush_soon();
@@ -112,6 +121,14 @@ impl Call {
         }
         self.link.shared.flush_soon();
         Poll::Ready(Ok(used))
+    }
+}
+
+impl Call {
+    /// One end of the tunnel that it became.
+    pub(crate) fn mouth(&mut self) -> Option<impl Mouth> {
+        let (stream, _) = self.sending.as_ref()?;
+        Some(StreamMouth { shared: &self.link.shared, stream })
     }
 }
 

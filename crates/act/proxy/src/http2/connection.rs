@@ -11,7 +11,8 @@ use haechi_preface::Ends;
 
 use super::grpc;
 use super::shared::{BACKLOG, Shared};
-use super::stream::{Exchange, Form, answer, say};
+use super::stream::{Asks, Exchange, answer, say};
+use super::websocket::{self, Key};
 use crate::admit::{Admitted, Answer, Refused, Request, admit};
 use crate::client::{After, Client};
 use crate::engine;
@@ -34,7 +35,7 @@ pub(crate) async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut C
 }
 
 fn config() -> Config {
-    Config::default()
+    Config { extended_connect: true, ..Config::default() }
 }
 
 /// No deadline.
@@ -126,7 +127,7 @@ impl Serving<'_> {
             Event::Head { stream, end } => self.begin(stream, head, end, now),
             Event::TooLarge { stream, .. } => {
                 let refused = Refused::new(Fault::HeadTooLarge, "list of fields over its limit");
-                self.refuse(stream, &refused, false, now);
+                self.refuse(stream, &refused, Asks::Plain, now);
             }
             Event::Data { stream, bytes, end } => {
                 if !self.shared.take_data(stream, bytes, end) {
@@ -180,29 +181,37 @@ impl Serving<'_> {
 
     /// A request: it is written as HTTP/1 has it, judged as there, and runs in a task of its own.
     fn begin(&mut self, stream: StreamId, head: &Head, end: bool, now: Moment) {
+        if let Some(refused) = refused_tunnel(head) {
+            return self.refuse(stream, &refused, Asks::Plain, now);
+        }
+        let key = head.protocol().map(|_| websocket::key([self.worker.random(), self.worker.random()]));
+        let asks = match key {
+            Some(key) => Asks::Tunnel(websocket::accept(&key)),
+            None if grpc::is_call(head) => Asks::Grpc,
+            None => Asks::Plain,
+        };
         let mut bytes = self.worker.buffers.take_vector();
-        write(head, end, &mut bytes);
-        let grpc = grpc::is_call(head);
+        write(head, end, key.as_ref(), &mut bytes);
         let admitted = admit(self.worker, self.local, &self.client.who, &bytes);
         let len = bytes.len();
         self.worker.buffers.give_vector(bytes);
         match admitted {
-            Admitted::Request(request, used) if used == len => self.spawn(stream, end, request, grpc),
-            Admitted::Refused(refused, _) => self.refuse(stream, &refused, grpc, now),
+            Admitted::Request(request, used) if used == len => self.spawn(stream, end, request, asks),
+            Admitted::Refused(refused, _) => self.refuse(stream, &refused, asks, now),
             Admitted::Answered(said, _) => self.say(stream, &said, now),
             Admitted::Request(..) | Admitted::Partial => {
-                self.refuse(stream, &Refused::new(Fault::BadRequest, "a head that ends early"), grpc, now);
+                self.refuse(stream, &Refused::new(Fault::BadRequest, "a head that ends early"), asks, now);
             }
         }
     }
 
-    fn spawn(&mut self, stream: StreamId, end: bool, request: Request, grpc: bool) {
+    fn spawn(&mut self, stream: StreamId, end: bool, request: Request, asks: Asks) {
         self.idle_since = None;
         self.client.count_request();
         let (worker, local) = (Rc::clone(self.worker), Rc::clone(self.local));
         let shared = Rc::clone(&self.shared);
         let stream = shared.add(stream, end);
-        let mut caller = Exchange::new(shared, stream, self.between, worker.timers.timer(), &request, grpc);
+        let mut caller = Exchange::new(shared, stream, self.between, worker.timers.timer(), &request, asks);
         engine::spawn(async move {
             let after = exchange::run(&worker, &mut caller, &local, request).await;
             caller.finish(after);
@@ -216,17 +225,17 @@ impl Serving<'_> {
         core.reset(stream, Code::NO_ERROR);
     }
 
-    fn refuse(&self, stream: StreamId, refused: &Refused, grpc: bool, now: Moment) {
+    fn refuse(&self, stream: StreamId, refused: &Refused, asks: Asks, now: Moment) {
         self.local.scene().listener().counters.of(self.worker.number).fault(refused.fault);
         let scene = self.local.scene();
-        let id = forwarding::name(self.worker, scene.http().and_then(|http| http.forwarded.as_ref()));
+        let id = refused.id(self.worker, &scene);
         if let Some(rule) = refused.rule {
             let (fault, id) = (refused.fault.name(), forwarding::shown(&id));
             tracing::debug!(peer = %self.peer(), fault, rule, id, "request refused");
         }
         let mut core = self.shared.core.borrow_mut();
-        let how = if grpc { Form::Grpc } else { Form::of(refused.head_only) };
-        answer(&mut core, stream, refused.fault, &id, how, now);
+        let how = asks.form(refused.head_only);
+        answer(&mut core, stream, refused.fault, &id, refused.retry_after, how, now);
         // The rest of its body, if there is one, nobody reads.
         core.reset(stream, Code::NO_ERROR);
     }
@@ -259,23 +268,43 @@ impl Serving<'_> {
     }
 }
 
-/// The head as a client of HTTP/1 would have written it.
-fn write(head: &Head, end: bool, out: &mut Vec<u8>) {
+/// Why no tunnel is made, where one is asked for.
+fn refused_tunnel(head: &Head) -> Option<Refused> {
+    let (fault, rule) = match head.protocol() {
+        None if head.method() == b"CONNECT" => (Fault::MethodRefused, "CONNECT is not proxied"),
+        None => return None,
+        Some(protocol) if !protocol.eq_ignore_ascii_case(websocket::PROTOCOL) => {
+            (Fault::ProtocolUnknown, "CONNECT for another protocol than websocket")
+        }
+        // RFC 9110 §9.3.6: what follows is the tunnel's.
+        Some(_) if head.content_length().is_some() => (Fault::BadRequest, "CONNECT with `content-length`"),
+        Some(_) => return None,
+    };
+    Some(Refused::new(fault, rule))
+}
+
+/// The head as a client of HTTP/1 would have written it; with a `key` one that asks for a WebSocket.
+fn write(head: &Head, end: bool, key: Option<&Key>, out: &mut Vec<u8>) {
     let parts = Parts {
-        method: head.method(),
+        method: if key.is_some() { b"GET" } else { head.method() },
         target: head.path().unwrap_or_default(),
         authority: head.authority().unwrap_or_default(),
-        chunked: !end && head.content_length().is_none(),
+        chunked: !end && head.content_length().is_none() && key.is_none(),
     };
     let mut cookies = Vec::new();
     if head.cookie_crumbs() > 1 {
         head.write_cookie(&mut cookies);
     }
     let joined = (!cookies.is_empty()).then_some((&b"cookie"[..], &cookies[..]));
-    let fields = head.fields().filter(|(name, _)| match name {
+    let fields = head.fields().filter(|(name, field)| match name {
         Name::Host => false,
         Name::Cookie => cookies.is_empty(),
-        _ => true,
+        _ => key.is_none() || field.name != websocket::KEY,
     });
-    parts.write(fields.map(|(_, field)| (field.name, field.value)).chain(joined), out);
+    let asks = key.map(|key| {
+        [(&b"upgrade"[..], websocket::PROTOCOL), (b"connection", b"upgrade"), (websocket::KEY, &key[..])]
+    });
+    let all =
+        fields.map(|(_, field)| (field.name, field.value)).chain(joined).chain(asks.into_iter().flatten());
+    parts.write(all, out);
 }

@@ -11,7 +11,13 @@ pub(super) fn is_call(head: &Head) -> bool {
 }
 
 /// Answers a call in an endpoint's place, with a head alone ("Trailers-Only" of gRPC's protocol over HTTP/2).
-pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, id: &[u8]) {
+pub(super) fn answer(
+    core: &mut Connection,
+    stream: StreamId,
+    fault: Fault,
+    id: &[u8],
+    retry_after: Option<u64>,
+) {
     let Some(mut head) = core.respond(stream, 200) else { return };
     head.field(b"content-type", b"application/grpc");
     head.field(b"grpc-status", status(fault.status()).to_string().as_bytes());
@@ -20,6 +26,9 @@ pub(super) fn answer(core: &mut Connection, stream: StreamId, fault: Fault, id: 
     head.field(b"haechi-fault", fault.name().as_bytes());
     if !id.is_empty() {
         head.field(b"x-request-id", id);
+    }
+    if let Some(seconds) = retry_after {
+        head.field(b"retry-after", seconds.to_string().as_bytes());
     }
     head.finish(true);
 }

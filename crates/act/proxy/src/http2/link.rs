@@ -13,6 +13,7 @@ use haechi_preface::Ends;
 use haechi_trust::Verified;
 
 use super::shared::{BACKLOG, Shared, Stream};
+use super::websocket::{self, Accept};
 use crate::engine;
 use crate::live::{LiveEndpoint, LivePool};
 use crate::scene::Scene;
@@ -307,6 +308,10 @@ impl Running<'_> {
             Event::Head { stream, end } => self.with(stream, |stream| {
                 let body = if stream.head_only.get() || matches!(head.status(), 204 | 304) {
                     Behind::Nothing
+                } else if let Some(accept) = stream.accept.get()
+                    && (200..300).contains(&head.status())
+                {
+                    Behind::Tunnel(accept)
                 } else if head.content_length().is_some() {
                     Behind::Length
                 } else {
@@ -390,6 +395,8 @@ impl Running<'_> {
 /// What follows a head, in words of HTTP/1.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Behind {
+    /// The endpoint agrees: bytes of another protocol.
+    Tunnel(Accept),
     /// An interim head, and another.
     Head,
     Nothing,
@@ -400,8 +407,12 @@ enum Behind {
 /// A response's head as an endpoint that speaks HTTP/1 would have written it: it is judged like any other.
 fn write_head(head: &Head, stream: &Stream, behind: Behind) {
     let inbox = &mut *stream.inbox.borrow_mut();
-    // Writing to a vector never fails.
-    let _ = write!(inbox.head, "HTTP/1.1 {} \r\n", head.status());
+    if let Behind::Tunnel(accept) = &behind {
+        websocket::write_agreement(accept, &mut inbox.head);
+    } else {
+        // Writing to a vector never fails.
+        let _ = write!(inbox.head, "HTTP/1.1 {} \r\n", head.status());
+    }
     for (_, field) in head.fields() {
         for piece in [field.name, b": ", field.value, b"\r\n"] {
             inbox.head.extend_from_slice(piece);

@@ -8,6 +8,8 @@ mod link;
 mod links;
 mod shared;
 mod stream;
+mod tunnel;
+mod websocket;
 
 pub(crate) use connection::serve;
 pub(crate) use links::{Links, call};

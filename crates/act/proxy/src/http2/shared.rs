@@ -9,6 +9,7 @@ use haechi_http1::Trailers;
 use haechi_http2::{Connection, StreamId};
 use haechi_model::Moment;
 
+use super::websocket::Accept;
 use crate::stream::Stream as Socket;
 
 /// Output that waits beyond this keeps requests from reading more from their endpoints: a hot buffer's worth, as in
@@ -58,7 +59,7 @@ impl Inbox {
 
     /// Gives what fits of the body, in a chunk if it is to be in chunks; how many of its bytes, and of all.
     pub(super) fn give_body(&mut self, buf: &mut [u8], around: usize) -> (usize, usize) {
-        let rest = self.bytes.get(self.taken..).unwrap_or_default();
+        let rest = self.rest();
         let room = if self.chunked { buf.len().saturating_sub(around) } else { buf.len() };
         let count = rest.len().min(room);
         if count == 0 {
@@ -76,13 +77,33 @@ impl Inbox {
             left.write_all(data)
         };
         let written = whole - left.len();
+        self.note_taken(count);
+        (count, written)
+    }
+
+    /// Gives what fits of the body, as it came; how much that is.
+    pub(super) fn give_bytes(&mut self, buf: &mut [u8]) -> usize {
+        let rest = self.rest();
+        let count = rest.len().min(buf.len());
+        if let (Some(to), Some(from)) = (buf.get_mut(..count), rest.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.note_taken(count);
+        count
+    }
+
+    /// Bytes of the body that were not taken.
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.taken..).unwrap_or_default()
+    }
+
+    fn note_taken(&mut self, count: usize) {
         self.taken += count;
         if self.taken > self.bytes.len() / 2 {
             // Moving less than was taken costs less than taking it did.
             self.bytes.drain(..self.taken);
             self.taken = 0;
         }
-        (count, written)
     }
 
     /// Whether only the last chunk is to follow.
@@ -101,6 +122,8 @@ pub(super) struct Stream {
     pub(super) refused: Cell<bool>,
     /// Its response has no body, whatever its head says.
     pub(super) head_only: Cell<bool>,
+    /// An endpoint was asked for a tunnel on it, and this is how that it agrees is said in HTTP/1.
+    pub(super) accept: Cell<Option<Accept>>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -121,6 +144,7 @@ impl Shared {
             gone: Cell::new(false),
             refused: Cell::new(false),
             head_only: Cell::new(false),
+            accept: Cell::new(None),
             waker: RefCell::default(),
         });
         self.streams.borrow_mut().push(Rc::clone(&stream));

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use haechi_filter::Edits;
 use haechi_http1::{Body, Framing, ResponseHead, explain, read_fields, write_chunk, write_last_chunk};
 use haechi_http2::{Code, Connection, StreamId};
 use haechi_model::{Fault, Moment};
@@ -13,6 +12,8 @@ use haechi_preface::Ends;
 
 use super::grpc;
 use super::shared::{Shared, Stream};
+use super::tunnel::StreamMouth;
+use super::websocket::Accept;
 use crate::admit::{Answer, Request};
 use crate::client::After;
 use crate::exchange::{Caller, Gone, Outbox, Part};
@@ -20,11 +21,32 @@ use crate::live::LiveEndpoint;
 use crate::scene::Local;
 use crate::select::{Applicant, Noise};
 use crate::timer::Timer;
-use crate::upstream::Upstream;
+use crate::tunnel::{self, Mouth};
 use crate::worker::Worker;
 
 /// The least that is asked of an endpoint at a time: its head needs no window.
-const LEAST_ROOM: usize = 4 << 10;
+pub(super) const LEAST_ROOM: usize = 4 << 10;
+
+/// What kind of answer a request wants.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Asks {
+    Plain,
+    /// It is a call of gRPC.
+    Grpc,
+    /// It wants a tunnel, and this is what shows that the endpoint agrees.
+    Tunnel(Accept),
+}
+
+impl Asks {
+    /// How an answer in an endpoint's place looks.
+    pub(super) const fn form(self, head_only: bool) -> Form {
+        match self {
+            Self::Grpc => Form::Grpc,
+            _ if head_only => Form::HeadOnly,
+            _ => Form::Whole,
+        }
+    }
+}
 
 /// A request on its stream.
 pub(super) struct Exchange {
@@ -32,8 +54,7 @@ pub(super) struct Exchange {
     stream: Rc<Stream>,
     between: Ends,
     timer: Timer,
-    /// Whether it is a call of gRPC.
-    grpc: bool,
+    asks: Asks,
     /// Whether the body goes on in chunks, because its length is not known.
     chunked: bool,
     /// The response is to end once the outbox is empty,
@@ -51,11 +72,11 @@ impl Exchange {
         between: Ends,
         timer: Timer,
         request: &Request,
-        grpc: bool,
+        asks: Asks,
     ) -> Self {
         let chunked = matches!(request.body, Body::Chunked(_));
         Self {
-            grpc,
+            asks,
             shared,
             stream,
             between,
@@ -98,21 +119,17 @@ impl Exchange {
         self.shared.flush_soon();
     }
 
-    fn send_head(
-        &self,
-        head: &ResponseHead,
-        bytes: &[u8],
-        edits: Option<&Edits>,
-        end: bool,
-    ) -> Result<(), Gone> {
+    fn send_head(&self, head: &ResponseHead, bytes: &[u8], lines: &[u8], end: bool) -> Result<(), Gone> {
         let mut core = self.shared.core.borrow_mut();
-        let mut writer = core.respond(self.stream.id, head.status).ok_or(Gone)?;
+        // RFC 8441 §5: the tunnel stands.
+        let status = if head.status == 101 { 200 } else { head.status };
+        let mut writer = core.respond(self.stream.id, status).ok_or(Gone)?;
         for (name, value) in head.fields(bytes) {
-            writer.field(name, value);
+            if head.status != 101 || !name.eq_ignore_ascii_case(b"sec-websocket-accept") {
+                writer.field(name, value);
+            }
         }
-        for (name, value) in edits.into_iter().flat_map(Edits::added) {
-            writer.field(name, value);
-        }
+        read_fields(lines).for_each(|(name, value)| writer.field(name, value));
         writer.finish(end);
         drop(core);
         self.shared.flush_soon();
@@ -152,6 +169,15 @@ impl Caller for Exchange {
         false
     }
 
+    /// Whoever asks for a tunnel takes any success for one, and can't look whether the endpoint agreed.
+    fn accepts(&self, head: &ResponseHead, bytes: &[u8]) -> bool {
+        let Asks::Tunnel(accept) = self.asks else { return head.status != 101 };
+        match head.status {
+            101 => head.values(bytes, "sec-websocket-accept").eq([&accept[..]]),
+            status => !(200..300).contains(&status),
+        }
+    }
+
     fn frames_itself(&self) -> bool {
         true
     }
@@ -171,6 +197,10 @@ impl Caller for Exchange {
             return Poll::Pending;
         }
         if self.chunked {
+            let counted = request.body.count(inbox.bytes.len() as u64);
+            if let Err(error) = counted {
+                return Poll::Ready(Err(error.fault));
+            }
             write_chunk(&inbox.bytes, &mut request.sent);
             if inbox.ended {
                 write_last_chunk(inbox.trailers.lines(), &mut request.sent);
@@ -206,10 +236,14 @@ impl Caller for Exchange {
             return Err(Gone);
         }
         match part {
-            Part::Interim { head, bytes } => self.send_head(head, bytes, None, false)?,
-            Part::Head { head, bytes, len, body, trailers, last, edits } => {
+            Part::Interim { head, bytes } => self.send_head(head, bytes, &[], false)?,
+            Part::Head { head, bytes, len, body, lines, .. } if head.status == 101 => {
+                self.send_head(head, bytes, lines, false)?;
+                self.send_ranges(worker, outbox, &bytes[len..], body, false);
+            }
+            Part::Head { head, bytes, len, body, trailers, last, lines } => {
                 let whole = last && body.is_empty() && trailers.is_empty();
-                self.send_head(head, bytes, edits, whole)?;
+                self.send_head(head, bytes, lines, whole)?;
                 self.ended = whole;
                 if !whole {
                     self.trailers.extend_from_slice(trailers);
@@ -260,14 +294,24 @@ impl Caller for Exchange {
 
     fn refuse(&mut self, _: &Worker, fault: Fault, request: &Request, _goes_on: bool) -> After {
         self.ended = true;
-        let how = if self.grpc { Form::Grpc } else { Form::of(request.facts.is_head()) };
-        answer(&mut self.shared.core.borrow_mut(), self.stream.id, fault, &request.id, how, self.timer.now());
+        let how = self.asks.form(request.facts.is_head());
+        let mut core = self.shared.core.borrow_mut();
+        answer(&mut core, self.stream.id, fault, &request.id, None, how, self.timer.now());
+        drop(core);
         self.shared.flush_soon();
         After::Next
     }
 
-    /// Requests in HTTP/2 can't ask for another protocol, so no endpoint's 101 comes this far.
-    async fn tunnel(&mut self, _: &Worker, _: Upstream, _: &LiveEndpoint, _: Duration) {}
+    async fn tunnel(
+        &mut self,
+        worker: &Worker,
+        upstream: &mut impl Mouth,
+        endpoint: &LiveEndpoint,
+        idle: Duration,
+    ) {
+        let client = &mut StreamMouth { shared: &self.shared, stream: &self.stream };
+        tunnel::upgraded(worker, (client, upstream), &self.timer, endpoint, idle, Vec::new()).await;
+    }
 }
 
 impl Exchange {
@@ -292,9 +336,7 @@ impl Exchange {
 /// Answers at once, because a filter says so.
 pub(super) fn say(core: &mut Connection, stream: StreamId, answer: &Answer, now: Moment) {
     let Some(mut head) = core.respond(stream, answer.status) else { return };
-    for (name, value) in &answer.fields {
-        head.field(name.as_bytes(), value);
-    }
+    read_fields(&answer.lines).for_each(|(name, value)| head.field(name, value));
     if answer.status != 204 {
         head.field(b"content-length", answer.body.len().to_string().as_bytes());
     }
@@ -324,23 +366,18 @@ pub(super) enum Form {
     Grpc,
 }
 
-impl Form {
-    pub(super) const fn of(head_only: bool) -> Self {
-        if head_only { Self::HeadOnly } else { Self::Whole }
-    }
-}
-
 /// Answers in an endpoint's place. It is small; what the windows do not allow at once is not sent at all.
 pub(super) fn answer(
     core: &mut Connection,
     stream: StreamId,
     fault: Fault,
     id: &[u8],
+    retry_after: Option<u64>,
     how: Form,
     now: Moment,
 ) {
     if how == Form::Grpc {
-        return grpc::answer(core, stream, fault, id);
+        return grpc::answer(core, stream, fault, id, retry_after);
     }
     let head_only = how == Form::HeadOnly;
     let Some(mut head) = core.respond(stream, fault.status()) else { return };
@@ -350,6 +387,9 @@ pub(super) fn answer(
     head.field(b"haechi-fault", fault.name().as_bytes());
     if !id.is_empty() {
         head.field(b"x-request-id", id);
+    }
+    if let Some(seconds) = retry_after {
+        head.field(b"retry-after", seconds.to_string().as_bytes());
     }
     if fault.status() == 405 {
         // As in HTTP/1: what is allowed depends on the endpoint.

@@ -8,12 +8,12 @@ mod budget;
 mod counters;
 mod endpoint;
 mod pool;
+mod route;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
-use haechi_filter::Filter;
 use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, Node, PoolName, Snapshot};
 use haechi_route::Table;
 use haechi_trust::{Challenges, Credentials, Shown, Reply};
@@ -23,6 +23,7 @@ pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
 pub use endpoint::LiveEndpoint;
 pub use pool::LivePool;
 pub(crate) use pool::Make;
+pub(crate) use route::LiveFilter;
 
 /// One generation as the workers see it.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ pub struct LiveListener {
     pub config: Listener,
     pub(crate) routes: Table,
     /// By route; nothing at all if no route has any.
-    filters: Box<[Option<Filter>]>,
+    filters: Box<[Option<LiveFilter>]>,
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
@@ -85,6 +86,7 @@ impl Live {
             .collect::<Vec<_>>();
         let old: HashMap<&ListenerName, &Arc<LiveListener>> =
             self.listeners.iter().map(|listener| (&listener.config.name, listener)).collect();
+        let clients = route::clients(snapshot.listeners.iter());
         let listeners = snapshot
             .listeners
             .iter()
@@ -95,6 +97,7 @@ impl Live {
                     &snapshot.node,
                     found.map(|listener| &***listener),
                     make.workers,
+                    clients,
                 )),
             })
             .collect();
@@ -144,7 +147,7 @@ impl Live {
 }
 
 impl LiveListener {
-    fn new(config: &Listener, node: &Node, old: Option<&Self>, workers: usize) -> Self {
+    fn new(config: &Listener, node: &Node, old: Option<&Self>, workers: usize, clients: usize) -> Self {
         let routes = match &config.kind {
             ListenerKind::Http(http) => Table::new(&http.routes),
             ListenerKind::Tls(tls) => Table::new(&tls.routes),
@@ -156,13 +159,13 @@ impl LiveListener {
             Some(address) => address.to_string().into(),
             None => node.name.clone(),
         };
-        let filters = filters(config);
+        let filters = route::filters(config, clients, old.map(|old| (&old.config, &*old.filters)));
         Self { config: config.clone(), routes, filters, authority, counters, shown: ArcSwapOption::empty() }
     }
 
     /// The filters of a route, if it has any.
     #[inline]
-    pub(crate) fn filter(&self, route: usize) -> Option<&Filter> {
+    pub(crate) fn filter(&self, route: usize) -> Option<&LiveFilter> {
         self.filters.get(route)?.as_ref()
     }
 
@@ -189,14 +192,5 @@ impl LiveListener {
     /// Counts on from what a former process counted.
     pub fn count_on_from(&self, before: ListenerTotals) {
         self.counters.count_on_from(before);
-    }
-}
-
-fn filters(config: &Listener) -> Box<[Option<Filter>]> {
-    match &config.kind {
-        ListenerKind::Http(http) if http.routes.iter().any(|route| route.filters.is_some()) => {
-            http.routes.iter().map(Filter::new).collect()
-        }
-        _ => Box::default(),
     }
 }

@@ -115,6 +115,11 @@ impl Stream {
         }
     }
 
+    /// What the other side has shown of itself over TLS, in DER.
+    pub(crate) fn peer_certificate(&self) -> Option<&[u8]> {
+        self.tls.as_ref()?.peer_certificate()
+    }
+
     /// Whether bytes may go through a pipe in the kernel, which can't decrypt.
     pub(crate) const fn is_clear(&self) -> bool {
         self.tls.is_none()

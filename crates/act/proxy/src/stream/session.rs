@@ -250,6 +250,11 @@ impl Session {
         }
     }
 
+    /// The other side's own certificate, in DER.
+    pub(super) fn peer_certificate(&self) -> Option<&[u8]> {
+        self.side.common().peer_certificates()?.first().map(AsRef::as_ref)
+    }
+
     /// Sends what the other side is told of the error, if it listens.
     fn told(&mut self, wire: &Wire, error: rustls::Error) -> Broken {
         let _ = self.flush(wire);

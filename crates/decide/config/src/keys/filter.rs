@@ -1,11 +1,18 @@
 //! Keys of what a route does besides choosing a pool. Names are those of Gateway API's `HTTPRouteFilter`.
 
-use super::PORT;
+use std::time::Duration;
+
+use super::{COUNT, PORT};
 use crate::shape::{Key, Kind, Shape, Text};
 
 pub(crate) static FILTERS: Shape = Shape::new(
     "the filters",
     &[
+        Key::new("clientAddresses", Kind::Section(&ADDRESSES), "Which clients are served; others get 403."),
+        Key::new("rateLimit", Kind::Section(&RATE), "How often each client may ask; 429 above it."),
+        Key::new("maxRequestBody", Kind::Size(1, 1 << 40), "Longest body of a request; longer ones get 413.")
+            .because("a TiB is more than any upload in one request"),
+        Key::new("cors", Kind::Section(&CORS), "Which scripts of other sites may read answers."),
         Key::new(
             "requestHeaderModifier",
             Kind::Section(&HEADER_EDITS),
@@ -22,6 +29,56 @@ pub(crate) static FILTERS: Shape = Shape::new(
             "Another host or path on the way to the endpoint.",
         ),
         Key::new("requestRedirect", Kind::Section(&REDIRECT), "Send the client elsewhere instead."),
+    ],
+);
+
+pub(crate) static ADDRESSES: Shape = Shape::new(
+    "client addresses",
+    &[
+        Key::new("allow", Kind::Many(&Kind::Text(Text::Network)), "Only these; all if left out."),
+        Key::new("deny", Kind::Many(&Kind::Text(Text::Network)), "Never these, whatever `allow` says."),
+    ],
+);
+
+pub(crate) static RATE: Shape = Shape::new(
+    "a rate limit",
+    &[
+        Key::new("requests", COUNT, "So many requests of one client …").required(),
+        Key::new("per", RATE_TIME, "… in so much time.").default("1s").because(
+            "under 1 ms clocks of busy machines blur; more than a day is a quota, which must outlive a restart",
+        ),
+        Key::new("burst", COUNT, "Most of them at once, after a pause; as many as `requests` if left out."),
+    ],
+);
+
+/// As other waits, with bounds that have a reason of their own.
+const RATE_TIME: Kind = Kind::Duration(Duration::from_millis(1), Duration::from_secs(86_400));
+
+pub(crate) static CORS: Shape = Shape::new(
+    "a cors filter",
+    &[
+        Key::new(
+            "allowOrigins",
+            Kind::Many(&Kind::Text(Text::Origin)),
+            "Whose scripts; `*.` stands for any labels.",
+        )
+        .required(),
+        Key::new("allowMethods", Kind::Many(&Kind::Text(Text::Method)), "What they may ask with.")
+            .default("[GET, HEAD, POST]"),
+        Key::new("allowHeaders", Kind::Many(&Kind::Text(Text::HeaderName)), "Fields that they may send."),
+        Key::new(
+            "exposeHeaders",
+            Kind::Many(&Kind::Text(Text::HeaderName)),
+            "Fields of answers that they may read.",
+        ),
+        Key::new("allowCredentials", Kind::Flag, "Whether cookies go with their requests.").default("false"),
+        Key::new(
+            "maxAge",
+            Kind::Duration(Duration::ZERO, Duration::from_secs(86_400)),
+            "How long a browser may remember it.",
+        )
+        .default("5s")
+        .because("no browser remembers it for longer than a day"),
     ],
 );
 

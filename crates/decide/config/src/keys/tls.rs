@@ -78,5 +78,10 @@ pub(crate) static CLIENT_CERTIFICATES: Shape = Shape::new(
         Key::new("crl", ANY, "PEM file with lists of revoked certificates."),
         Key::new("mode", Kind::Word(&["required", "optional"], &[]), "Whether who shows none is refused.")
             .default("required"),
+        Key::new(
+            "names",
+            Kind::Many(&Kind::Text(Text::Host)),
+            "Who may come: DNS names, or the common name of a certificate without any; everybody of `ca` if left out.",
+        ),
     ],
 );

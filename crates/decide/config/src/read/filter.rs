@@ -1,11 +1,14 @@
 //! Filters: what may be edited, and what goes together.
 
 use std::collections::HashSet;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 
-use haechi_model::{Filters, HeaderEdits, HeaderLine, PathMatch, PathRewrite, Redirect, Rewrite, Scheme};
+use haechi_model::{
+    Addresses, Filters, HeaderEdits, HeaderLine, PathMatch, PathRewrite, Rate, Redirect, Rewrite, Scheme,
+};
 
-use super::not_here;
+use super::origin::networks;
+use super::{cors, not_here};
 use crate::object::{Object, item, many, map};
 use crate::report::{Report, quote};
 use crate::tree::Entry;
@@ -42,6 +45,12 @@ pub(super) fn filters(
     report: &mut Report,
 ) -> Option<Box<Filters>> {
     let object = route.section("filters", report);
+    let addresses = addresses(&object, report);
+    let rate = object.has("rateLimit").then(|| rate(&object, report)).flatten();
+    object.node("rateLimit");
+    let max_request_body = object.size("maxRequestBody", report).ok();
+    let cors = object.has("cors").then(|| cors::cors(&object, report));
+    object.node("cors");
     let request_headers = edits(&object, "requestHeaderModifier", Of::Request, report);
     let response_headers = edits(&object, "responseHeaderModifier", Of::Response, report);
     let rewrite = rewrite(&object, path, report);
@@ -49,14 +58,42 @@ pub(super) fn filters(
     if redirect.is_none() {
         object.node("requestRedirect");
     } else {
-        for key in ["requestHeaderModifier", "responseHeaderModifier", "urlRewrite"] {
+        for key in ["cors", "requestHeaderModifier", "responseHeaderModifier", "urlRewrite"] {
             let help = "remove it, or the redirect; another route can have the rest";
             not_here(&object, key, "a redirected request reaches no endpoint", help, report);
         }
     }
     object.done();
-    let filters = Filters { request_headers, response_headers, rewrite, redirect };
+    let filters = Filters {
+        addresses,
+        rate,
+        max_request_body,
+        cors,
+        request_headers,
+        response_headers,
+        rewrite,
+        redirect,
+    };
     (filters != Filters::default()).then(|| Box::new(filters))
+}
+
+fn addresses(filters: &Object<'_, '_>, report: &mut Report) -> Addresses {
+    let object = filters.section("clientAddresses", report);
+    let allow = networks(&object, "allow", report);
+    let deny = networks(&object, "deny", report);
+    object.done();
+    Addresses { allow, deny }
+}
+
+/// None if something in it is wrong, which is told.
+fn rate(filters: &Object<'_, '_>, report: &mut Report) -> Option<Rate> {
+    let object = filters.section("rateLimit", report);
+    let requests = object.int::<u32>("requests", report).ok().and_then(NonZeroU32::new);
+    let per = object.duration("per", report).or(defaults::RATE_TIME);
+    let burst = object.int::<u32>("burst", report).ok().and_then(NonZeroU32::new);
+    object.done();
+    let requests = requests?;
+    Some(Rate { requests, per, burst: burst.unwrap_or(requests) })
 }
 
 fn edits(filters: &Object<'_, '_>, key: &str, of: Of, report: &mut Report) -> HeaderEdits {

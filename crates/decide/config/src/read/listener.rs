@@ -1,8 +1,8 @@
 //! Listeners: where they stand, and what belongs to which protocol.
 
 use haechi_model::{
-    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, PoolIndex, TcpListener, TlsListener,
-    UdpListener,
+    ClientTimeouts, HttpLimits, HttpListener, Listener, ListenerKind, Patience, PoolIndex, TcpListener,
+    TlsListener, UdpListener,
 };
 
 use super::clash::Bind;
@@ -66,12 +66,7 @@ fn listener(
         Some(protocol) => ListenerKind::Http(http(&object, protocol == "https", references, report)),
         None => {
             unknown(&object, references, report);
-            ListenerKind::Tcp(TcpListener {
-                pool: NOWHERE,
-                idle_timeout: defaults::TCP_IDLE,
-                half_closed_timeout: defaults::HALF_CLOSED,
-                tcp_keep_alive: None,
-            })
+            ListenerKind::Tcp(TcpListener { pool: NOWHERE, patience: defaults::PATIENCE })
         }
     };
     object.done();
@@ -191,11 +186,14 @@ fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
         references,
         report,
     );
-    TcpListener {
-        pool,
-        idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE),
-        half_closed_timeout: object.duration("halfClosedTimeout", report).or(defaults::HALF_CLOSED),
-        tcp_keep_alive: object.duration("tcpKeepAlive", report).ok(),
+    TcpListener { pool, patience: patience(object, report) }
+}
+
+fn patience(object: &Object<'_, '_>, report: &mut Report) -> Patience {
+    Patience {
+        idle: object.duration("idleTimeout", report).or(defaults::PATIENCE.idle),
+        half_closed: object.duration("halfClosedTimeout", report).or(defaults::PATIENCE.half_closed),
+        keep_alive: object.duration("tcpKeepAlive", report).ok(),
     }
 }
 
@@ -226,10 +224,10 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
     }
 }
 
-/// What only connections of which nothing is read at all have.
+/// What only connections have whose bytes are passed on as they come.
 fn no_tunnels(object: &Object<'_, '_>, report: &mut Report) {
     for key in ["halfClosedTimeout", "tcpKeepAlive"] {
-        not_here(object, key, "only tcp listeners have it", "remove it", report);
+        not_here(object, key, "only tcp and tls listeners have it", "remove it", report);
     }
 }
 
@@ -255,7 +253,6 @@ fn one_pool(
 
 /// TLS that is passed on as it comes.
 fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> TlsListener {
-    no_tunnels(object, report);
     not_here(
         object,
         "tls",
@@ -282,11 +279,7 @@ fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut R
     if let Some((node, _)) = object.node("routes") {
         route::by_host_alone(node, report);
     }
-    TlsListener {
-        routes,
-        hello_timeout,
-        idle_timeout: object.duration("idleTimeout", report).or(defaults::TCP_IDLE),
-    }
+    TlsListener { routes, hello_timeout, patience: patience(object, report) }
 }
 
 /// Without a protocol nobody can say which keys belong here, but their values can be checked.

@@ -20,7 +20,7 @@ pub(super) fn proxy_protocol(object: &Object<'_, '_>, report: &mut Report) -> Op
 }
 
 /// A key that holds one network or a list of them.
-fn networks(object: &Object<'_, '_>, key: &str, report: &mut Report) -> Vec<Network> {
+pub(super) fn networks(object: &Object<'_, '_>, key: &str, report: &mut Report) -> Vec<Network> {
     let Some((node, at)) = object.node(key) else { return Vec::new() };
     if matches!(&node.data, Data::List(items) if items.is_empty()) {
         report

@@ -48,8 +48,9 @@ fn client(tls: &Object<'_, '_>, report: &mut Report) -> Option<ClientCertificate
     let ca = file(&object, "ca", report);
     let crl = file(&object, "crl", report);
     let optional = object.word("mode", report).or("required") == "optional";
+    let names = names(&object, report);
     object.done();
-    ca.map(|ca| ClientCertificates { ca, crl, optional })
+    ca.map(|ca| ClientCertificates { ca, crl, optional, names })
 }
 
 fn certificates(tls: &Object<'_, '_>, references: &References, report: &mut Report) -> Vec<ListenerCertificate> {

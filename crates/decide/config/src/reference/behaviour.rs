@@ -97,9 +97,9 @@ pub(super) fn values() -> String {
 pub(super) const PARTS: &[&str] = &[
     ROUTES,
     super::filters::BEHAVIOUR,
-    TLS,
+    super::tls::BEHAVIOUR,
     super::acme::BEHAVIOUR,
-    HTTP2,
+    super::http2::BEHAVIOUR,
     HEALTH,
     EJECTION,
     WORK,
@@ -113,65 +113,8 @@ pub(super) const PARTS: &[&str] = &[
     UDP,
     PREFACES,
     ORIGIN,
-    TUNNELS,
+    super::tls::TUNNELS,
 ];
-
-const TLS: &str = "
-## TLS
-
-An `https` listener shows each client the first of its certificates that fits: one that has the name that the client asks
-for (SNI), an exact name before a wildcard (`*.example.com`: one label, any case), and a key of a kind that the client
-knows; so an RSA certificate may stand behind an ECDSA one of the same names. Who asks for no name, or for one that
-nobody has, gets the first of the list, or with `strictSni: true` the alert `unrecognized_name`.
-
-- **Versions and ciphers**: TLS 1.2 and 1.3 (`policy: intermediate`) or 1.3 alone (`modern`), ciphers with forward secrecy
-  and authenticated encryption only. No renegotiation, no compression, no 0-RTT data.
-- **Files** are PEM. `haechi check` reads them and says what is wrong: unreadable, no PEM, a key of another certificate,
-  expired, not valid yet, weak. They are watched; when they change, all are read again and swapped in one step. Connections
-  that are open go on. If something is wrong with one of them, those in use stay, and `status` and `events` say why.
-- **A start** (and an upgrade) takes a certificate that has expired, with a warning: one name should not keep a node down.
-- **A handshake** has the time of `timeouts.header`, as a whole; the first request then has it again. More than
-  `maxHandshakes` at a time are not kept: the oldest gives way, so that clients that begin and fall silent can't keep
-  others out.
-- **Tickets** resume a session at the listener that gave them, for 12 hours. Nodes with the same `ticketKeys` resume each
-  other's. The file has a key for each line, the oldest first; the last but one seals, all open. To rotate, add a line of
-  `openssl rand -hex 32` at the end on all nodes, and drop the first.
-- **Client certificates** are asked for with `clientCertificates`, and checked against `ca` and `crl`. A ticket is worth
-  nothing once one of these files changed. Endpoints are not told who the client is.
-- **OCSP** responses are passed on as they stand in the file `ocsp`; who fetches them writes the file anew.
-- **An end** is told by `close_notify`. An answer that is cut off is not, and the connection is reset.
-- Endpoints get `X-Forwarded-Proto: https`.
-
-A `tls` listener ends nothing: it reads from a client's first message which name it asks for, finds the pool by the `host`
-of its routes (a route without `host` takes every client, those without a name too), and passes on all bytes as they come.
-Clients see the endpoint's certificate. The message may measure 16 KiB, in as many records as fit in 32 KiB, and has the
-time of `timeouts.header`. A name that no route has is answered with `unrecognized_name`; what is no TLS is reset.
-
-A pool with `tls` speaks TLS to its endpoints, within `timeouts.connect`, and verifies them: the certificate must lead to a
-CA of `ca` (or of the system) and be for `serverName`, which is also what is asked for; without one, for the endpoint's
-address. `verify: false` takes anybody, and with it anybody in between. An endpoint that fails this fails its request as
-one that can't be reached does: another is tried, `untrusted` or `tlsFailed` is counted, and `status` and `events` say in
-words what is wrong. Health checks over https without `tls` of their own verify as the pool does.
-";
-
-const HTTP2: &str = "
-## HTTP/2
-
-Clients of an `http` listener may speak HTTP/2 from their first byte on, and clients of an `https` listener agree on it in
-the handshake. To endpoints it is spoken where the pool says `protocol: http2`: agreed on in the handshake (ALPN `h2`) where
-the pool has `tls`, in the clear otherwise.
-
-- Requests share a connection, as many at a time as the endpoint allows and 100 at most; above that there is another one.
-  `connectionLimit` counts requests, as ever. `keepAlive` says when a connection is too old or idle; `idle: 0` gives each
-  request one of its own.
-- What an endpoint says it did not look at is asked again, also where that would not be safe otherwise (POST, calls of gRPC).
-- Trailers go on in both directions, but those that only a head may hold: `Content-Length`, `Host` and their like end the
-  exchange, credentials, cookies and forwarding fields are dropped.
-- gRPC needs nothing else: unary calls and streams go through as they come. Where haechi answers in an endpoint's place, a
-  call gets `grpc-status`: 14 (unavailable) for 502 to 504, 12 for 404, 13 for 400. `timeouts.read` and `timeouts.body` end
-  streams that are silent for longer; raise them where streams are silent for long.
-- WebSockets need `protocol: http1`.
-";
 
 const PREFACES: &str = "
 ## The PROXY protocol
@@ -188,16 +131,6 @@ A pool with `proxyProtocol: v1` or `v2` tells its endpoints in the same way, wit
 it asked. A connection to such an endpoint serves one client connection only: what `keepAlive` keeps waits for
 that client's next request. Probes say that they are nobody's (`LOCAL`, `UNKNOWN`), but say nothing to a port of their
 own (`healthCheck.port`). With TLS the preface stands in front of the handshake, on both sides. UDP flows have none.
-";
-
-const TUNNELS: &str = "
-## TCP connections
-
-A `tcp` listener passes bytes and ends on as they come: a side that has ended (FIN) may still read, and its connection goes
-on until the other side has ended too. A side that broke off (RST) breaks the other one. What ends otherwise is reset, so
-that nobody takes it for a whole answer: after `idleTimeout` without a byte either way, after `halfClosedTimeout` once one
-side has ended, and when one side took nothing for `idleTimeout` of what waits for it, whatever goes the other way.
-`tcpKeepAlive` finds sides that are gone without a word, such as behind a firewall that forgot them.
 ";
 
 const ORIGIN: &str = "

@@ -24,6 +24,51 @@ listeners:
 ",
     },
     Section {
+        heading: "Client addresses",
+        path: "listeners.NAME.routes[].filters.clientAddresses",
+        shape: &keys::ADDRESSES,
+        intro: "By the client's address: that of its connection, or what a trusted preface says.",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    routes:
+      - { path: /admin, pool: web, filters: { clientAddresses: { allow: [10.0.0.0/8, \"2001:db8::/32\"], deny: 10.6.6.6 } } }
+      - { path: /upload, pool: web, filters: { maxRequestBody: 100MiB } }
+",
+    },
+    Section {
+        heading: "Rate limit",
+        path: "listeners.NAME.routes[].filters.rateLimit",
+        shape: &keys::RATE,
+        intro: "A client is an IPv4 address, or 64 bits of an IPv6 one: what one site has.",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    routes:
+      - { path: /login, pool: web, filters: { rateLimit: { requests: 10, per: 1m, burst: 5 } } }
+",
+    },
+    Section {
+        heading: "CORS",
+        path: "listeners.NAME.routes[].filters.cors",
+        shape: &keys::CORS,
+        intro: "The endpoint's own `Access-Control-…` fields are taken out.",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    routes:
+      - path: /api
+        pool: api
+        filters: { cors: { allowOrigins: [\"https://shop.example.com\", \"https://*.example.org\"], allowCredentials: true } }
+",
+    },
+    Section {
         heading: "Header edits",
         path: "listeners.NAME.routes[].filters.requestHeaderModifier",
         shape: &keys::HEADER_EDITS,
@@ -93,6 +138,17 @@ pub(super) const BEHAVIOUR: &str = "
 Routes are chosen by the request as it came; then its filters see it. Names are Gateway API's, and so are the rules of
 `replacePrefixMatch`: `/api/x` with `path: /api` becomes `/v2/x` by `/v2` and `/x` by `/`.
 
+- **First** it is judged who asks (`clientAddresses`, 403 `addressRefused`), then how often (`rateLimit`, 429
+  `rateLimited` with an honest `Retry-After`), then how much (`maxRequestBody`, 413
+  `bodyTooLarge`); only then is a client redirected. A body whose length is not announced is counted as it comes, without
+  its framing: the answer is 413 as soon as a chunk would be too much, and the connection ends.
+- **A rate** is kept by each node for itself, exactly (GCRA): a client has `burst` at once and gets one more each
+  `per / requests`; what is refused costs it nothing. A reload keeps the counts of limits that do not change. 65,536
+  clients are known at a time, in 1 MiB; with more of them, those who owe least are forgotten first, so a flood makes the
+  limit milder and refuses nobody else.
+- **CORS**: a preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) is answered at once with 204; from an
+  origin that is not allowed without a word of what is, so the browser refuses. A route that names `methods` must name
+  `OPTIONS` for it. Other requests go on whoever asks: it is the browser that keeps the answer from the script.
 - **Edits** go by name in any case of letters. A field that is set stands there once, behind the others; one that is
   added is a line of its own. Interim answers and answers of haechi itself (faults, redirects) are not edited.
 - **A rewrite** changes what the endpoint sees. Paths are compared and replaced as bytes, never decoded; a request with

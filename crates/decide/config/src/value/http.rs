@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use haechi_model::HostMatch;
+use haechi_model::{HostMatch, OriginMatch, Scheme};
 
 use super::{Complaint, MAX_TEXT};
 use crate::Code;
@@ -192,6 +192,45 @@ pub(crate) fn host_name(text: &str) -> Result<Box<str>, Complaint> {
     match host(text)? {
         HostMatch::Exact(host) => Ok(host),
         _ => Err(Complaint::new(Code::Host, "not the name of one host")),
+    }
+}
+
+/// Where a script comes from, as browsers write it: `https://a.example`, `https://*.a.example:8443`.
+pub(crate) fn origin(text: &str) -> Result<OriginMatch, Complaint> {
+    let complaint = |label: &str| {
+        Complaint::new(Code::Host, label)
+            .help("write `https://shop.example.com`, `https://*.example.com`, or `*` for all")
+    };
+    if text == "*" {
+        return Ok(OriginMatch::Any);
+    }
+    let (scheme, authority) = match text.split_once("://") {
+        Some(("https", authority)) => (Scheme::Https, authority),
+        Some(("http", authority)) => (Scheme::Http, authority),
+        _ => return Err(complaint("does not begin with `https://` or `http://`")),
+    };
+    let (name, port) = match authority.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
+        _ => (authority, None),
+    };
+    let number = port.map(str::parse::<u16>);
+    let written = match (port, &number) {
+        (None, _) => String::new(),
+        (Some(port), Some(Ok(number))) if *number > 0 && number.to_string() == port => format!(":{port}"),
+        _ => return Err(complaint("the port is not a number")),
+    };
+    if number.is_some_and(|number| number == Ok(scheme.port())) {
+        return Err(complaint("browsers leave the scheme's own port out")
+            .suggest(format!("{}://{name}", scheme.name())));
+    }
+    match host(name)? {
+        HostMatch::Exact(host) => {
+            Ok(OriginMatch::Exact(format!("{}://{host}{written}", scheme.name()).into()))
+        }
+        HostMatch::Wildcard(parent) => {
+            Ok(OriginMatch::Within { scheme, parent: format!("{parent}{written}").into() })
+        }
+        HostMatch::Any => Err(complaint("has no host")),
     }
 }
 

@@ -1,13 +1,29 @@
 //! The filters of a route as keys and values.
 
-use haechi_model::{Filters, HeaderEdits, HeaderLine, PathRewrite, Redirect, Rewrite};
+use haechi_model::{
+    Addresses, Cors, Filters, HeaderEdits, HeaderLine, Network, OriginMatch, PathRewrite, Rate, Redirect,
+    Rewrite,
+};
 
-use super::tree::{Field, Out, count, must};
+use super::tree::{Field, Out, count, may, must, time};
 use crate::defaults;
+use crate::value::number;
 
 /// The section `filters`.
 pub(crate) fn filters(filters: &Filters) -> Out {
     let mut fields = Vec::new();
+    let networks = |key: &str, list: &[Network]| {
+        (!list.is_empty()).then(|| must(key, Out::List(list.iter().map(Out::text).collect())))
+    };
+    if filters.addresses != Addresses::default() {
+        let keys = [("allow", &filters.addresses.allow), ("deny", &filters.addresses.deny)];
+        let keys = keys.into_iter().filter_map(|(key, list)| networks(key, list)).collect();
+        fields.push(must("clientAddresses", Out::Map(keys)));
+    }
+    fields.extend(filters.rate.as_ref().map(rate));
+    let size = |most: u64| must("maxRequestBody", Out::Bare(number::format_size(most)));
+    fields.extend(filters.max_request_body.map(size));
+    fields.extend(filters.cors.as_ref().map(cors));
     fields.extend(edits("requestHeaderModifier", &filters.request_headers));
     fields.extend(edits("responseHeaderModifier", &filters.response_headers));
     if filters.rewrite != Rewrite::default() {
@@ -18,6 +34,32 @@ pub(crate) fn filters(filters: &Filters) -> Out {
     }
     fields.extend(filters.redirect.as_ref().map(redirect));
     Out::Map(fields)
+}
+
+fn rate(rate: &Rate) -> Field {
+    let keys = vec![
+        must("requests", Out::bare(&rate.requests)),
+        time("per", rate.per, defaults::RATE_TIME),
+        count("burst", &rate.burst, &rate.requests),
+    ];
+    must("rateLimit", Out::Map(keys))
+}
+
+fn cors(cors: &Cors) -> Field {
+    let origin = |origin: &OriginMatch| match origin {
+        OriginMatch::Any => Out::Text("*".into()),
+        OriginMatch::Exact(origin) => Out::text(origin),
+        OriginMatch::Within { scheme, parent } => Out::Text(format!("{}://*.{parent}", scheme.name())),
+    };
+    let texts = |list: &[Box<str>]| Out::List(list.iter().map(Out::text).collect());
+    let mut keys = vec![must("allowOrigins", Out::List(cors.origins.iter().map(origin).collect()))];
+    keys.push(may("allowMethods", texts(&cors.methods), cors.methods == defaults::cors_methods()));
+    for (key, list) in [("allowHeaders", &cors.headers), ("exposeHeaders", &cors.expose)] {
+        keys.extend((!list.is_empty()).then(|| must(key, texts(list))));
+    }
+    keys.push(count("allowCredentials", &cors.credentials, &false));
+    keys.push(time("maxAge", cors.max_age, defaults::CORS_AGE));
+    must("cors", Out::Map(keys))
 }
 
 fn edits(key: &str, edits: &HeaderEdits) -> Option<Field> {

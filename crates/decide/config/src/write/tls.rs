@@ -1,11 +1,11 @@
 //! What a listener shows to clients, and a pool asks of endpoints, as keys and values.
 
 use haechi_model::{
-    CertificateFiles, ClientCertificates, ListenerCertificate, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
+    CertificateFiles, ClientCertificates, HostMatch, ListenerCertificate, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
 };
 
 use super::acme;
-use super::tree::{Out, count, host, may, must};
+use super::tree::{Field, Out, count, host, may, must};
 use crate::defaults;
 
 /// The section `tls` of a listener.
@@ -26,14 +26,19 @@ pub(super) fn listener(tls: &ListenerTls) -> Out {
         count("maxHandshakes", &tls.max_handshakes, &defaults::MAX_HANDSHAKES),
     ];
     fields.extend(tls.ticket_keys.as_ref().map(|keys| must("ticketKeys", Out::text(keys))));
-    if let Some(ClientCertificates { ca, crl, optional }) = &tls.client {
+    if let Some(ClientCertificates { ca, crl, optional, names }) = &tls.client {
         let mut client = vec![must("ca", Out::text(ca))];
         client.extend(crl.as_ref().map(|crl| must("crl", Out::text(crl))));
         let mode = if *optional { "optional" } else { "required" };
         client.push(may("mode", Out::bare(mode), !optional));
+        client.extend(hosts("names", names));
         fields.push(must("clientCertificates", Out::Map(client)));
     }
     Out::Map(fields)
+}
+
+fn hosts(key: &'static str, names: &[HostMatch]) -> Option<Field> {
+    (!names.is_empty()).then(|| must(key, Out::List(names.iter().filter_map(host).collect())))
 }
 
 fn certificate(certificate: &ListenerCertificate) -> Out {
@@ -46,9 +51,7 @@ fn certificate(certificate: &ListenerCertificate) -> Out {
 fn files(files: &CertificateFiles) -> Out {
     let mut fields = vec![must("certificate", Out::text(&files.certificate))];
     fields.push(may("key", Out::text(&files.key), files.key == files.certificate));
-    if !files.names.is_empty() {
-        fields.push(must("names", Out::List(files.names.iter().filter_map(host).collect())));
-    }
+    fields.extend(hosts("names", &files.names));
     fields.extend(files.ocsp.as_ref().map(|ocsp| must("ocsp", Out::text(ocsp))));
     Out::Map(fields)
 }

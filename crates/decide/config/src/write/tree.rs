@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use haechi_model::{
     AdminState, Algorithm, BodyMatch, ClientTimeouts, Endpoint, Forwarded, ForwardedBy, HealthCheck,
-    HostMatch, HttpLimits, Listener, ListenerKind, PathMatch, Pool, PoolIndex, PoolProtocol, Probe,
+    HostMatch, HttpLimits, Listener, ListenerKind, PathMatch, Patience, Pool, PoolIndex, PoolProtocol, Probe,
     ProxyProtocol, ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange,
     UpstreamKeepAlive, UpstreamTimeouts,
 };
@@ -156,16 +156,14 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
             let header = ClientTimeouts::default().header;
             let timeouts = Out::Map(vec![time("header", tls.hello_timeout, header)]);
             fields.push(may("timeouts", timeouts, tls.hello_timeout == header));
-            fields.push(time("idleTimeout", tls.idle_timeout, defaults::TCP_IDLE));
+            fields.extend(patience(&tls.patience));
         }
         ListenerKind::Tcp(tcp) => {
             fields.push(must("protocol", Out::bare("tcp")));
             fields.extend(limit);
             fields.extend(preface);
             fields.push(must("pool", pool_name(tcp.pool, pools)));
-            fields.push(time("idleTimeout", tcp.idle_timeout, defaults::TCP_IDLE));
-            fields.push(time("halfClosedTimeout", tcp.half_closed_timeout, defaults::HALF_CLOSED));
-            fields.extend(tcp.tcp_keep_alive.map(|after| must("tcpKeepAlive", Out::time(after))));
+            fields.extend(patience(&tcp.patience));
         }
         ListenerKind::Udp(udp) => {
             fields.push(must("protocol", Out::bare("udp")));
@@ -175,6 +173,16 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
         }
     }
     Out::Map(fields)
+}
+
+fn patience(patience: &Patience) -> Vec<Field> {
+    let Patience { idle, half_closed, keep_alive } = *patience;
+    let mut fields = vec![
+        time("idleTimeout", idle, defaults::PATIENCE.idle),
+        time("halfClosedTimeout", half_closed, defaults::PATIENCE.half_closed),
+    ];
+    fields.extend(keep_alive.map(|after| must("tcpKeepAlive", Out::time(after))));
+    fields
 }
 
 fn proxy_protocol(preface: &ProxyProtocol) -> Out {

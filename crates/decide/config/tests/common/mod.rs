@@ -1,5 +1,6 @@
 //! Arbitrary snapshots, as far as a config can say them.
 
+mod filters;
 mod virtual_router;
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,12 +10,12 @@ use std::time::Duration;
 use haechi_config::defaults;
 use haechi_model::{
     AcmeChallenge, Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
-    ClientTimeouts, Endpoint, ExternalAccount, Filters, Forwarded, ForwardedBy, HeaderEdits, HeaderLine, HeaderMatch,
-    HealthCheck, HostMatch, HttpLimits, HttpListener, Issuer, Listener, ListenerCertificate, ListenerKind, ListenerTls, Network, Node, OrderedCertificates,
-    PassiveCheck, PathMatch, PathRewrite, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls,
-    ProxyProtocol, ProxyVersion, Queue, Redirect, RequestIds, Retry, RetryOn, Rewrite, Route, Scheme,
-    Snapshot, SourceMask, StatusRange, TcpListener, TlsListener, TlsPolicy, TlsVersion, UdpListener,
-    UpstreamKeepAlive, UpstreamTimeouts,
+    ClientTimeouts, Endpoint, ExternalAccount, Filters, Forwarded, ForwardedBy, HeaderMatch, HealthCheck, HostMatch,
+    HttpLimits, HttpListener, Issuer, Listener, ListenerCertificate, ListenerKind, ListenerTls, Network, Node,
+    OrderedCertificates, PassiveCheck, PathMatch,
+    PathRewrite, Patience, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol,
+    ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener,
+    TlsListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -252,7 +253,7 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
             filters: None,
         },
     );
-    (plain, filters()).prop_map(|(mut route, mut filters)| {
+    (plain, filters::filters()).prop_map(|(mut route, mut filters)| {
         let exact = matches!(route.path, PathMatch::Exact(_));
         if let Some(PathRewrite::Prefix(path)) = filters.rewrite.path.clone().filter(|_| exact) {
             filters.rewrite.path = Some(PathRewrite::Full(path));
@@ -266,59 +267,6 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
         route.filters = (filters != Filters::default()).then(|| Box::new(filters));
         route
     })
-}
-
-fn path_rewrite() -> impl Strategy<Value = PathRewrite> {
-    prop_oneof![
-        "(/[a-z0-9:@]{1,4}){1,3}".prop_map(|path| PathRewrite::Prefix(path.into())),
-        Just(PathRewrite::Prefix("/".into())),
-        "(/[a-z]{0,2}){1,3}".prop_map(|path| PathRewrite::Full(path.into())),
-    ]
-}
-
-/// Names by their first letter, so that none is edited twice.
-fn edits() -> impl Strategy<Value = HeaderEdits> {
-    let lines = |first: char| {
-        vec(("[a-z!#$%&'*+.^_`|~-]{0,4}", "[!-~]{0,6}|[!-~] [!-~]|값"), 0..3).prop_map(move |lines| {
-            let names = lines.into_iter().enumerate();
-            let line = |(at, (name, value)): (usize, (String, String))| HeaderLine {
-                name: format!("{first}{at}{name}").into(),
-                value: value.into(),
-            };
-            names.map(line).collect::<Vec<_>>()
-        })
-    };
-    (lines('s'), lines('a'), lines('r')).prop_map(|(set, add, remove)| HeaderEdits {
-        set,
-        add,
-        remove: remove.into_iter().map(|line| line.name).collect(),
-    })
-}
-
-fn filters() -> impl Strategy<Value = Filters> {
-    let host = || of("[a-z]{1,5}\\.[a-z]{2}".prop_map(Box::from));
-    let redirect = (of(any::<bool>()), host(), of(1..u16::MAX), of(path_rewrite()), 0..5_usize).prop_map(
-        |(https, host, port, path, status)| Redirect {
-            scheme: https.map(|https| if https { Scheme::Https } else { Scheme::Http }),
-            // Or it could lead back.
-            host: host.or(Some("a.example".into())),
-            port: port.and_then(NonZeroU16::new),
-            path,
-            status: [301, 302, 303, 307, 308][status],
-        },
-    );
-    let on =
-        (edits(), edits(), host(), of(path_rewrite())).prop_map(|(request, response, host, path)| Filters {
-            request_headers: request,
-            response_headers: response,
-            rewrite: Rewrite { host, path },
-            redirect: None,
-        });
-    prop_oneof![
-        3 => Just(Filters::default()),
-        1 => on,
-        1 => redirect.prop_map(|redirect| Filters { redirect: Some(redirect), ..Filters::default() }),
-    ]
 }
 
 fn pool_tls() -> impl Strategy<Value = PoolTls> {
@@ -374,10 +322,9 @@ fn listener_tls() -> impl Strategy<Value = ListenerTls> {
         ListenerCertificate::Ordered(OrderedCertificates { issuer: ISSUER.into(), names })
     });
     let certificate = prop_oneof![3 => certificate, 1 => ordered];
-    let client = (text(), of(text()), any::<bool>()).prop_map(|(ca, crl, optional)| ClientCertificates {
-        ca: ca.into(),
-        crl: crl.map(Into::into),
-        optional,
+    let who = vec("[a-z]{1,5}".prop_map(|host| HostMatch::Exact(host.into())), 0..3);
+    let client = (text(), of(text()), any::<bool>(), who).prop_map(|(ca, crl, optional, names)| {
+        ClientCertificates { ca: ca.into(), crl: crl.map(Into::into), optional, names }
     });
     let policy = prop_oneof![Just(TlsPolicy::Intermediate), Just(TlsPolicy::Modern)];
     let numbers = (any::<bool>(), any::<bool>(), 16..=1_048_576_u32);
@@ -402,6 +349,15 @@ fn forwarded() -> impl Strategy<Value = Forwarded> {
     let by = prop_oneof![Just(ForwardedBy::XForwardedFor), Just(ForwardedBy::Forwarded)];
     let ids = prop_oneof![Just(RequestIds::Untouched), Just(RequestIds::Passed), Just(RequestIds::Answered)];
     (vec(network(), 0..3), by, ids).prop_map(|(trust, by, request_id)| Forwarded { trust, by, request_id })
+}
+
+fn patience() -> impl Strategy<Value = Patience> {
+    let seconds = (1..=32_767_u64).prop_map(Duration::from_secs);
+    (of(ms(1)), of(ms(1)), of(seconds)).prop_map(|(idle, half, keep_alive)| Patience {
+        idle: idle.unwrap_or(defaults::PATIENCE.idle),
+        half_closed: half.unwrap_or(defaults::PATIENCE.half_closed),
+        keep_alive,
+    })
 }
 
 /// `index` keeps the addresses of listeners apart.
@@ -439,23 +395,16 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
                 forwarded,
             })
         });
-    let seconds = (1..=32_767_u64).prop_map(Duration::from_secs);
-    let tcp = (0..pools, of(ms(1)), of(ms(1)), of(seconds)).prop_map(|(pool, idle, half, tcp_keep_alive)| {
-        ListenerKind::Tcp(TcpListener {
-            pool: PoolIndex(pool),
-            idle_timeout: idle.unwrap_or(defaults::TCP_IDLE),
-            half_closed_timeout: half.unwrap_or(defaults::HALF_CLOSED),
-            tcp_keep_alive,
-        })
-    });
+    let tcp = (0..pools, patience())
+        .prop_map(|(pool, patience)| ListenerKind::Tcp(TcpListener { pool: PoolIndex(pool), patience }));
     let host = prop_oneof![
         Just(HostMatch::Any),
         "[a-z]{1,5}\\.[a-z]{2}".prop_map(|host| HostMatch::Exact(host.into())),
     ];
     let by_host =
         (host, 0..pools).prop_map(|(host, pool)| Route { host, ..defaults::route(PoolIndex(pool)) });
-    let tls = (vec(by_host, 1..3), ms(1), ms(1)).prop_map(|(routes, hello_timeout, idle_timeout)| {
-        ListenerKind::Tls(TlsListener { routes, hello_timeout, idle_timeout })
+    let tls = (vec(by_host, 1..3), ms(1), patience()).prop_map(|(routes, hello_timeout, patience)| {
+        ListenerKind::Tls(TlsListener { routes, hello_timeout, patience })
     });
     let udp = (0..pools, of(ms(1)), of(1..=1_u32 << 20)).prop_map(|(pool, idle, flows)| {
         ListenerKind::Udp(UdpListener {
@@ -466,7 +415,8 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
     });
     let preface = (vec(network(), 1..3), any::<bool>(), ms(1))
         .prop_map(|(from, others, timeout)| ProxyProtocol { from, others, timeout });
-    let kind = prop_oneof![http, tcp, tls, udp];
+    // As with filters.
+    let kind = prop_oneof![http.boxed(), tcp.boxed(), tls.boxed(), udp.boxed()];
     (bind, kind, of(any::<NonZeroU32>()), of(preface)).prop_map(move |(bind, kind, limit, preface)| {
         let proxy_protocol = preface.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
         let max_connections = limit.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
@@ -478,21 +428,25 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
 pub(crate) fn snapshot() -> impl Strategy<Value = Snapshot> {
     let pools = btree_set(name(), 0..4)
         .prop_shuffle_names()
-        .prop_flat_map(|names| names.into_iter().map(pool).collect::<Vec<_>>());
+        .prop_flat_map(|names| names.into_iter().map(|name| pool(name).boxed()).collect::<Vec<_>>());
     let names = (btree_set(name(), 0..3), btree_set(name(), 0..4));
     let numbers = (of(1..=1536_u16), of(64 << 20..=16_u64 << 40));
-    (pools, names, name(), of(name()), numbers, any::<bool>()).prop_flat_map(
-        |(pools, (listeners, routers), node, zone, (workers, memory), admin)| {
+    (pools, names, name(), of(name()), numbers, any::<bool>())
+        .prop_flat_map(|(pools, (listeners, routers), node, zone, (workers, memory), admin)| {
             let count = u32::try_from(pools.len()).unwrap();
             let listeners: Vec<_> = if count == 0 {
                 Vec::new()
             } else {
-                listeners.into_iter().zip(0..).map(|(name, index)| listener(name, index, count)).collect()
+                listeners
+                    .into_iter()
+                    .zip(0..)
+                    .map(|(name, index)| listener(name, index, count).boxed())
+                    .collect()
             };
             let routers: Vec<_> = routers
                 .into_iter()
                 .zip(1..)
-                .map(|(name, index)| virtual_router::virtual_router(name, index, node.clone(), count))
+                .map(|(name, index)| virtual_router::virtual_router(name, index, node.clone(), count).boxed())
                 .collect();
             (listeners, routers, issuer().boxed()).prop_map(move |(listeners, virtual_routers, issuer)| Snapshot {
                 node: Node { name: node.as_str().into(), zone: zone.clone().map(Into::into) },
@@ -504,8 +458,8 @@ pub(crate) fn snapshot() -> impl Strategy<Value = Snapshot> {
                 virtual_routers,
                 admin: Admin { listen: admin.then(|| SocketAddr::from(([127, 0, 0, 1], 7070))) },
             })
-        },
-    )
+        })
+        .boxed()
 }
 
 /// Names in any order, so that the order of the file is seen to be kept.

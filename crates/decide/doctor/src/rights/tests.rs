@@ -1,6 +1,8 @@
 //! Which rights each way of running takes.
 
-use haechi_model::{Listener, ListenerKind, PoolIndex, TcpListener};
+use std::time::Duration;
+
+use haechi_model::{Listener, ListenerKind, Patience, PoolIndex, TcpListener};
 use proptest::prelude::*;
 
 use super::*;
@@ -11,9 +13,7 @@ const ALL: [Right; 4] = [Right::NetAdmin, Right::NetRaw, Right::NetBindService, 
 fn listener(port: u16) -> Listener {
     let kind = ListenerKind::Tcp(TcpListener {
         pool: PoolIndex(0),
-        idle_timeout: std::time::Duration::ZERO,
-        half_closed_timeout: std::time::Duration::ZERO,
-        tcp_keep_alive: None,
+        patience: Patience { idle: Duration::ZERO, half_closed: Duration::ZERO, keep_alive: None },
     });
     Listener {
         name: "db".into(),
