@@ -66,7 +66,8 @@ impl Pebble {
         change(&mut config["pebble"]);
         std::fs::write(folder.path().join("pebble.json"), config.to_string()).unwrap();
         let environment = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let environment = std::iter::once(("PEBBLE_VA_NOSLEEP".to_owned(), "1".to_owned())).chain(environment);
+        let environment =
+            std::iter::once(("PEBBLE_VA_NOSLEEP".to_owned(), "1".to_owned())).chain(environment);
         let (environment, dns) = (environment.collect(), Dns::start(address, names));
         let mut pebble = Self { address, folder, child: None, environment, dns, authority };
         pebble.resume();
@@ -180,7 +181,10 @@ fn serve(mut stream: TcpStream, names: IpAddr) {
     let mut length = [0; 2];
     while stream.read_exact(&mut length).is_ok() {
         let mut question = vec![0; usize::from(u16::from_be_bytes(length))];
-        let Some(answer) = stream.read_exact(&mut question).ok().and_then(|()| answer(&question, names)) else { return };
+        let Some(answer) = stream.read_exact(&mut question).ok().and_then(|()| answer(&question, names))
+        else {
+            return;
+        };
         let length = u16::try_from(answer.len()).unwrap_or_default().to_be_bytes();
         if stream.write_all(&[&length[..], &answer].concat()).is_err() {
             return;

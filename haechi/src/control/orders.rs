@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use haechi_acme::{Blame, Held, Next, Place, Wait, next, renew_at};
-use haechi_admin::api::{OrderedStatus, OrderFailure};
+use haechi_admin::api::{OrderFailure, OrderedStatus};
 use haechi_model::{AcmeChallenge, Issuer};
 use haechi_orders::{Failure, Orders, Store, Tried};
 use haechi_proxy::Live;
@@ -135,8 +135,13 @@ impl Control {
 
     /// Whether issuers come here: to the node that has virtual addresses, if there are any.
     fn place(&self) -> Place {
-        let routers = lock(&self.virtual_routers).node.as_ref().map(haechi_ha::Ha::status).unwrap_or_default();
-        if routers.is_empty() || routers.iter().any(|router| router.holds) { Place::Here } else { Place::Elsewhere }
+        let routers =
+            lock(&self.virtual_routers).node.as_ref().map(haechi_ha::Ha::status).unwrap_or_default();
+        if routers.is_empty() || routers.iter().any(|router| router.holds) {
+            Place::Here
+        } else {
+            Place::Elsewhere
+        }
     }
 
     /// Somebody changed something, so what failed is tried again, as far as issuers allow.
@@ -166,15 +171,21 @@ impl Control {
                     entry.held = Some(held);
                     entry.tried.history.succeed();
                     entry.tried.reason.clear();
-                    let life = Duration::from_secs(given.not_after.saturating_sub(now).try_into().unwrap_or(0));
-                    (entry.tried.clone(), format!("issuer {issuer} gave a certificate; it expires in {}", span(life)))
+                    let life =
+                        Duration::from_secs(given.not_after.saturating_sub(now).try_into().unwrap_or(0));
+                    (
+                        entry.tried.clone(),
+                        format!("issuer {issuer} gave a certificate; it expires in {}", span(life)),
+                    )
                 }
                 Err(failure) => {
                     entry.tried.history.fail(failure.blame, failure.until, now);
                     entry.tried.reason = failure.text.clone();
                     let again = next(entry.held.as_ref(), &entry.tried.history, Place::Here, entry.seed, now);
                     let wait = match again {
-                        Next::Wait(until, _) => Duration::from_secs(until.saturating_sub(now).try_into().unwrap_or(0)),
+                        Next::Wait(until, _) => {
+                            Duration::from_secs(until.saturating_sub(now).try_into().unwrap_or(0))
+                        }
                         Next::Order(_) => Duration::ZERO,
                     };
                     let text = format!(

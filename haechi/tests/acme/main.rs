@@ -31,7 +31,8 @@ impl Front {
     /// `issuer` is what else the issuer has, `names` whose certificates are ordered.
     fn new(pebble: impl FnOnce(IpAddr) -> Pebble, issuer: &str, names: &str) -> Self {
         let ip = address();
-        let endpoint = Scripted::start(address(), |_, peer| while peer.head().is_some() && peer.answer("hello") {});
+        let endpoint =
+            Scripted::start(address(), |_, peer| while peer.head().is_some() && peer.answer("hello") {});
         let pebble = pebble(ip);
         let config = config(ip, endpoint.address, &pebble, issuer, names);
         let mut node = Node::prepared(BINARY, &config);
@@ -72,7 +73,11 @@ impl Front {
     /// Status and body of a request on port 80.
     fn ask(&self, host: &str, path: &str) -> (u16, String) {
         let to = SocketAddr::new(self.ip, 80);
-        let bytes = haechi_tests::raw(to, format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+        let bytes = haechi_tests::raw(
+            to,
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes(),
+        )
+        .unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         (head[9..12].parse().unwrap(), body.to_owned())

@@ -36,10 +36,25 @@ impl Failure {
         let kind = kind.strip_prefix(URN).unwrap_or(kind);
         let blame = match kind {
             "rateLimited" => Blame::Limit,
-            "unauthorized" | "connection" | "dns" | "tls" | "caa" | "incorrectResponse" | "compound"
-            | "rejectedIdentifier" | "unsupportedIdentifier" | "orderNotReady" => Blame::Name,
-            "accountDoesNotExist" | "externalAccountRequired" | "userActionRequired" | "invalidContact"
-            | "unsupportedContact" | "invalidProfile" | "badCSR" | "malformed" | "badPublicKey" => Blame::Us,
+            "unauthorized"
+            | "connection"
+            | "dns"
+            | "tls"
+            | "caa"
+            | "incorrectResponse"
+            | "compound"
+            | "rejectedIdentifier"
+            | "unsupportedIdentifier"
+            | "orderNotReady" => Blame::Name,
+            "accountDoesNotExist"
+            | "externalAccountRequired"
+            | "userActionRequired"
+            | "invalidContact"
+            | "unsupportedContact"
+            | "invalidProfile"
+            | "badCSR"
+            | "malformed"
+            | "badPublicKey" => Blame::Us,
             _ => Blame::Issuer,
         };
         let detail = problem.subproblems.iter().find_map(|one| one.detail.as_deref());

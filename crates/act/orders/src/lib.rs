@@ -90,8 +90,9 @@ impl Orders {
                 self.store.forget_account(&self.issuer);
             }
         })?;
-        let facts = given(pem.as_bytes(), name)
-            .map_err(|why| Failure::new(Blame::Issuer, format!("what the issuer gave can't be used: {why}")))?;
+        let facts = given(pem.as_bytes(), name).map_err(|why| {
+            Failure::new(Blame::Issuer, format!("what the issuer gave can't be used: {why}"))
+        })?;
         self.store.keep_certificate(&self.issuer, name, &pem)?;
         Ok(facts)
     }

@@ -18,8 +18,10 @@ use rustls::sign::CertifiedKey;
 use crate::failure::Failure;
 
 /// How an issuer is asked whether it is done: soon, then slower, unless it says itself when.
-const ASK: RetryPolicy =
-    RetryPolicy::new().initial_delay(Duration::from_millis(250)).backoff(1.5).timeout(Duration::from_secs(90));
+const ASK: RetryPolicy = RetryPolicy::new()
+    .initial_delay(Duration::from_millis(250))
+    .backoff(1.5)
+    .timeout(Duration::from_secs(90));
 
 /// Longest token. RFC 8555 section 8.3 wants 128 bits of chance at least, which are 22 letters.
 const MOST_TOKEN: usize = 256;
@@ -81,7 +83,10 @@ async fn prove(
             }
         }
         if authorization.identifier().to_string() != name {
-            return Err(Failure::new(Blame::Issuer, "the issuer wants proof for a name that was not ordered"));
+            return Err(Failure::new(
+                Blame::Issuer,
+                "the issuer wants proof for a name that was not ordered",
+            ));
         }
         pending.push(prove_one(&mut authorization, ways, name, challenges).await?);
     }
@@ -103,7 +108,10 @@ async fn prove_one<'a>(
         return Err(Failure::new(Blame::Issuer, "the issuer's challenge went away"));
     };
     let base64url = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if challenge.token.is_empty() || challenge.token.len() > MOST_TOKEN || !challenge.token.chars().all(base64url) {
+    if challenge.token.is_empty()
+        || challenge.token.len() > MOST_TOKEN
+        || !challenge.token.chars().all(base64url)
+    {
         return Err(Failure::new(Blame::Issuer, "the issuer's token is none (RFC 8555 section 8.3)"));
     }
     let answer = challenge.key_authorization();
@@ -133,8 +141,10 @@ fn certificate_of(name: &str, answer: &KeyAuthorization) -> Result<CertifiedKey,
     let key = KeyPair::generate().map_err(|error| error.to_string())?;
     let certificate = params.self_signed(&key).map_err(|error| error.to_string())?;
     let der = PrivatePkcs8KeyDer::from(key.serialize_der());
-    CertifiedKey::from_der(vec![certificate.der().clone()], der.into(), &default_provider())
-        .map_err(|error| error.to_string())
+    // `from_der` would look into the certificate, and refuse its critical extension.
+    let key = default_provider().key_provider.load_private_key(der.into());
+    let key = key.map_err(|error| error.to_string())?;
+    Ok(CertifiedKey::new(vec![certificate.der().clone()], key))
 }
 
 /// A new key, and the request for a certificate of it.
@@ -168,5 +178,7 @@ async fn why_not(order: &mut Order, name: &str) -> Failure {
             return Failure { blame: Blame::Name, text, ..failure };
         }
     }
-    whole.unwrap_or_else(|| Failure::new(Blame::Name, format!("{name} was not proved, and the issuer says no more")))
+    whole.unwrap_or_else(|| {
+        Failure::new(Blame::Name, format!("{name} was not proved, and the issuer says no more"))
+    })
 }

@@ -50,7 +50,8 @@ impl Wire {
 
     async fn ask(self, request: Request<BodyWrapper<Bytes>>) -> Result<Response<Full<Bytes>>, Failure> {
         let uri = request.uri().clone();
-        let asked = format!("{}://{}{}", scheme(&uri), uri.authority().map_or("", |it| it.as_str()), uri.path());
+        let asked =
+            format!("{}://{}{}", scheme(&uri), uri.authority().map_or("", |it| it.as_str()), uri.path());
         let answer = tokio::time::timeout(LONGEST, self.ask_patiently(request, &uri)).await;
         let answer = answer.unwrap_or_else(|_| {
             Err(Failure::new(Blame::Issuer, format!("no whole answer in {} s", LONGEST.as_secs())))
@@ -72,7 +73,8 @@ impl Wire {
         };
         *request.uri_mut() = path;
         request.headers_mut().insert(HOST, host);
-        let broken = |error: hyper::Error| Failure::new(Blame::Issuer, format!("the answer broke off: {error}"));
+        let broken =
+            |error: hyper::Error| Failure::new(Blame::Issuer, format!("the answer broke off: {error}"));
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         let connection = tokio::spawn(async move { drop(connection.await) });
@@ -82,8 +84,9 @@ impl Wire {
             Ok(answer) => {
                 let (parts, body) = answer.into_parts();
                 let body = Limited::new(body, MOST_BODY).collect().await;
-                body.map(|body| Response::from_parts(parts, body.to_bytes()))
-                    .map_err(|error| Failure::new(Blame::Issuer, format!("the answer can't be read: {error}")))
+                body.map(|body| Response::from_parts(parts, body.to_bytes())).map_err(|error| {
+                    Failure::new(Blame::Issuer, format!("the answer can't be read: {error}"))
+                })
             }
         };
         connection.abort();
@@ -110,7 +113,8 @@ impl Wire {
                 }
                 Ok(Err(error)) => last = issuer(format!("can't connect to {address}: {error}")),
                 Err(_) => {
-                    last = issuer(format!("can't connect to {address}: no answer in {} s", CONNECT.as_secs()));
+                    last =
+                        issuer(format!("can't connect to {address}: no answer in {} s", CONNECT.as_secs()));
                 }
             }
         }
@@ -198,7 +202,9 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Bytes> {
-        let builder = headers.iter().fold(Response::builder().status(status), |it, (name, value)| it.header(*name, *value));
+        let builder = headers
+            .iter()
+            .fold(Response::builder().status(status), |it, (name, value)| it.header(*name, *value));
         builder.body(Bytes::from(body.to_owned())).unwrap()
     }
 
@@ -209,7 +215,13 @@ mod tests {
         for (status, headers, body, blame, text) in [
             (302, &[("location", "https://other/")][..], "", Blame::Issuer, "redirects to https://other/"),
             (307, &[], "", Blame::Issuer, "redirects to nowhere"),
-            (200, &[("content-type", "text/html; charset=utf-8")], "<html>", Blame::Issuer, "text/html where JSON"),
+            (
+                200,
+                &[("content-type", "text/html; charset=utf-8")],
+                "<html>",
+                Blame::Issuer,
+                "text/html where JSON",
+            ),
             (200, &[json], "{", Blame::Issuer, "no JSON"),
             (502, &[("content-type", "text/html")], "<html>", Blame::Issuer, "answers 502 with text/html"),
             (500, &[], "", Blame::Issuer, "answers 500 with nothing"),

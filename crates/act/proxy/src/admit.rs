@@ -227,7 +227,10 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
                     }
                 }
                 let persistence = persistence(head);
-                return Admitted::Answered(Answer { status, lines, body: Arc::default(), persistence }, concerned);
+                return Admitted::Answered(
+                    Answer { status, lines, body: Arc::default(), persistence },
+                    concerned,
+                );
             }
         }
     }

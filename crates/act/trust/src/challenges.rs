@@ -21,12 +21,15 @@ pub struct Challenges {
     changing: Mutex<()>,
 }
 
+/// What a request gets.
+type Answer = Arc<[u8]>;
+
 #[derive(Clone, Default)]
 struct Shown {
     /// Names that are ordered here and may be asked for by a request.
     names: Arc<BTreeSet<Box<str>>>,
     /// By token: whose it is, and the answer.
-    tokens: HashMap<Box<str>, (Box<str>, Arc<[u8]>)>,
+    tokens: HashMap<Box<str>, (Box<str>, Answer)>,
     /// By name.
     certificates: HashMap<Box<str>, Arc<CertifiedKey>>,
 }
@@ -35,7 +38,7 @@ struct Shown {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reply {
     /// This.
-    Answer(Arc<[u8]>),
+    Answer(Answer),
     /// The name is ordered here, and no such token is pending.
     Unknown,
     /// The name is none of ours.

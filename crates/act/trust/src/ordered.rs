@@ -30,7 +30,9 @@ pub fn wanted(snapshot: &Snapshot) -> Vec<(&Issuer, &str)> {
     });
     for certificate in listeners.flat_map(|tls| &tls.certificates) {
         let ListenerCertificate::Ordered(ordered) = certificate else { continue };
-        let Some(issuer) = snapshot.acme.iter().find(|issuer| issuer.name == ordered.issuer) else { continue };
+        let Some(issuer) = snapshot.acme.iter().find(|issuer| issuer.name == ordered.issuer) else {
+            continue;
+        };
         for name in &ordered.names {
             let known = |(of, at): &(&Issuer, &str)| of.name == issuer.name && **name == **at;
             if !wanted.iter().any(known) {
@@ -51,7 +53,10 @@ pub(crate) fn as_files(tls: &ListenerTls, state: Option<&Path>) -> Vec<(Certific
                 for name in &ordered.names {
                     let file: Box<str> = ordered_file(state, &ordered.issuer, name).to_string_lossy().into();
                     let names = vec![HostMatch::Exact(name.clone())];
-                    all.push((CertificateFiles { key: file.clone(), certificate: file, names, ocsp: None }, true));
+                    all.push((
+                        CertificateFiles { key: file.clone(), certificate: file, names, ocsp: None },
+                        true,
+                    ));
                 }
             }
             (ListenerCertificate::Ordered(_), None) => {}

@@ -46,14 +46,19 @@ fn what_is_next() {
         assert_eq!(next(held, &History::default(), Place::Elsewhere, 7, NOW), elsewhere, "{held:?}");
     }
     assert_eq!(next(Some(&fresh), &History::default(), Place::Here, 7, NOW), good(&fresh));
-    assert!(matches!(next(Some(&backwards), &History::default(), Place::Here, 7, NOW), Next::Wait(at, _) if at <= NOW + 5));
+    assert!(
+        matches!(next(Some(&backwards), &History::default(), Place::Here, 7, NOW), Next::Wait(at, _) if at <= NOW + 5)
+    );
 }
 
 #[test]
 fn renewal_is_at_two_thirds_or_a_little_earlier() {
-    for (life, earliest, latest) in [(90 * DAY, 60 * DAY - 90 * DAY / 24, 60 * DAY), (6 * DAY, 4 * DAY - DAY / 4, 4 * DAY), (30, 19, 20)] {
+    for (life, earliest, latest) in
+        [(90 * DAY, 60 * DAY - 90 * DAY / 24, 60 * DAY), (6 * DAY, 4 * DAY - DAY / 4, 4 * DAY), (30, 19, 20)]
+    {
         let held = held(0, life);
-        let times: std::collections::BTreeSet<i64> = (0..1000).map(|seed| renew_at(&held, seed).0 - NOW).collect();
+        let times: std::collections::BTreeSet<i64> =
+            (0..1000).map(|seed| renew_at(&held, seed).0 - NOW).collect();
         assert!(times.first().unwrap() >= &earliest && times.last().unwrap() <= &latest, "{life}: {times:?}");
         assert!(times.len() > 1, "they would all come at once");
     }
@@ -61,7 +66,9 @@ fn renewal_is_at_two_thirds_or_a_little_earlier() {
 
 #[test]
 fn what_the_issuer_suggests_is_obeyed_until_a_tenth_is_left() {
-    let with = |from, to| renew_at(&Held { suggested: Some((NOW + from, NOW + to)), ..held(0, 90 * DAY) }, 3).0 - NOW;
+    let with = |from, to| {
+        renew_at(&Held { suggested: Some((NOW + from, NOW + to)), ..held(0, 90 * DAY) }, 3).0 - NOW
+    };
     assert!((10 * DAY..=12 * DAY).contains(&with(10 * DAY, 12 * DAY)));
     assert_eq!(with(-5, -5), -5);
     assert_eq!(with(400 * DAY, 500 * DAY), 81 * DAY);
@@ -94,12 +101,16 @@ fn four_refusals_an_hour_and_no_more() {
         history.fail(Blame::Name, None, NOW + minute * 60);
     }
     history.hurry();
-    let at = |now| next(None, &history, Place::Here, 7, now);
-    assert_eq!(at(NOW + 300), Next::Wait(NOW + 3_600, Wait::Failed), "a reload does not change what is counted");
-    assert_eq!(at(NOW + 3_599), Next::Wait(NOW + 3_600, Wait::Failed));
-    assert_eq!(at(NOW + 3_600), Next::Order(Why::Missing));
+    let at = |history: &History, now| next(None, history, Place::Here, 7, now);
+    assert_eq!(
+        at(&history, NOW + 300),
+        Next::Wait(NOW + 3_600, Wait::Failed),
+        "a reload does not change what is counted"
+    );
+    assert_eq!(at(&history, NOW + 3_599), Next::Wait(NOW + 3_600, Wait::Failed));
+    assert_eq!(at(&history, NOW + 3_600), Next::Order(Why::Missing));
     history.succeed();
-    assert_eq!(at(NOW + 300), Next::Wait(NOW + 3_600, Wait::Failed), "nor does a success");
+    assert_eq!(at(&history, NOW + 300), Next::Wait(NOW + 3_600, Wait::Failed), "nor does a success");
 }
 
 #[test]

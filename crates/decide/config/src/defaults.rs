@@ -6,9 +6,10 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
 use haechi_model::{
-    AcmeChallenge, Algorithm, Announcing, Checksum, ClientTimeouts, Endpoint, HealthCheck, HttpLimits, HttpListener,
-    Listener, ListenerKind, Mover, Node, PassiveCheck, Patience, Pool, PoolIndex, Probe, Queue, Retry, Route,
-    SourceMask, StatusRange, Track, Transport, UpstreamKeepAlive, UpstreamTimeouts, VirtualRouter,
+    AcmeChallenge, Algorithm, Announcing, Checksum, ClientTimeouts, Endpoint, HealthCheck, HttpLimits,
+    HttpListener, Listener, ListenerKind, Mover, Node, PassiveCheck, Patience, Pool, PoolIndex, Probe, Queue,
+    Retry, Route, SourceMask, StatusRange, Track, Transport, UpstreamKeepAlive, UpstreamTimeouts,
+    VirtualRouter,
 };
 
 /// Name of a node that was given none.

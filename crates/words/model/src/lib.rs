@@ -45,8 +45,8 @@ pub use pool::{
 pub use pressure::Pressure;
 pub use snapshot::{Admin, Node, PoolIndex, Snapshot};
 pub use tls::{
-    CertificateFiles, ClientCertificates, ClientFiles, Handshake, ListenerCertificate, ListenerTls, PoolTls, TlsPolicy,
-    TlsVersion,
+    CertificateFiles, ClientCertificates, ClientFiles, Handshake, ListenerCertificate, ListenerTls, PoolTls,
+    TlsPolicy, TlsVersion,
 };
 pub use virtual_router::{
     Announcing, Checksum, Mover, Peer, Track, TrackEffect, TrackedInterface, TrackedPool, TrackedProgram,

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwapOption;
 use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, Node, PoolName, Snapshot};
 use haechi_route::Table;
-use haechi_trust::{Challenges, Credentials, Shown, Reply};
+use haechi_trust::{Challenges, Credentials, Reply, Shown};
 
 pub(crate) use counters::{EndpointCounters, ListenerCounters};
 pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};

@@ -10,7 +10,8 @@ use crate::value::{self, Complaint, http};
 use crate::{Code, Span, defaults, keys};
 
 /// Why a name must be plain.
-const PLAIN: &str = "a wildcard or an address can't be proved by a request or a handshake; name a file instead";
+const PLAIN: &str =
+    "a wildcard or an address can't be proved by a request or a handshake; name a file instead";
 
 /// The section `acme`.
 pub(super) fn issuers(root: &Object<'_, '_>, report: &mut Report) -> Vec<Issuer> {
@@ -53,7 +54,9 @@ fn url(text: &str) -> Result<&str, Complaint> {
         return Err(bad("does not start with `https://`").help("RFC 8555 section 6.1 asks for TLS"));
     };
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    if authority.is_empty() || authority.contains('@') || text.contains(|c: char| !c.is_ascii_graphic() || c == '#')
+    if authority.is_empty()
+        || authority.contains('@')
+        || text.contains(|c: char| !c.is_ascii_graphic() || c == '#')
     {
         return Err(bad("not a URL such as `https://ca.example.com/directory`"));
     }
@@ -127,7 +130,8 @@ pub(super) fn ordered(
     };
     let mut names: Vec<Box<str>> = Vec::new();
     for node in many(node) {
-        let name = item(node, at, "names", "a name such as `shop.example.com`", report, |text, _| plain(text));
+        let name =
+            item(node, at, "names", "a name such as `shop.example.com`", report, |text, _| plain(text));
         match name {
             Some(name) if names.contains(&name) => {
                 report.add(Code::DuplicateKey, node.span, format!("{} is given twice", quote(&name)));

@@ -1,8 +1,8 @@
 //! What a listener shows to clients, and a pool asks of endpoints. The files are named here and read by the shell.
 
 use haechi_model::{
-    CertificateFiles, ClientCertificates, ClientFiles, HostMatch, ListenerCertificate, ListenerTls, PoolTls, TlsPolicy,
-    TlsVersion,
+    CertificateFiles, ClientCertificates, ClientFiles, HostMatch, ListenerCertificate, ListenerTls, PoolTls,
+    TlsPolicy, TlsVersion,
 };
 
 use super::listener::NOWHERE_HELP;
@@ -53,7 +53,11 @@ fn client(tls: &Object<'_, '_>, report: &mut Report) -> Option<ClientCertificate
     ca.map(|ca| ClientCertificates { ca, crl, optional, names })
 }
 
-fn certificates(tls: &Object<'_, '_>, references: &References, report: &mut Report) -> Vec<ListenerCertificate> {
+fn certificates(
+    tls: &Object<'_, '_>,
+    references: &References,
+    report: &mut Report,
+) -> Vec<ListenerCertificate> {
     let Some((node, at)) = tls.node("certificates") else { return Vec::new() };
     if matches!(&node.data, Data::List(items) if items.is_empty()) {
         report.add(Code::WrongType, node.span, "`certificates` needs at least one").help(NOWHERE_HELP);

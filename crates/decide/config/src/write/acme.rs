@@ -8,11 +8,8 @@ use crate::defaults;
 /// An entry of `acme`.
 pub(super) fn issuer(issuer: &Issuer) -> Out {
     let texts = |all: &[Box<str>]| Out::List(all.iter().map(Out::text).collect());
-    let mut fields = vec![may(
-        "directory",
-        Out::text(&issuer.directory),
-        *issuer.directory == *defaults::ACME_DIRECTORY,
-    )];
+    let mut fields =
+        vec![may("directory", Out::text(&issuer.directory), *issuer.directory == *defaults::ACME_DIRECTORY)];
     if !issuer.contact.is_empty() {
         fields.push(must("contact", texts(&issuer.contact)));
     }

@@ -1,7 +1,8 @@
 //! What a listener shows to clients, and a pool asks of endpoints, as keys and values.
 
 use haechi_model::{
-    CertificateFiles, ClientCertificates, HostMatch, ListenerCertificate, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
+    CertificateFiles, ClientCertificates, HostMatch, ListenerCertificate, ListenerTls, PoolTls, TlsPolicy,
+    TlsVersion,
 };
 
 use super::acme;

@@ -10,8 +10,8 @@ use haechi_model::{
     UpstreamKeepAlive, UpstreamTimeouts,
 };
 
-use super::{acme, tls};
 use super::virtual_router::virtual_router;
+use super::{acme, tls};
 use crate::defaults;
 use crate::value::{self, duration, number};
 

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use haechi_config::defaults;
 use haechi_model::{
-    AcmeChallenge, Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
-    ClientTimeouts, Endpoint, ExternalAccount, Filters, Forwarded, ForwardedBy, HeaderMatch, HealthCheck, HostMatch,
-    HttpLimits, HttpListener, Issuer, Listener, ListenerCertificate, ListenerKind, ListenerTls, Network, Node,
-    OrderedCertificates, PassiveCheck, PathMatch,
-    PathRewrite, Patience, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol,
-    ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener,
-    TlsListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
+    AcmeChallenge, Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates,
+    ClientFiles, ClientTimeouts, Endpoint, ExternalAccount, Filters, Forwarded, ForwardedBy, HeaderMatch,
+    HealthCheck, HostMatch, HttpLimits, HttpListener, Issuer, Listener, ListenerCertificate, ListenerKind,
+    ListenerTls, Network, Node, OrderedCertificates, PassiveCheck, PathMatch, PathRewrite, Patience, Pool,
+    PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, RequestIds, Retry,
+    RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener, TlsListener, TlsPolicy, TlsVersion,
+    UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -293,9 +293,10 @@ fn issuer() -> impl Strategy<Value = Issuer> {
         Just(vec![AcmeChallenge::TlsAlpn01, AcmeChallenge::Http01]),
         Just(vec![AcmeChallenge::TlsAlpn01]),
     ];
-    let directory = prop_oneof![Just(defaults::ACME_DIRECTORY.to_owned()), "https://[a-z]{1,5}(:80)?/[a-z?=]{0,5}"];
-    let account = (text(), text())
-        .prop_map(|(id, file)| ExternalAccount { key_id: id.into(), key_file: file.into() });
+    let directory =
+        prop_oneof![Just(defaults::ACME_DIRECTORY.to_owned()), "https://[a-z]{1,5}(:80)?/[a-z?=]{0,5}"];
+    let account =
+        (text(), text()).prop_map(|(id, file)| ExternalAccount { key_id: id.into(), key_file: file.into() });
     let contact = vec("[a-z]{1,5}@[a-z]{1,5}\\.[a-z]{2}".prop_map(Into::into), 0..3);
     (directory, contact, of(text()), of(account), challenges, of(text())).prop_map(
         |(directory, contact, ca, external_account, challenges, profile)| Issuer {
@@ -385,16 +386,17 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         send,
         keep_alive,
     });
-    let http = (vec(route(pools), 1..4), of(limits), of(timeouts), of(listener_tls().boxed()), of(forwarded()))
-        .prop_map(|(routes, limits, timeouts, tls, forwarded)| {
-            ListenerKind::Http(HttpListener {
-                routes,
-                limits: limits.unwrap_or_default(),
-                timeouts: timeouts.unwrap_or_default(),
-                tls,
-                forwarded,
-            })
-        });
+    let http =
+        (vec(route(pools), 1..4), of(limits), of(timeouts), of(listener_tls().boxed()), of(forwarded()))
+            .prop_map(|(routes, limits, timeouts, tls, forwarded)| {
+                ListenerKind::Http(HttpListener {
+                    routes,
+                    limits: limits.unwrap_or_default(),
+                    timeouts: timeouts.unwrap_or_default(),
+                    tls,
+                    forwarded,
+                })
+            });
     let tcp = (0..pools, patience())
         .prop_map(|(pool, patience)| ListenerKind::Tcp(TcpListener { pool: PoolIndex(pool), patience }));
     let host = prop_oneof![
@@ -448,15 +450,17 @@ pub(crate) fn snapshot() -> impl Strategy<Value = Snapshot> {
                 .zip(1..)
                 .map(|(name, index)| virtual_router::virtual_router(name, index, node.clone(), count).boxed())
                 .collect();
-            (listeners, routers, issuer().boxed()).prop_map(move |(listeners, virtual_routers, issuer)| Snapshot {
-                node: Node { name: node.as_str().into(), zone: zone.clone().map(Into::into) },
-                workers: workers.and_then(NonZeroU16::new),
-                memory_ceiling: memory.and_then(NonZeroU64::new),
-                acme: vec![issuer],
-                listeners,
-                pools: pools.clone(),
-                virtual_routers,
-                admin: Admin { listen: admin.then(|| SocketAddr::from(([127, 0, 0, 1], 7070))) },
+            (listeners, routers, issuer().boxed()).prop_map(move |(listeners, virtual_routers, issuer)| {
+                Snapshot {
+                    node: Node { name: node.as_str().into(), zone: zone.clone().map(Into::into) },
+                    workers: workers.and_then(NonZeroU16::new),
+                    memory_ceiling: memory.and_then(NonZeroU64::new),
+                    acme: vec![issuer],
+                    listeners,
+                    pools: pools.clone(),
+                    virtual_routers,
+                    admin: Admin { listen: admin.then(|| SocketAddr::from(([127, 0, 0, 1], 7070))) },
+                }
             })
         })
         .boxed()
