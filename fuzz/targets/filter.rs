@@ -77,7 +77,7 @@ fn route(line: &str) -> Option<Route> {
         path: PathMatch::Prefix(prefix.into()),
         methods: Vec::new(),
         headers: Vec::new(),
-        pool: None,
+        to: haechi_model::Destination::Nowhere,
         filters: Some(Box::new(filters)),
     })
 }

@@ -8,7 +8,7 @@
 
 use std::cmp::Reverse;
 
-use haechi_model::{HeaderMatch, HostMatch, PathMatch, PoolIndex, Route};
+use haechi_model::{Destination, HeaderMatch, HostMatch, PathMatch, PoolIndex, Route};
 use haechi_route::{Query, Table};
 use libfuzzer_sys::fuzz_target;
 
@@ -63,7 +63,7 @@ fn route(line: &str) -> Route {
             value: (!value.is_empty()).then(|| value.into()),
         })
         .collect();
-    Route { host, path, methods, headers, pool: Some(PoolIndex(0)), filters: None }
+    Route { host, path, methods, headers, to: Destination::Pool(PoolIndex(0)), filters: None }
 }
 
 fn naive(routes: &[Route], query: &Query<'_, [(&[u8], &[u8])]>) -> Option<usize> {

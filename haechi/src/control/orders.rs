@@ -223,8 +223,8 @@ impl Control {
             (issuer.to_owned(), blame.map_or("given", Blame::word).to_owned(), count)
         };
         let all = std::iter::once(None).chain(Blame::ALL.map(Some));
-        let of_one = |issuer: &Box<str>| all.clone().map(|blame| count(issuer, blame)).collect::<Vec<_>>();
-        ordering.issuers.keys().flat_map(of_one).collect()
+        let of_one = |issuer: &str| all.clone().map(|blame| count(issuer, blame)).collect::<Vec<_>>();
+        ordering.issuers.keys().flat_map(|issuer| of_one(issuer)).collect()
     }
 }
 

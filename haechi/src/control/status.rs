@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use haechi_admin::api::{
     CertificateStatus, ConfigStatus, DatagramStatus, EndpointStatus, HandshakeCount, ListenerStatus,
-    PoolStatus, RefusedConfig, Status,
+    PoolStatus, RefusedConfig, ShareStatus, SplitStatus, Status,
 };
-use haechi_model::{AdminOrigin, Algorithm, Endpoint, Handshake, Health, ListenerKind, Moment};
+use haechi_model::{AdminOrigin, Algorithm, Endpoint, Handshake, Health, ListenerKind, Moment, SplitBy};
 use haechi_prober::EndpointReport;
-use haechi_proxy::{LatencyBuckets, ListenerTotals, LiveEndpoint, LiveListener, LivePool};
+use haechi_proxy::{
+    LatencyBuckets, ListenerTotals, LiveEndpoint, LiveListener, LivePool, ShareTotals, SplitTotals,
+};
 use haechi_trust::{Certificate, Sight};
 
 use super::{Control, lock, wall_ms};
@@ -179,8 +181,24 @@ fn listener_status(listener: &LiveListener) -> ListenerStatus {
         faults,
         certificates: certificates(listener),
         handshakes: handshakes(&totals),
+        splits: listener.splits().into_iter().map(split_status).collect(),
         datagrams: matches!(listener.config.kind, ListenerKind::Udp(_)).then(|| datagrams(&totals)),
     }
+}
+
+fn split_status(totals: SplitTotals) -> SplitStatus {
+    let by = totals.by.map(|by| match by {
+        SplitBy::ClientAddress => "clientAddress".to_owned(),
+        SplitBy::Header(name) => format!("header {name}"),
+        SplitBy::Cookie(name) => format!("cookie {name}"),
+    });
+    let share = |share: ShareTotals| ShareStatus {
+        pool: share.pool.to_string(),
+        weight: share.weight,
+        turns: share.turns,
+        keyed: share.keyed,
+    };
+    SplitStatus { route: totals.route, by, pools: totals.shares.into_iter().map(share).collect() }
 }
 
 fn datagrams(totals: &ListenerTotals) -> DatagramStatus {

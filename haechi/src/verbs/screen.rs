@@ -1,5 +1,7 @@
 //! The one screen of `status` and `top`: what is wrong first, then listeners, then pools with their endpoints.
 
+mod splits;
+
 use std::path::Path;
 
 use haechi_admin::api::{EndpointStatus, ListenerStatus, MissingRight, PoolStatus, RightsStatus, Status};
@@ -44,6 +46,7 @@ impl Screen<'_> {
             out.push('\n');
             out.push_str(&self.listeners());
         }
+        out.push_str(&splits::render(&self.status.listeners, self.paint));
         if !self.status.ordered.is_empty() {
             out.push('\n');
             out.push_str(&self.ordered());

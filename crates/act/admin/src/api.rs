@@ -296,9 +296,38 @@ pub struct ListenerStatus {
     /// TLS handshakes by how they came out; only those that happened.
     #[serde(default)]
     pub handshakes: Vec<HandshakeCount>,
+    /// Its routes with several pools, in the order of the config.
+    #[serde(default)]
+    pub splits: Vec<SplitStatus>,
     /// Of a `udp` listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datagrams: Option<DatagramStatus>,
+}
+
+/// A route whose requests several pools share.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SplitStatus {
+    /// What it matches: `shop.example.com/api GET`.
+    pub route: String,
+    /// What keeps a client at one pool: `clientAddress`, `header NAME` or `cookie NAME`; nothing if they take turns.
+    pub by: Option<String>,
+    /// In the order of the config.
+    pub pools: Vec<ShareStatus>,
+}
+
+/// One pool's part of a split.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShareStatus {
+    /// Which.
+    pub pool: String,
+    /// As in the config.
+    pub weight: u32,
+    /// Requests or connections whose turn was this pool's, since the route has these pools.
+    pub turns: u64,
+    /// Those that a key led here.
+    pub keyed: u64,
 }
 
 /// A certificate in use.

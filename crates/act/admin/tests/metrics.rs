@@ -165,6 +165,17 @@ fn values_are_those_of_the_status() {
         ("haechi_listener_requests_total", &[("listener", "web")], 1234.0),
         ("haechi_listener_faults_total", &[("listener", "web"), ("fault", "noRoute"), ("side", "us")], 2.0),
         (
+            "haechi_split_requests_total",
+            &[("listener", "web"), ("route", "*/ GET"), ("pool", "api"), ("by", "key")],
+            9.0,
+        ),
+        (
+            "haechi_split_requests_total",
+            &[("listener", "web"), ("route", "*/ GET"), ("pool", "web"), ("by", "turn")],
+            9.0,
+        ),
+        ("haechi_split_weight", &[("listener", "web"), ("route", "*/ GET"), ("pool", "web")], 90.0),
+        (
             "haechi_listener_faults_total",
             &[("listener", "web"), ("fault", "reset"), ("side", "endpoint")],
             0.0,

@@ -5,18 +5,19 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use haechi_filter::{Asked, Filter, Verdict};
 use haechi_http1::{
-    Body, Framing, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version,
+    Apology, Body, Framing, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version,
 };
-use haechi_model::{Fault, Moment, RequestIds, Route};
+use haechi_model::{Destination, Fault, Moment, RequestIds, Route};
 use haechi_route::{Headers, Query};
 use haechi_trust::{ACME_PATH, Reply};
 
 use crate::engine;
 use crate::forwarding::{self, Told};
-use crate::live::LiveFilter;
+use crate::live::{LiveFilter, Seat, TooMuch};
 use crate::scene::{Local, Scene};
 use crate::select::source_of;
 use crate::who::Who;
@@ -36,6 +37,8 @@ pub(crate) struct Request {
     pub(crate) client: SocketAddr,
     /// Its `X-Request-ID`; empty if it is to have none.
     pub(crate) id: Vec<u8>,
+    /// Beside other requests of its client.
+    pub(crate) seat: Option<Seat>,
     /// What `ipHash` looks at.
     pub(crate) source: u64,
     /// The head for the endpoint, and as much of the body as has come: kept until the response begins, so
@@ -80,6 +83,11 @@ impl Facts {
 }
 
 impl Request {
+    /// The answer in an endpoint's place.
+    pub(crate) fn apology(&self, fault: Fault) -> Apology<'_> {
+        Apology { fault, id: &self.id, lines: b"" }
+    }
+
     /// Its name, where each answer shows it.
     pub(crate) fn shown_id(&self) -> &[u8] {
         if shows_id(&self.scene) { &self.id } else { &[] }
@@ -97,8 +105,8 @@ pub(crate) struct Refused {
     pub(crate) fault: Fault,
     /// The broken rule, for the log.
     pub(crate) rule: Option<&'static str>,
-    /// In how many seconds the client may ask again, where that is known.
-    pub(crate) retry_after: Option<u64>,
+    /// Whole lines that the answer has besides.
+    pub(crate) lines: Vec<u8>,
     /// Its name, if it has one already.
     pub(crate) id: Vec<u8>,
     pub(crate) persistence: Persistence,
@@ -111,7 +119,7 @@ impl Refused {
         Self {
             fault,
             rule: Some(rule),
-            retry_after: None,
+            lines: Vec::new(),
             id: Vec::new(),
             persistence: Persistence::Close,
             head_only: false,
@@ -120,6 +128,11 @@ impl Refused {
 }
 
 impl Refused {
+    /// The answer, with its request's name.
+    pub(crate) fn apology<'a>(&'a self, id: &'a [u8]) -> Apology<'a> {
+        Apology { fault: self.fault, id, lines: &self.lines }
+    }
+
     /// What it is called; a new name if nobody gave it one.
     pub(crate) fn id(&self, worker: &Worker, scene: &Scene) -> Cow<'_, [u8]> {
         match &*self.id {
@@ -198,13 +211,16 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
         onward.forwarding = &scratch.lines;
     }
     let live = scene.listener().filter(route);
+    let mut seat = None;
     if let Some(LiveFilter { filter, .. }) = live {
         let client = told.client.ip();
-        if let Some(wait) = live.and_then(|live| live.wait_of(client, began)) {
-            // Rounded up, or a client that obeys would come too early.
-            let retry_after = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
-            let refused = Refused { retry_after, id: told.id, ..unserved(Fault::RateLimited, head) };
-            return Admitted::Refused(refused, concerned);
+        match live.map(|live| live.admit(client, began)) {
+            Some(Err(TooMuch { fault, wait })) => {
+                let lines = wait.map(retry_after).unwrap_or_default();
+                return Admitted::Refused(Refused { lines, id: told.id, ..unserved(fault, head) }, concerned);
+            }
+            Some(Ok(taken)) => seat = taken,
+            None => {}
         }
         scratch.out.clear();
         let asked = asked(head, bytes, authority, &told);
@@ -234,8 +250,15 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
             }
         }
     }
-    let Some(pool) = to.pool else { return Admitted::Refused(unserved(Fault::NoRoute, head), concerned) };
-    let pool = pool.index();
+    let chosen = match &to.to {
+        Destination::Nowhere => Err(Fault::NoRoute),
+        Destination::Pool(pool) => Ok(pool.index()),
+        Destination::Split(_) => split(&scene, route, &Fields { head, bytes }, told.client),
+    };
+    let pool = match chosen {
+        Ok(pool) => pool,
+        Err(fault) => return Admitted::Refused(unserved(fault, head), concerned),
+    };
     let mut sent = worker.buffers.take_vector();
     head.write_upstream(bytes, &onward, &mut sent);
     let mut body = Body::new(head.framing, false);
@@ -255,7 +278,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let facts = Facts::of(head);
     let Told { client, id, .. } = told;
     Admitted::Request(
-        Request { scene, pool, route, origin: from, facts, client, id, source, sent, body, began },
+        Request { scene, pool, route, origin: from, facts, client, id, seat, source, sent, body, began },
         used,
     )
 }
@@ -335,6 +358,12 @@ fn find_route<'s>(scene: &'s Scene, head: &RequestHead, bytes: &[u8]) -> Option<
     Some((route, scene.http()?.routes.get(route)?))
 }
 
+/// Which of several pools gets a request.
+fn split(scene: &Scene, route: usize, fields: &Fields<'_>, client: SocketAddr) -> Result<usize, Fault> {
+    let split = scene.listener().split(route).ok_or(Fault::NoEndpoint)?;
+    split.choose(fields, client.ip()).ok_or(Fault::NoEndpoint)
+}
+
 struct Fields<'a> {
     head: &'a RequestHead,
     bytes: &'a [u8],
@@ -344,6 +373,12 @@ impl Headers for Fields<'_> {
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.head.values(self.bytes, name)
     }
+}
+
+/// In how many seconds it may ask again (RFC 9110 §10.2.3): rounded up, or a client that obeys would come too early.
+fn retry_after(wait: Duration) -> Vec<u8> {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    format!("Retry-After: {seconds}\r\n").into_bytes()
 }
 
 fn has_body(head: &RequestHead) -> bool {
@@ -360,7 +395,7 @@ fn unserved(fault: Fault, head: &RequestHead) -> Refused {
     Refused {
         fault,
         rule: None,
-        retry_after: None,
+        lines: Vec::new(),
         id: Vec::new(),
         persistence: persistence(head),
         head_only: head.method == Method::Head,

@@ -45,7 +45,10 @@ use haechi_trust::Credentials;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-pub use live::{EndpointTotals, LatencyBuckets, ListenerTotals, Live, LiveEndpoint, LiveListener, LivePool};
+pub use live::{
+    EndpointTotals, LatencyBuckets, ListenerTotals, Live, LiveEndpoint, LiveListener, LivePool, ShareTotals,
+    SplitTotals,
+};
 pub use sockets::{BindError, Bound, Lent, LentSockets};
 pub use udp::{FlowState, LentFlow};
 pub use worker::Signal;

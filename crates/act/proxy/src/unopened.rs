@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
 
-use haechi_model::{Fault, ListenerKind, TlsListener};
+use haechi_model::{Destination, Fault, ListenerKind, TlsListener};
 use haechi_route::Query;
 use haechi_tls::{Hello, HelloReader, MOST_ON_WIRE};
 
@@ -22,16 +22,20 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, mut stream: Stre
     let ListenerKind::Tls(listener) = &scene.listener().config.kind else { return };
     let timer = worker.timers.timer();
     match read_hello(&worker, listener, &mut stream, &timer).await {
-        Ok((name, ahead)) => match find_pool(&scene, listener, name.as_deref()) {
-            Some(pool) => {
+        Ok((name, ahead)) => match find_pool(&scene, listener, name.as_deref(), peer) {
+            Ok(pool) => {
                 let to = To { pool, patience: listener.patience, ahead };
                 tunnel::pass_on(&worker, &scene, &mut stream, &timer, &origin, to).await;
             }
-            None => {
+            Err(Fault::NoRoute) => {
                 count(&worker, &scene, peer, Fault::NoRoute, "a name that no route has");
                 // It is so short that a socket which does not take it has no reader.
                 let _ = stream.write_now(UNRECOGNIZED_NAME);
                 stream.end_writing();
+            }
+            Err(fault) => {
+                count(&worker, &scene, peer, fault, "every pool of the route has weight 0");
+                stream.reset_on_close();
             }
         },
         Err((fault, rule)) => {
@@ -86,8 +90,20 @@ async fn read_hello(
     Ok((name, ahead))
 }
 
-fn find_pool(scene: &Scene, listener: &TlsListener, name: Option<&str>) -> Option<usize> {
+fn find_pool(
+    scene: &Scene,
+    listener: &TlsListener,
+    name: Option<&str>,
+    client: SocketAddr,
+) -> Result<usize, Fault> {
     let query = Query { host: name.map(str::as_bytes), path: b"/", method: b"", headers: &() };
-    let route = scene.listener().routes.find(&query)?;
-    Some(listener.routes.get(route)?.pool?.index())
+    let at = scene.listener().routes.find(&query).ok_or(Fault::NoRoute)?;
+    match listener.routes.get(at).map(|route| &route.to) {
+        Some(Destination::Pool(pool)) => Ok(pool.index()),
+        Some(Destination::Split(_)) => {
+            let split = scene.listener().split(at).and_then(|split| split.choose(&(), client.ip()));
+            split.ok_or(Fault::NoEndpoint)
+        }
+        Some(Destination::Nowhere) | None => Err(Fault::NoRoute),
+    }
 }

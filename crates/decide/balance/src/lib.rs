@@ -20,12 +20,14 @@ mod log2;
 mod member;
 mod rendezvous;
 mod response_time;
+mod split;
 mod view;
 
 pub use ask::{Ask, Loads, Pick, Tried};
 pub use eligible::Empty;
 pub use ewma::{EwmaState, FAILURE_PENALTY, TAU};
 pub use member::{Member, Policy, member_id, source_key};
+pub use split::{Split, text_key};
 pub use view::View;
 
 #[cfg(test)]

@@ -147,7 +147,8 @@ codes! {
     Method, Error, "HCH0311", "not a method",
         "Methods are tokens and case counts (RFC 9110 section 9.1): `GET`, not `get`. CONNECT and TRACE are never forwarded.";
     HeaderName, Error, "HCH0312", "not a header name",
-        "Header names are tokens (RFC 9110 section 5.1): letters, digits and !#$%&'*+-.^_`|~. The colon is not part of it.";
+        "Header names are tokens (RFC 9110 section 5.1): letters, digits and !#$%&'*+-.^_`|~. The colon is not part of it. \
+         The same holds for names of cookies (RFC 6265 section 4.1.1), in which case counts.";
     Text, Error, "HCH0313", "not a usable text",
         "The text is empty, too long (4096 bytes), or holds characters that this key can't take: control characters, or \
          spaces at the ends of a header's value, which HTTP removes before anyone compares it. After `hex:` it takes pairs \
@@ -235,7 +236,8 @@ codes! {
         "Two endpoints of the pool have the same address, so the process behind it gets two shares, and one failure is \
          counted as two.";
     NothingServes, Warning, "HCH0507", "no endpoint takes work",
-        "Every endpoint of the pool is draining, disabled or of weight 0, so it answers 503.";
+        "Every endpoint of the pool is draining, disabled or of weight 0, so it answers 503. The same is said of a route all \
+         of whose `pools` have weight 0.";
     Idle, Warning, "HCH0508", "a setting without effect",
         "The setting is valid but nothing reads it, because of what else is set; the message says what.";
     NoLinkLocal, Warning, "HCH0509", "no link-local address first",

@@ -140,6 +140,7 @@ pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> L
         bind,
         kind: ListenerKind::Http(http),
         max_connections: None,
+        max_connections_per_client: None,
         proxy_protocol: None,
     }
 }
@@ -151,7 +152,7 @@ pub fn route(pool: PoolIndex) -> Route {
         path: haechi_model::PathMatch::Prefix("/".into()),
         methods: Vec::new(),
         headers: Vec::new(),
-        pool: Some(pool),
+        to: haechi_model::Destination::Pool(pool),
         filters: None,
     }
 }

@@ -226,37 +226,19 @@ fn listener(old: (&Listener, &[Pool]), new: (&Listener, &[Pool]), plan: &mut Pla
     }
 }
 
-/// What a route matches, as text: `shop.example.com/api GET`.
-fn matches(route: &Route) -> String {
-    let mut text = match &route.host {
-        haechi_model::HostMatch::Any => "*".to_owned(),
-        haechi_model::HostMatch::Exact(host) => host.to_string(),
-        haechi_model::HostMatch::Wildcard(parent) => format!("*.{parent}"),
-    };
-    match &route.path {
-        haechi_model::PathMatch::Prefix(path) => text.push_str(path),
-        haechi_model::PathMatch::Exact(path) => text.push_str(&format!("{path} (exact)")),
-    }
-    if !route.methods.is_empty() {
-        text.push_str(&format!(" {}", route.methods.join(",")));
-    }
-    for header in &route.headers {
-        text.push_str(&match &header.value {
-            Some(value) => format!(" {}={value:?}", header.name),
-            None => format!(" {}", header.name),
-        });
-    }
-    text
-}
-
-/// What a route does with what it matches: its pool, and its filters.
+/// What a route does with what it matches: its pools, and its filters.
 #[derive(PartialEq)]
 struct Does(Vec<Field>);
 
 impl Does {
     fn of(route: &Route, pools: &[Pool]) -> Self {
         let fields = fields(write::route(route, pools));
-        Self(fields.into_iter().filter(|field| matches!(&*field.key, "pool" | "filters")).collect())
+        Self(
+            fields
+                .into_iter()
+                .filter(|field| matches!(&*field.key, "pool" | "pools" | "splitBy" | "filters"))
+                .collect(),
+        )
     }
 }
 
@@ -270,7 +252,7 @@ impl fmt::Display for Does {
 
 fn routes(listener: &str, old: (&[Route], &[Pool]), new: (&[Route], &[Pool]), plan: &mut Plan) {
     let keyed = |(routes, pools): (&[Route], &[Pool])| -> Vec<(String, Does)> {
-        routes.iter().map(|route| (matches(route), Does::of(route, pools))).collect()
+        routes.iter().map(|route| (route.matches(), Does::of(route, pools))).collect()
     };
     let (before, after) = (keyed(old), keyed(new));
     if before == after {

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 mod acme;
 mod filter;
+mod split;
 mod tls;
 mod virtual_router;
 
 pub(crate) use acme::{EXTERNAL_ACCOUNT, ISSUER};
 pub(crate) use filter::{ADDRESSES, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE};
+pub(crate) use split::{SPLIT_BY, SPLIT_WEIGHT};
 pub(crate) use tls::{CERTIFICATE, CLIENT_CERTIFICATES, LISTENER_TLS, POOL_TLS};
 pub(crate) use virtual_router::{
     ANNOUNCE, KEYS_FILE, MOVER, SPREAD, TRACK, TRACK_INTERFACE, TRACK_POOL, TRACK_PROGRAM, TRACK_PROXY,
@@ -122,6 +124,12 @@ pub(crate) static LISTENER: Shape = Shape {
             "Most connections open at a time over all workers; further ones wait in the kernel's queue (http, tcp).",
         ),
         Key::new(
+            "maxConnectionsPerClient",
+            COUNT,
+            "Most connections of one client at a time: of an IPv4 address, or of 64 bits of an IPv6 one; further ones are \
+             reset (http, https, tcp, tls).",
+        ),
+        Key::new(
             "routes",
             Kind::List(&Kind::Section(&ROUTE)),
             "Which requests go to which pool (http, https), or connections by host alone (tls). The most specific match wins, not the first.",
@@ -219,7 +227,21 @@ pub(crate) static ROUTE: Shape = Shape::new(
         .default("/"),
         Key::new("methods", Kind::Many(&Kind::Text(Text::Method)), "Any of these methods; all if left out."),
         Key::new("headers", Kind::Headers, "All of these must be there with this value; null takes any value."),
-        Key::new("pool", NAME, "Where matching requests go. Needed, but where a filter answers all of them."),
+        Key::new(
+            "pool",
+            NAME,
+            "Where matching requests go. Needed, but beside `pools` and where a filter answers all of them.",
+        ),
+        Key::new(
+            "pools",
+            Kind::Named(&Kind::Int(SPLIT_WEIGHT.0, SPLIT_WEIGHT.1)),
+            "In place of `pool`: several, each with its weight. See [splits](#how-requests-are-split).",
+        ),
+        Key::new(
+            "splitBy",
+            Kind::Either(&[Kind::Word(&["clientAddress"], &[]), Kind::Section(&SPLIT_BY)]),
+            "What keeps a client at one of `pools`; they take turns if left out.",
+        ),
         Key::new("filters", Kind::Section(&FILTERS), "What is done to matching requests and to their answers."),
     ],
 );

@@ -192,7 +192,12 @@ impl<'a, 't> Object<'a, 't> {
 
     /// One of the shape's words.
     pub(crate) fn word(&self, name: &str, report: &mut Report) -> Read<&'static str> {
-        let Some(Kind::Word(words, later)) = self.key(name).map(|key| key.kind) else { return Read::Broken };
+        let words = self.key(name).and_then(|key| match key.kind {
+            Kind::Word(words, later) => Some((words, later)),
+            Kind::Either([Kind::Word(words, later), ..]) => Some((*words, *later)),
+            _ => None,
+        });
+        let Some((words, later)) = words else { return Read::Broken };
         let Some((node, at)) = self.node(name) else { return Read::Absent };
         let Some((text, _)) = scalar(node, at, name, "a word", report) else { return Read::Broken };
         match words.iter().find(|word| **word == text) {

@@ -10,6 +10,7 @@ mod filters;
 mod http2;
 mod memory;
 mod sections;
+mod splits;
 mod tls;
 
 use std::fmt::Write as _;
@@ -64,7 +65,7 @@ fn all_sections() -> impl Iterator<Item = &'static Section> {
     let routes =
         SECTIONS.iter().position(|section| std::ptr::eq(section.shape, &keys::PATH)).map_or(0, |at| at + 1);
     let (before, after) = SECTIONS.split_at(routes);
-    before.iter().chain(filters::SECTIONS).chain(after).chain(acme::SECTIONS)
+    before.iter().chain(splits::SECTIONS).chain(filters::SECTIONS).chain(after).chain(acme::SECTIONS)
 }
 
 fn group_of(group: &str) -> &'static str {
@@ -145,6 +146,7 @@ fn text_name(text: Text) -> &'static str {
         Text::Method => "method",
         Text::Origin => "`*`, or `https://` with a host",
         Text::HeaderName => "header name",
+        Text::CookieName => "cookie name",
         Text::Redirect => "301, 302, 303, 307 or 308",
         Text::Status => "status code or range",
         Text::Interface => "interface",

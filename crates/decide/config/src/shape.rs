@@ -64,6 +64,7 @@ pub(crate) enum Text {
     Path,
     Method,
     HeaderName,
+    CookieName,
     /// Where a script comes from.
     Origin,
     /// A status that sends a client elsewhere.

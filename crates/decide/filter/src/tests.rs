@@ -1,8 +1,8 @@
 //! Tables of Gateway API's own examples, and properties against a model that works on text.
 
 use haechi_model::{
-    Addresses, Cors, Filters, HeaderEdits, HeaderLine, HostMatch, Network, OriginMatch, PathMatch,
-    PathRewrite, PoolIndex, Redirect, Rewrite, Route, Scheme,
+    Addresses, Cors, Destination, Filters, HeaderEdits, HeaderLine, HostMatch, Network, OriginMatch,
+    PathMatch, PathRewrite, PoolIndex, Redirect, Rewrite, Route, Scheme,
 };
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ fn route(prefix: &str, filters: Filters) -> Route {
         path: PathMatch::Prefix(prefix.into()),
         methods: Vec::new(),
         headers: Vec::new(),
-        pool: Some(PoolIndex(0)),
+        to: Destination::Pool(PoolIndex(0)),
         filters: Some(Box::new(filters)),
     }
 }

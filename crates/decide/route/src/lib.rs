@@ -17,6 +17,7 @@
 //! forwarded; whoever cleans paths does so before), and it does not judge whether a request is well-formed: a
 //! host that cannot be one matches only routes for any host.
 
+mod cookie;
 mod host;
 mod map;
 mod paths;
@@ -24,6 +25,7 @@ mod query;
 mod rule;
 mod table;
 
+pub use cookie::cookie;
 pub use query::{Headers, Query};
 pub use table::{Reason, Table};
 

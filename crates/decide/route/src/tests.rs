@@ -4,7 +4,7 @@ mod hostile;
 mod model;
 mod rows;
 
-use haechi_model::{HeaderMatch, HostMatch, PathMatch, PoolIndex, Route};
+use haechi_model::{Destination, HeaderMatch, HostMatch, PathMatch, PoolIndex, Route};
 
 use crate::{Query, Table};
 
@@ -39,7 +39,7 @@ fn route(h: &str, p: &str, methods: &str, headers: &str) -> Route {
         path: path(p),
         methods: words(methods, '|').into_iter().map(Into::into).collect(),
         headers: words(headers, ',').iter().map(header).collect(),
-        pool: Some(PoolIndex(0)),
+        to: Destination::Pool(PoolIndex(0)),
         filters: None,
     }
 }

@@ -16,6 +16,7 @@ mod network;
 mod pool;
 mod pressure;
 mod snapshot;
+mod split;
 mod tls;
 mod virtual_router;
 
@@ -44,6 +45,7 @@ pub use pool::{
 };
 pub use pressure::Pressure;
 pub use snapshot::{Admin, Node, PoolIndex, Snapshot};
+pub use split::{Destination, Share, Split, SplitBy};
 pub use tls::{
     CertificateFiles, ClientCertificates, ClientFiles, Handshake, ListenerCertificate, ListenerTls, PoolTls,
     TlsPolicy, TlsVersion,

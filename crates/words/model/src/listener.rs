@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{Filters, Forwarded, ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
+use crate::{Destination, Filters, Forwarded, ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
 
 /// One entry of `listeners`.
 #[derive(Clone, PartialEq, Debug)]
@@ -17,6 +17,8 @@ pub struct Listener {
     pub kind: ListenerKind,
     /// Most connections open at a time over all workers; further ones wait in the kernel's queue.
     pub max_connections: Option<NonZeroU32>,
+    /// Most of them that one client may have: an IPv4 address, or 64 bits of an IPv6 one (connections only).
+    pub max_connections_per_client: Option<NonZeroU32>,
     /// Who says in front of a connection whose it is (connections only).
     pub proxy_protocol: Option<ProxyProtocol>,
 }
@@ -144,10 +146,35 @@ pub struct Route {
     pub methods: Vec<Box<str>>,
     /// All of these must hold.
     pub headers: Vec<HeaderMatch>,
-    /// Where matching requests go; none where a filter answers all of them.
-    pub pool: Option<PoolIndex>,
+    /// Where matching requests go.
+    pub to: Destination,
     /// What is done to them and to their answers; none for nothing.
     pub filters: Option<Box<Filters>>,
+}
+
+impl Route {
+    /// What it matches, as text: `shop.example.com/api GET`. In a listener it is the route's identity.
+    pub fn matches(&self) -> String {
+        let mut text = match &self.host {
+            HostMatch::Any => "*".to_owned(),
+            HostMatch::Exact(host) => host.to_string(),
+            HostMatch::Wildcard(parent) => format!("*.{parent}"),
+        };
+        match &self.path {
+            PathMatch::Prefix(path) => text.push_str(path),
+            PathMatch::Exact(path) => text.push_str(&format!("{path} (exact)")),
+        }
+        if !self.methods.is_empty() {
+            text.push_str(&format!(" {}", self.methods.join(",")));
+        }
+        for header in &self.headers {
+            text.push_str(&match &header.value {
+                Some(value) => format!(" {}={value:?}", header.name),
+                None => format!(" {}", header.name),
+            });
+        }
+        text
+    }
 }
 
 /// Host without port, lower case, without a final dot.

@@ -89,6 +89,11 @@ families! {
     LISTENER_DATAGRAMS_DROPPED: Counter "haechi_listener_datagrams_dropped_total" ["listener", "reason"]
         "Datagrams of udp listeners that went no further, by reason.";
 
+    SPLIT_REQUESTS: Counter "haechi_split_requests_total" ["listener", "route", "pool", "by"]
+        "Requests (or connections) that a route with several pools gave to each, in turn or by a key.";
+    SPLIT_WEIGHT: Gauge "haechi_split_weight" ["listener", "route", "pool"]
+        "The weight that decides a pool's part of its route's requests.";
+
     POOL_WAITING: Gauge "haechi_pool_waiting" ["pool"]
         "Requests that wait in the queue because every endpoint is at its limit.";
     POOL_PANICKING: Gauge "haechi_pool_panicking" ["pool"]

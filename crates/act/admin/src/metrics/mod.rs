@@ -5,6 +5,7 @@
 
 mod compat;
 mod endpoint;
+mod split;
 mod text;
 mod virtual_router;
 
@@ -27,6 +28,7 @@ pub fn render(status: &Status, ha: &HaStatus) -> String {
     listeners(&status.listeners, &mut out);
     ordered(status, &mut out);
     datagrams(&status.listeners, &mut out);
+    split::render(&status.listeners, &mut out);
     pools(&status.pools, &mut out);
     endpoint::render(&status.pools, &mut out);
     virtual_router::render(&ha.virtual_routers, &mut out);

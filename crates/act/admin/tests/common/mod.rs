@@ -11,7 +11,8 @@ use std::time::Duration;
 use haechi_admin::api::{
     AlarmStatus, Applied, CertificateStatus, ConfigStatus, DatagramStatus, EndpointChanged, EndpointStatus,
     Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus, MemoryStatus, PoolStatus,
-    RefusedConfig, Rehearsal, RightsStatus, Status, TrackedStatus, Upgraded, VirtualRouterStatus,
+    RefusedConfig, Rehearsal, RightsStatus, ShareStatus, SplitStatus, Status, TrackedStatus, Upgraded,
+    VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health, Pressure};
@@ -234,6 +235,14 @@ fn status() -> Status {
                     resumed: true,
                     count: 17,
                 }],
+                splits: vec![SplitStatus {
+                    route: "*/ GET".into(),
+                    by: Some("cookie user".into()),
+                    pools: vec![
+                        ShareStatus { pool: "web".into(), weight: 90, turns: 9, keyed: 81 },
+                        ShareStatus { pool: "api".into(), weight: 10, turns: 1, keyed: 9 },
+                    ],
+                }],
                 datagrams: None,
             },
             ListenerStatus {
@@ -247,6 +256,7 @@ fn status() -> Status {
                 faults: BTreeMap::new(),
                 certificates: Vec::new(),
                 handshakes: Vec::new(),
+                splits: Vec::new(),
                 datagrams: Some(DatagramStatus {
                     received: 9,
                     sent: 8,

@@ -42,6 +42,16 @@ impl Count {
     }
 }
 
+/// One for each of many kinds.
+#[derive(Debug)]
+struct Counts<const N: usize>([Count; N]);
+
+impl<const N: usize> Default for Counts<N> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Count::default()))
+    }
+}
+
 /// What one worker counts for one endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct EndpointCounters {
@@ -248,7 +258,7 @@ pub(crate) struct ListenerCounters {
 pub(crate) struct WorkerListenerCounters {
     pub(crate) accepted: Count,
     pub(crate) requests: Count,
-    faults: [Count; Fault::ALL.len()],
+    faults: Counts<{ Fault::ALL.len() }>,
     pub(crate) handshakes: [Count; Handshake::ALL.len()],
     pub(crate) datagrams_in: Count,
     pub(crate) datagrams_out: Count,
@@ -263,7 +273,7 @@ impl WorkerListenerCounters {
     }
 
     pub(crate) fn fault(&self, fault: Fault) {
-        if let Some(count) = self.faults.get(fault as usize) {
+        if let Some(count) = self.faults.0.get(fault as usize) {
             count.add(1);
         }
     }
@@ -327,7 +337,7 @@ impl ListenerCounters {
 
     pub(crate) fn totals(&self) -> ListenerTotals {
         let sum = |of: fn(&WorkerListenerCounters) -> u64| self.sum(of);
-        let fault = |index: usize| self.workers.iter().map(|counters| counters.faults[index].get()).sum();
+        let fault = |index: usize| self.workers.iter().map(|counters| counters.faults.0[index].get()).sum();
         let handshake =
             |index: usize| self.workers.iter().map(|counters| counters.handshakes[index].get()).sum();
         let dropped = |index: usize| self.workers.iter().map(|counters| counters.dropped[index].get()).sum();

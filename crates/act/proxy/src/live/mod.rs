@@ -6,24 +6,30 @@
 
 mod budget;
 mod counters;
+mod crowd;
 mod endpoint;
 mod pool;
 mod route;
+mod split;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
-use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, Node, PoolName, Snapshot};
+use haechi_model::{EndpointId, Fault, Listener, ListenerKind, ListenerName, PoolName, Snapshot};
 use haechi_route::Table;
 use haechi_trust::{Challenges, Credentials, Reply, Shown};
 
 pub(crate) use counters::{EndpointCounters, ListenerCounters};
 pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
+pub(crate) use crowd::{Crowd, Seat};
 pub use endpoint::LiveEndpoint;
 pub use pool::LivePool;
 pub(crate) use pool::Make;
-pub(crate) use route::LiveFilter;
+pub(crate) use route::{LiveFilter, TooMuch};
+pub(crate) use split::LiveSplit;
+pub use split::{ShareTotals, SplitTotals};
 
 /// One generation as the workers see it.
 #[derive(Debug)]
@@ -50,10 +56,14 @@ pub struct LiveListener {
     pub(crate) routes: Table,
     /// By route; nothing at all if no route has any.
     filters: Box<[Option<LiveFilter>]>,
+    /// By route; nothing at all if no route has any.
+    splits: Box<[Option<LiveSplit>]>,
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
     pub(crate) counters: Arc<ListenerCounters>,
+    /// Who has connections, where each client may have so many.
+    crowd: Option<Arc<Crowd>>,
     /// What it shows to clients, where it speaks TLS. Files change without a new generation.
     shown: ArcSwapOption<Shown>,
 }
@@ -91,14 +101,13 @@ impl Live {
             .listeners
             .iter()
             .map(|config| match old.get(&config.name) {
-                Some(listener) if listener.config == *config => Arc::clone(listener),
-                found => Arc::new(LiveListener::new(
-                    config,
-                    &snapshot.node,
-                    found.map(|listener| &***listener),
-                    make.workers,
-                    clients,
-                )),
+                Some(listener) if listener.config == *config && listener.is_of(&snapshot) => {
+                    Arc::clone(listener)
+                }
+                found => {
+                    let old = found.map(|listener| &***listener);
+                    Arc::new(LiveListener::new(config, &snapshot, old, make, clients))
+                }
             })
             .collect();
         let by_name =
@@ -147,26 +156,64 @@ impl Live {
 }
 
 impl LiveListener {
-    fn new(config: &Listener, node: &Node, old: Option<&Self>, workers: usize, clients: usize) -> Self {
+    fn new(
+        config: &Listener,
+        snapshot: &Snapshot,
+        old: Option<&Self>,
+        make: &Make<'_>,
+        clients: usize,
+    ) -> Self {
         let routes = match &config.kind {
             ListenerKind::Http(http) => Table::new(&http.routes),
             ListenerKind::Tls(tls) => Table::new(&tls.routes),
             ListenerKind::Tcp(_) | ListenerKind::Udp(_) => Table::new(&[]),
         };
-        let counters =
-            old.map_or_else(|| Arc::new(ListenerCounters::new(workers)), |old| Arc::clone(&old.counters));
+        let counters = old
+            .map_or_else(|| Arc::new(ListenerCounters::new(make.workers)), |old| Arc::clone(&old.counters));
         let authority = match config.bind.iter().find(|address| !address.ip().is_unspecified()) {
             Some(address) => address.to_string().into(),
-            None => node.name.clone(),
+            None => snapshot.node.name.clone(),
         };
+        let crowd = config.max_connections_per_client.map(|_| {
+            let known = old.and_then(|old| old.crowd.as_ref());
+            known.map_or_else(Crowd::new, Arc::clone)
+        });
         let filters = route::filters(config, clients, old.map(|old| (&old.config, &*old.filters)));
-        Self { config: config.clone(), routes, filters, authority, counters, shown: ArcSwapOption::empty() }
+        let splits = split::splits(config, &snapshot.pools, make.seed, old.map_or(&[], |old| &old.splits));
+        let (config, shown) = (config.clone(), ArcSwapOption::empty());
+        Self { config, routes, filters, splits, authority, counters, crowd, shown }
+    }
+
+    /// Whether its routes lead to the pools that they were made for.
+    fn is_of(&self, snapshot: &Snapshot) -> bool {
+        split::are_of(&self.splits, &snapshot.pools)
+    }
+
+    /// The split of a route, if it has one.
+    pub(crate) fn split(&self, route: usize) -> Option<&LiveSplit> {
+        self.splits.get(route)?.as_ref()
+    }
+
+    /// What each split of it did, in the order of its routes.
+    pub fn splits(&self) -> Vec<SplitTotals> {
+        self.splits.iter().flatten().map(LiveSplit::totals).collect()
     }
 
     /// The filters of a route, if it has any.
     #[inline]
     pub(crate) fn filter(&self, route: usize) -> Option<&LiveFilter> {
         self.filters.get(route)?.as_ref()
+    }
+
+    /// A seat for a connection of this client, where seats are counted.
+    ///
+    /// # Errors
+    /// It has as many as it may.
+    pub(crate) fn seat(&self, client: IpAddr) -> Result<Option<Seat>, Fault> {
+        let Some((crowd, most)) = self.crowd.as_ref().zip(self.config.max_connections_per_client) else {
+            return Ok(None);
+        };
+        crowd.seat(client, most).map(Some).ok_or(Fault::TooManyConnections)
     }
 
     /// What it shows to clients, where it speaks TLS.

@@ -49,6 +49,8 @@ pub(super) fn filters(
     let rate = object.has("rateLimit").then(|| rate(&object, report)).flatten();
     object.node("rateLimit");
     let max_request_body = object.size("maxRequestBody", report).ok();
+    let max_concurrent = object.int::<u32>("maxConcurrentRequests", report).ok().and_then(NonZeroU32::new);
+    let max_response_body = object.size("maxResponseBody", report).ok();
     let cors = object.has("cors").then(|| cors::cors(&object, report));
     object.node("cors");
     let request_headers = edits(&object, "requestHeaderModifier", Of::Request, report);
@@ -58,7 +60,14 @@ pub(super) fn filters(
     if redirect.is_none() {
         object.node("requestRedirect");
     } else {
-        for key in ["cors", "requestHeaderModifier", "responseHeaderModifier", "urlRewrite"] {
+        for key in [
+            "maxConcurrentRequests",
+            "maxResponseBody",
+            "cors",
+            "requestHeaderModifier",
+            "responseHeaderModifier",
+            "urlRewrite",
+        ] {
             let help = "remove it, or the redirect; another route can have the rest";
             not_here(&object, key, "a redirected request reaches no endpoint", help, report);
         }
@@ -67,7 +76,9 @@ pub(super) fn filters(
     let filters = Filters {
         addresses,
         rate,
+        max_concurrent,
         max_request_body,
+        max_response_body,
         cors,
         request_headers,
         response_headers,

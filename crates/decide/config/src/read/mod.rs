@@ -11,6 +11,7 @@ mod origin;
 mod policy;
 mod pool;
 mod route;
+mod split;
 mod tls;
 mod virtual_router;
 

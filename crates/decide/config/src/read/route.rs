@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use haechi_model::{HeaderMatch, HostMatch, PathMatch, PoolIndex, Route};
+use haechi_model::{HeaderMatch, HostMatch, PathMatch, Route};
 
-use super::listener::NOWHERE;
-use super::{References, filter, not_here};
+use super::split::Around;
+use super::{References, filter, not_here, split};
 use crate::object::{Object, item, list, many, map};
 use crate::report::{Report, quote};
 use crate::tree::{Data, Entry, Node};
@@ -48,6 +48,7 @@ pub(super) fn by_host_alone(node: &Node<'_>, report: &mut Report) {
     let Data::List(routes) = &node.data else { return };
     for route in routes {
         let Data::Map(entries) = &route.data else { continue };
+        entries.iter().for_each(|entry| split::by_address_alone(entry, report));
         for Entry { key, .. } in entries
             .iter()
             .filter(|entry| ["path", "methods", "headers", "filters"].contains(&&*entry.key.text))
@@ -73,29 +74,9 @@ fn route(
     let headers = headers(&object, report);
     let filters = filter::filters(&object, &path, over_tls, report);
     let redirects = filters.as_ref().is_some_and(|filters| filters.redirect.is_some());
-    let pool = pool(&object, redirects, sound, references, report);
+    let to = split::destination(&object, Around { redirects, sound }, references, report);
     object.done();
-    Route { host: host.or(HostMatch::Any), path, methods, headers, pool, filters }
-}
-
-fn pool(
-    object: &Object<'_, '_>,
-    redirects: bool,
-    sound: bool,
-    references: &mut References,
-    report: &mut Report,
-) -> Option<PoolIndex> {
-    if redirects {
-        let help = "remove `pool`, or the redirect";
-        not_here(object, "pool", "the route redirects every request", help, report);
-        return None;
-    }
-    if sound && !object.has("pool") {
-        report
-            .add(Code::MissingKey, object.at, "a route needs `pool`")
-            .help("`pool`: Where matching requests go.");
-    }
-    Some(references.follow(object, report).unwrap_or(NOWHERE))
+    Route { host: host.or(HostMatch::Any), path, methods, headers, to, filters }
 }
 
 fn path(object: &Object<'_, '_>, report: &mut Report) -> PathMatch {

@@ -53,7 +53,7 @@ makes up a certificate of its own.
 - **`tls-alpn-01`** is answered inside the handshake of every `https` listener, by the protocol `acme-tls/1`, and the
   connection ends with it. The issuer asks on port 443. Where a listener demands client certificates, use `http-01`.
 - **Renewal** begins when a third of a certificate's life is left, a little earlier by chance, so that not all come at
-  once; or when the issuer says so (ARI, RFC 9773). The one in use stays until the new one is whole.
+  once. The one in use stays until the new one is whole.
 - **A failure** is tried again after 10 s, then twice as late each time: up to half an hour where the issuer can't be
   reached or the fault is ours, up to 6 h where it refused the name, and never more than 4 refusals an hour (Let's Encrypt
   blocks a name after 5). `Retry-After` is obeyed, up to a day. `haechi reload` tries again at once, but within these two.

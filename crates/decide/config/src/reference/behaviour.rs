@@ -96,6 +96,7 @@ pub(super) fn values() -> String {
 
 pub(super) const PARTS: &[&str] = &[
     ROUTES,
+    super::splits::BEHAVIOUR,
     super::filters::BEHAVIOUR,
     super::tls::BEHAVIOUR,
     super::acme::BEHAVIOUR,

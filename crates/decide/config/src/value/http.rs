@@ -249,6 +249,17 @@ pub(crate) fn header_name(text: &str) -> Result<String, Complaint> {
     }
 }
 
+/// A cookie's name, which is a token as a header's is (RFC 6265 section 4.1.1), and in which case counts.
+pub(crate) fn cookie_name(text: &str) -> Result<&str, Complaint> {
+    match text.chars().find(|&c| !u8::try_from(c).is_ok_and(is_token)) {
+        _ if text.is_empty() || text.len() > MAX_TEXT => {
+            Err(Complaint::new(Code::HeaderName, "a cookie's name has 1 to 4096 characters"))
+        }
+        Some(c) => Err(Complaint::new(Code::HeaderName, format!("holds `{}`", c.escape_debug()))),
+        None => Ok(text),
+    }
+}
+
 /// A header's value as it is compared.
 pub(crate) fn header_value(text: &str) -> Result<&str, Complaint> {
     let complaint = |label: &str| Complaint::new(Code::Text, label);

@@ -133,7 +133,7 @@ pub(crate) const fn pattern(text: Text) -> Option<&'static str> {
         Text::KeyId => Some("^\\d{1,3}$"),
         Text::Secret => Some("^([0-9A-Fa-f]{2}){16,64}$"),
         Text::Origin => Some("^(\\*|https?://[^/\\s]+)$"),
-        Text::HeaderName => Some("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
+        Text::HeaderName | Text::CookieName => Some("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
         Text::Network => Some("^[0-9A-Fa-f:.]+(/\\d{1,3})?$"),
         Text::Any | Text::Host | Text::Payload | Text::Redirect => None,
     }

@@ -3,6 +3,7 @@
 
 mod acme;
 mod filter;
+mod split;
 mod tls;
 mod tree;
 mod virtual_router;

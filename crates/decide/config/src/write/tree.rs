@@ -10,6 +10,7 @@ use haechi_model::{
     UpstreamKeepAlive, UpstreamTimeouts,
 };
 
+use super::split::destination;
 use super::virtual_router::virtual_router;
 use super::{acme, tls};
 use crate::defaults;
@@ -124,7 +125,11 @@ pub(crate) fn root(snapshot: &Snapshot) -> Out {
 /// One listener; `pools` are the snapshot's.
 pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
     let mut fields = vec![must("bind", Out::List(binds(&listener.bind)))];
-    let limit = listener.max_connections.map(|most| must("maxConnections", Out::bare(&most)));
+    let limit = [
+        ("maxConnections", listener.max_connections),
+        ("maxConnectionsPerClient", listener.max_connections_per_client),
+    ];
+    let limit = limit.into_iter().filter_map(|(key, most)| most.map(|most| must(key, Out::bare(&most))));
     let preface = listener.proxy_protocol.as_ref().map(|it| must("proxyProtocol", proxy_protocol(it)));
     match &listener.kind {
         ListenerKind::Http(http) => {
@@ -149,7 +154,7 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
             let by_host = |one: &Route| {
                 let mut fields: Vec<Field> =
                     host(&one.host).map(|host| must("host", host)).into_iter().collect();
-                fields.extend(one.pool.map(|pool| must("pool", pool_name(pool, pools))));
+                fields.extend(destination(&one.to, pools));
                 Out::Map(fields)
             };
             fields.push(must("routes", Out::List(tls.routes.iter().map(by_host).collect())));
@@ -256,7 +261,7 @@ pub(crate) fn route(route: &Route, pools: &[Pool]) -> Out {
         let headers = route.headers.iter().map(|header| must(&header.name, value(&header.value)));
         fields.push(must("headers", Out::Map(headers.collect())));
     }
-    fields.extend(route.pool.map(|pool| must("pool", pool_name(pool, pools))));
+    fields.extend(destination(&route.to, pools));
     fields.extend(route.filters.as_deref().map(|filters| must("filters", super::filters(filters))));
     Out::Map(fields)
 }

@@ -1,6 +1,7 @@
 //! Arbitrary snapshots, as far as a config can say them.
 
 mod filters;
+mod split;
 mod virtual_router;
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,12 +11,12 @@ use std::time::Duration;
 use haechi_config::defaults;
 use haechi_model::{
     AcmeChallenge, Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates,
-    ClientFiles, ClientTimeouts, Endpoint, ExternalAccount, Filters, Forwarded, ForwardedBy, HeaderMatch,
-    HealthCheck, HostMatch, HttpLimits, HttpListener, Issuer, Listener, ListenerCertificate, ListenerKind,
-    ListenerTls, Network, Node, OrderedCertificates, PassiveCheck, PathMatch, PathRewrite, Patience, Pool,
-    PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue, RequestIds, Retry,
-    RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener, TlsListener, TlsPolicy, TlsVersion,
-    UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
+    ClientFiles, ClientTimeouts, Destination, Endpoint, ExternalAccount, Filters, Forwarded, ForwardedBy,
+    HeaderMatch, HealthCheck, HostMatch, HttpLimits, HttpListener, Issuer, Listener, ListenerCertificate,
+    ListenerKind, ListenerTls, Network, Node, OrderedCertificates, PassiveCheck, PathMatch, PathRewrite,
+    Patience, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol, ProxyVersion, Queue,
+    RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener, TlsListener,
+    TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -179,49 +180,51 @@ fn pool(name: String) -> impl Strategy<Value = Pool> {
     let small = (of(any::<NonZeroU32>()), ms(0), 0..=100_u8, ms(0));
     let protocol = prop_oneof![Just(PoolProtocol::Http1), Just(PoolProtocol::Http2)];
     let sections = (
-        of(health_check()),
-        of(passive()),
+        of(health_check().boxed()),
+        of(passive().boxed()),
         of(retry()),
         of(timeouts),
         of(queue),
         of(keep_alive),
-        (of(mask), of(version), protocol, of(pool_tls())),
+        (of(mask), of(version), protocol, of(pool_tls().boxed())),
     );
-    (algorithm(), endpoints, sections, of(small)).prop_map(move |(algorithm, endpoints, sections, small)| {
-        let (
-            health_check,
-            passive,
-            retry,
-            timeouts,
-            queue,
-            keep_alive,
-            (mask, proxy_protocol, protocol, tls),
-        ) = sections;
-        let (connection_limit, slow_start, panic_threshold, drain_timeout) =
-            small.unwrap_or((None, Duration::ZERO, 0, defaults::DRAIN));
-        Pool {
-            algorithm,
-            endpoints,
-            health_check: health_check.map(|check| HealthCheck {
-                proxy_protocol: proxy_protocol.filter(|_| check.port.is_none()),
-                ..check
-            }),
-            passive,
-            retry: retry.unwrap_or_default(),
-            timeouts: timeouts.unwrap_or_default(),
-            connection_limit,
-            queue: queue.unwrap_or_default(),
-            keep_alive: keep_alive.unwrap_or_default(),
-            slow_start,
-            panic_threshold,
-            drain_timeout,
-            source_mask: mask.unwrap_or_default(),
-            protocol,
-            proxy_protocol,
-            tls,
-            ..defaults::pool(&name)
-        }
-    })
+    (algorithm(), endpoints.boxed(), sections.boxed(), of(small)).prop_map(
+        move |(algorithm, endpoints, sections, small)| {
+            let (
+                health_check,
+                passive,
+                retry,
+                timeouts,
+                queue,
+                keep_alive,
+                (mask, proxy_protocol, protocol, tls),
+            ) = sections;
+            let (connection_limit, slow_start, panic_threshold, drain_timeout) =
+                small.unwrap_or((None, Duration::ZERO, 0, defaults::DRAIN));
+            Pool {
+                algorithm,
+                endpoints,
+                health_check: health_check.map(|check| HealthCheck {
+                    proxy_protocol: proxy_protocol.filter(|_| check.port.is_none()),
+                    ..check
+                }),
+                passive,
+                retry: retry.unwrap_or_default(),
+                timeouts: timeouts.unwrap_or_default(),
+                connection_limit,
+                queue: queue.unwrap_or_default(),
+                keep_alive: keep_alive.unwrap_or_default(),
+                slow_start,
+                panic_threshold,
+                drain_timeout,
+                source_mask: mask.unwrap_or_default(),
+                protocol,
+                proxy_protocol,
+                tls,
+                ..defaults::pool(&name)
+            }
+        },
+    )
 }
 
 fn route(pools: u32) -> impl Strategy<Value = Route> {
@@ -243,16 +246,17 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
                     .map(|(name, value)| HeaderMatch { name: name.into(), value: value.map(Into::into) })
                     .collect()
             });
-    let plain = (host, path, btree_set("GET|POST|PUT|X-Y", 0..3), headers, 0..pools).prop_map(
-        |(host, path, methods, headers, pool)| Route {
+    let plain = (host, path, btree_set("GET|POST|PUT|X-Y", 0..3), headers, split::destination(pools))
+        .prop_map(|(host, path, methods, headers, to)| Route {
             host,
             path,
             methods: methods.into_iter().map(Into::into).collect(),
             headers,
-            pool: Some(PoolIndex(pool)),
+            to,
             filters: None,
-        },
-    );
+        })
+        // As with filters.
+        .boxed();
     (plain, filters::filters()).prop_map(|(mut route, mut filters)| {
         let exact = matches!(route.path, PathMatch::Exact(_));
         if let Some(PathRewrite::Prefix(path)) = filters.rewrite.path.clone().filter(|_| exact) {
@@ -262,7 +266,7 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
             if let Some(PathRewrite::Prefix(path)) = redirect.path.clone().filter(|_| exact) {
                 redirect.path = Some(PathRewrite::Full(path));
             }
-            route.pool = None;
+            route.to = Destination::Nowhere;
         }
         route.filters = (filters != Filters::default()).then(|| Box::new(filters));
         route
@@ -386,17 +390,22 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         send,
         keep_alive,
     });
-    let http =
-        (vec(route(pools), 1..4), of(limits), of(timeouts), of(listener_tls().boxed()), of(forwarded()))
-            .prop_map(|(routes, limits, timeouts, tls, forwarded)| {
-                ListenerKind::Http(HttpListener {
-                    routes,
-                    limits: limits.unwrap_or_default(),
-                    timeouts: timeouts.unwrap_or_default(),
-                    tls,
-                    forwarded,
-                })
-            });
+    let http = (
+        vec(route(pools).boxed(), 1..4),
+        of(limits),
+        of(timeouts),
+        of(listener_tls().boxed()),
+        of(forwarded().boxed()),
+    )
+        .prop_map(|(routes, limits, timeouts, tls, forwarded)| {
+            ListenerKind::Http(HttpListener {
+                routes,
+                limits: limits.unwrap_or_default(),
+                timeouts: timeouts.unwrap_or_default(),
+                tls,
+                forwarded,
+            })
+        });
     let tcp = (0..pools, patience())
         .prop_map(|(pool, patience)| ListenerKind::Tcp(TcpListener { pool: PoolIndex(pool), patience }));
     let host = prop_oneof![
@@ -422,7 +431,14 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
     (bind, kind, of(any::<NonZeroU32>()), of(preface)).prop_map(move |(bind, kind, limit, preface)| {
         let proxy_protocol = preface.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
         let max_connections = limit.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
-        Listener { name: name.as_str().into(), bind, kind, max_connections, proxy_protocol }
+        Listener {
+            name: name.as_str().into(),
+            bind,
+            kind,
+            max_connections,
+            max_connections_per_client: max_connections.map(|most| most.saturating_add(1)),
+            proxy_protocol,
+        }
     })
 }
 
