@@ -203,7 +203,7 @@ impl Control {
         if let Ok(Err(failure)) = kept {
             tracing::warn!(%failure, "what was tried is forgotten with this process");
         }
-        let kind = if came_out.is_ok() { event::CERTIFICATE_ORDERED } else { event::CERTIFICATE_NOT_ORDERED };
+        let kind = if came_out.is_ok() { event::CERTIFICATE_ORDERED } else { event::CERTIFICATE_FAILED };
         self.events.add(kind, format!("certificate {name}"), text);
         if came_out.is_ok() {
             self.show_files(self.source.folder()).await;

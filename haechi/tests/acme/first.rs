@@ -94,7 +94,7 @@ fn a_name_that_is_refused_stops_no_other_and_says_why() {
     let (code, text) = front.curl("blocked.example.com");
     assert!(code == 60 && text.contains("no alternative certificate subject name"), "{code} {text}");
     let events = front.node.verb(&["events"]).out;
-    assert!(events.contains("certificateNotOrdered") && events.contains("certificateOrdered"), "{events}");
+    assert!(events.contains("certificateFailed") && events.contains("certificateOrdered"), "{events}");
     let shown = front.node.verb(&["status"]).out;
     assert!(shown.contains("blocked.example.com") && shown.contains("failed"), "{shown}");
 }

@@ -19,7 +19,7 @@ pub const CERTIFICATE_EXPIRES: &str = "certificateExpires";
 /// A certificate was ordered and came.
 pub const CERTIFICATE_ORDERED: &str = "certificateOrdered";
 /// An order for a certificate failed; the one in use stays.
-pub const CERTIFICATE_NOT_ORDERED: &str = "certificateNotOrdered";
+pub const CERTIFICATE_FAILED: &str = "certificateFailed";
 /// Clients were refused for their certificates, or refused one of ours; once a minute at most for each listener.
 pub const CERTIFICATE_REFUSED: &str = "certificateRefused";
 /// An endpoint's health changed.
@@ -57,7 +57,7 @@ pub const ALL: &[&str] = &[
     MEMORY_PRESSURE,
     CERTIFICATE_EXPIRES,
     CERTIFICATE_ORDERED,
-    CERTIFICATE_NOT_ORDERED,
+    CERTIFICATE_FAILED,
     CERTIFICATE_REFUSED,
     HEALTH_CHANGED,
     EJECTION_CHANGED,

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use haechi_admin::api::{
     AlarmStatus, Applied, CertificateStatus, ConfigStatus, DatagramStatus, EndpointChanged, EndpointStatus,
-    Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus, MemoryStatus, PoolStatus,
-    RefusedConfig, Rehearsal, RightsStatus, ShareStatus, SplitStatus, Status, TrackedStatus, Upgraded,
-    VirtualRouterStatus,
+    Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus, MemoryStatus, OrderedStatus,
+    PoolStatus, RefusedConfig, Rehearsal, RightsStatus, ShareStatus, SplitStatus, Status, TrackedStatus,
+    Upgraded, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health, Pressure};
@@ -271,8 +271,17 @@ fn status() -> Status {
             ),
             pool("api", vec![endpoint("api-1", 9003, Health::Unknown)]),
         ],
-        ordered: Vec::new(),
-        orders: Vec::new(),
+        ordered: vec![OrderedStatus {
+            issuer: "letsencrypt".into(),
+            name: "shop.example.com".into(),
+            state: "good".into(),
+            says: String::new(),
+            expires_at_ms: Some(1_893_456_000_000),
+            next_at_ms: None,
+            failures: 0,
+            last_failure: None,
+        }],
+        orders: vec![("letsencrypt".into(), "given".into(), 1)],
     }
 }
 
