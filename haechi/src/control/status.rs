@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use haechi_admin::api::{
-    CertificateStatus, ConfigStatus, DatagramStatus, EndpointStatus, HandshakeCount, ListenerStatus,
-    PoolStatus, RefusedConfig, ShareStatus, SplitStatus, Status,
+    CertificateStatus, CodedBytes, ConfigStatus, DatagramStatus, EndpointStatus, HandshakeCount,
+    ListenerStatus, PoolStatus, RefusedConfig, ShareStatus, SplitStatus, Status,
 };
 use haechi_model::{AdminOrigin, Algorithm, Endpoint, Handshake, Health, ListenerKind, Moment, SplitBy};
 use haechi_prober::EndpointReport;
@@ -183,7 +183,13 @@ fn listener_status(listener: &LiveListener) -> ListenerStatus {
         handshakes: handshakes(&totals),
         splits: listener.splits().into_iter().map(split_status).collect(),
         datagrams: matches!(listener.config.kind, ListenerKind::Udp(_)).then(|| datagrams(&totals)),
+        coded: listener.codes().then(|| coded(&totals)),
     }
+}
+
+fn coded(totals: &ListenerTotals) -> BTreeMap<String, CodedBytes> {
+    let bytes = |[before, after]: [u64; 2]| CodedBytes { before, after };
+    totals.coded.iter().map(|(coding, both)| (coding.name().to_owned(), bytes(*both))).collect()
 }
 
 fn split_status(totals: SplitTotals) -> SplitStatus {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use haechi_coding::Wish;
 use haechi_filter::{Asked, Filter, Verdict};
 use haechi_http1::{
     Apology, Body, Framing, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version,
@@ -46,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) sent: Vec<u8>,
     /// What is left of the body.
     pub(crate) body: Body,
+    /// How the client takes answers, where they may be coded.
+    pub(crate) wish: Option<Wish>,
     /// When the head was complete, or the try before this one had failed.
     pub(crate) began: Moment,
 }
@@ -259,6 +262,8 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
         Ok(pool) => pool,
         Err(fault) => return Admitted::Refused(unserved(fault, head), concerned),
     };
+    let rules = scene.listener().coding(route);
+    let wish = rules.map(|rules| rules.wish(head.fields(bytes), head.version == Version::Http11));
     let mut sent = worker.buffers.take_vector();
     head.write_upstream(bytes, &onward, &mut sent);
     let mut body = Body::new(head.framing, false);
@@ -278,7 +283,21 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let facts = Facts::of(head);
     let Told { client, id, .. } = told;
     Admitted::Request(
-        Request { scene, pool, route, origin: from, facts, client, id, seat, source, sent, body, began },
+        Request {
+            scene,
+            pool,
+            route,
+            origin: from,
+            facts,
+            client,
+            id,
+            seat,
+            source,
+            sent,
+            body,
+            wish,
+            began,
+        },
         used,
     )
 }

@@ -13,11 +13,14 @@ mod admit;
 mod away;
 mod buffers;
 mod client;
+mod coder;
 mod engine;
 mod exchange;
 mod forwarding;
 mod handshake;
 mod http2;
+#[cfg(feature = "http3")]
+mod http3;
 mod live;
 mod preface;
 mod pressed;
@@ -57,6 +60,9 @@ use engine::Engine;
 use live::Make;
 use sockets::Sockets;
 use worker::{Command, Move, Pulse};
+
+/// Whether this program was built with HTTP/3.
+pub const SPEAKS_HTTP3: bool = cfg!(feature = "http3");
 
 /// The running data plane.
 #[derive(Debug)]

@@ -134,6 +134,8 @@ pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> L
         timeouts: ClientTimeouts::default(),
         tls: None,
         forwarded: None,
+        http3: false,
+        compression: None,
     };
     Listener {
         name: name.into(),

@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 mod acme;
+mod compression;
 mod filter;
 mod split;
 mod tls;
 mod virtual_router;
 
 pub(crate) use acme::{EXTERNAL_ACCOUNT, ISSUER};
+pub(crate) use compression::{CODINGS, COMPRESSION, LEVELS};
 pub(crate) use filter::{ADDRESSES, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE};
 pub(crate) use split::{SPLIT_BY, SPLIT_WEIGHT};
 pub(crate) use tls::{CERTIFICATE, CLIENT_CERTIFICATES, LISTENER_TLS, POOL_TLS};
@@ -141,6 +143,12 @@ pub(crate) static LISTENER: Shape = Shape {
             "How long a client may take (http, https; tls: `header` alone).",
         ),
         Key::new("tls", Kind::Section(&LISTENER_TLS), "Certificates, versions and ciphers (https)."),
+        Key::new(
+            "http3",
+            Kind::Flag,
+            "HTTP/3 too, over QUIC on the UDP ports of the same numbers, and answers that tell clients so (https); no if \
+             left out.",
+        ),
         Key::new("pool", NAME, "Where connections or flows go (tcp, udp)."),
         Key::new(
             "idleTimeout",
@@ -167,6 +175,11 @@ pub(crate) static LISTENER: Shape = Shape {
             "forwarded",
             Kind::Section(&FORWARDED),
             "Who is believed that a request is somebody else's, and what endpoints are told (http, https).",
+        ),
+        Key::new(
+            "compression",
+            Kind::Section(&COMPRESSION),
+            "What of the answers is compressed (http, https); nothing if left out, `{}` for all defaults.",
         ),
         Key::new("maxFlows", Kind::Int(1, 1 << 20), "Most flows at a time over all workers (udp).")
             .default("16384")

@@ -6,8 +6,10 @@
 
 mod acme;
 mod behaviour;
+mod compression;
 mod filters;
 mod http2;
+mod http3;
 mod memory;
 mod sections;
 mod splits;
@@ -65,7 +67,8 @@ fn all_sections() -> impl Iterator<Item = &'static Section> {
     let routes =
         SECTIONS.iter().position(|section| std::ptr::eq(section.shape, &keys::PATH)).map_or(0, |at| at + 1);
     let (before, after) = SECTIONS.split_at(routes);
-    before.iter().chain(splits::SECTIONS).chain(filters::SECTIONS).chain(after).chain(acme::SECTIONS)
+    let filters = filters::SECTIONS.iter().chain(compression::SECTIONS);
+    before.iter().chain(splits::SECTIONS).chain(filters).chain(after).chain(acme::SECTIONS)
 }
 
 fn group_of(group: &str) -> &'static str {
@@ -154,6 +157,7 @@ fn text_name(text: Text) -> &'static str {
         Text::Peer => "IP address, or address",
         Text::Network => "network",
         Text::Payload => "text, or `hex:` with bytes",
+        Text::MediaType => "media type",
         Text::KeyId => "key id",
         Text::Secret => "secret",
     }

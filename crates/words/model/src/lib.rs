@@ -4,6 +4,7 @@
 //! fault a failed request was. This crate knows no file format, no runtime and no clock.
 
 mod acme;
+mod compression;
 mod dropped;
 mod fault;
 mod filter;
@@ -21,6 +22,7 @@ mod tls;
 mod virtual_router;
 
 pub use acme::{AcmeChallenge, ExternalAccount, Issuer, OrderedCertificates};
+pub use compression::{Coding, CodingLevels, Compression, RouteCompression};
 pub use dropped::Dropped;
 pub use fault::{Fault, Side};
 pub use filter::{

@@ -83,6 +83,8 @@ families! {
         "Orders in a row that failed.";
     ACME_ORDERS: Counter "haechi_acme_orders_total" ["issuer", "result"]
         "Orders by how they came out: given, or whose fault it was (issuer, limit, name, us).";
+    LISTENER_CODED_BYTES: Counter "haechi_listener_coded_bytes_total" ["listener", "coding", "direction"]
+        "Bytes of answers that were compressed: before (in) and after it (out), by content coding.";
 
     LISTENER_DATAGRAMS: Counter "haechi_listener_datagrams_total" ["listener", "direction"]
         "Datagrams from clients (in) and to them (out), of udp listeners.";

@@ -74,6 +74,7 @@ pub(in crate::verbs) fn status() -> Status {
             handshakes: Vec::new(),
             splits: Vec::new(),
             datagrams: None,
+            coded: None,
         }],
         pools: vec![PoolStatus {
             name: "web".into(),

@@ -27,6 +27,7 @@ pub fn render(status: &Status, ha: &HaStatus) -> String {
     memory(&status.memory, &mut out);
     listeners(&status.listeners, &mut out);
     ordered(status, &mut out);
+    coded(&status.listeners, &mut out);
     datagrams(&status.listeners, &mut out);
     split::render(&status.listeners, &mut out);
     pools(&status.pools, &mut out);
@@ -91,6 +92,16 @@ fn ordered(status: &Status, out: &mut Exposition) {
     status.ordered.iter().for_each(|one| samples.sample(&[&one.issuer, &one.name], one.failures));
     let mut samples = out.family(&names::ACME_ORDERS);
     status.orders.iter().for_each(|(issuer, result, count)| samples.sample(&[issuer, result], *count));
+}
+
+fn coded(listeners: &[ListenerStatus], out: &mut Exposition) {
+    let mut samples = out.family(&names::LISTENER_CODED_BYTES);
+    for listener in listeners {
+        for (coding, bytes) in listener.coded.iter().flatten() {
+            samples.sample(&[&listener.name, coding, "in"], bytes.before);
+            samples.sample(&[&listener.name, coding, "out"], bytes.after);
+        }
+    }
 }
 
 fn datagrams(listeners: &[ListenerStatus], out: &mut Exposition) {

@@ -2,6 +2,7 @@
 
 mod callee;
 mod caller;
+mod coded;
 mod download;
 mod flow;
 mod over_http1;

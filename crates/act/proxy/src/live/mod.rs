@@ -5,6 +5,7 @@
 //! anything else does not touch them.
 
 mod budget;
+mod coding;
 mod counters;
 mod crowd;
 mod endpoint;
@@ -17,6 +18,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
+use haechi_coding::Rules;
 use haechi_model::{EndpointId, Fault, Listener, ListenerKind, ListenerName, PoolName, Snapshot};
 use haechi_route::Table;
 use haechi_trust::{Challenges, Credentials, Reply, Shown};
@@ -56,11 +58,15 @@ pub struct LiveListener {
     pub(crate) routes: Table,
     /// By route; nothing at all if no route has any.
     filters: Box<[Option<LiveFilter>]>,
+    /// How answers are coded, by route; nothing at all if none is.
+    codings: Box<[Option<Arc<Rules>>]>,
     /// By route; nothing at all if no route has any.
     splits: Box<[Option<LiveSplit>]>,
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
+    /// The line that tells clients of HTTP/3 here; empty where it is not spoken.
+    pub(crate) alternative: Box<[u8]>,
     pub(crate) counters: Arc<ListenerCounters>,
     /// Who has connections, where each client may have so many.
     crowd: Option<Arc<Crowd>>,
@@ -179,9 +185,11 @@ impl LiveListener {
             known.map_or_else(Crowd::new, Arc::clone)
         });
         let filters = route::filters(config, clients, old.map(|old| (&old.config, &*old.filters)));
+        let codings = coding::codings(config);
         let splits = split::splits(config, &snapshot.pools, make.seed, old.map_or(&[], |old| &old.splits));
-        let (config, shown) = (config.clone(), ArcSwapOption::empty());
-        Self { config, routes, filters, splits, authority, counters, crowd, shown }
+        let (alternative, shown) = (alternative(config), ArcSwapOption::empty());
+        let config = config.clone();
+        Self { config, routes, filters, codings, splits, authority, alternative, counters, crowd, shown }
     }
 
     /// Whether its routes lead to the pools that they were made for.
@@ -203,6 +211,17 @@ impl LiveListener {
     #[inline]
     pub(crate) fn filter(&self, route: usize) -> Option<&LiveFilter> {
         self.filters.get(route)?.as_ref()
+    }
+
+    /// Whether any answers may be coded.
+    pub fn codes(&self) -> bool {
+        !self.codings.is_empty()
+    }
+
+    /// How a route's answers are coded, if any are.
+    #[inline]
+    pub(crate) fn coding(&self, route: usize) -> Option<&Rules> {
+        self.codings.get(route)?.as_deref()
     }
 
     /// A seat for a connection of this client, where seats are counted.
@@ -239,5 +258,19 @@ impl LiveListener {
     /// Counts on from what a former process counted.
     pub fn count_on_from(&self, before: ListenerTotals) {
         self.counters.count_on_from(before);
+    }
+}
+
+/// For how long clients remember where HTTP/3 is spoken, from each answer on: an hour, so that a listener which does
+/// so no longer is soon asked as before; until then they try both.
+const REMEMBERED: u32 = 3600;
+
+/// Says that the UDP port of the same number speaks HTTP/3 (RFC 7838 section 3).
+fn alternative(config: &Listener) -> Box<[u8]> {
+    match (&config.kind, config.bind.first()) {
+        (ListenerKind::Http(http), Some(address)) if http.http3 && crate::SPEAKS_HTTP3 => {
+            format!("Alt-Svc: h3=\":{}\"; ma={REMEMBERED}\r\n", address.port()).into_bytes().into()
+        }
+        _ => Box::default(),
     }
 }

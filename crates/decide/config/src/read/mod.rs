@@ -3,6 +3,7 @@
 
 mod acme;
 mod clash;
+mod compression;
 mod cors;
 mod filter;
 mod health;

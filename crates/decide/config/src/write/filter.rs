@@ -5,6 +5,7 @@ use haechi_model::{
     Rewrite,
 };
 
+use super::compression;
 use super::tree::{Field, Out, count, may, must, time};
 use crate::defaults;
 use crate::value::number;
@@ -35,6 +36,7 @@ pub(crate) fn filters(filters: &Filters) -> Out {
         fields.push(must("urlRewrite", Out::Map(keys)));
     }
     fields.extend(filters.redirect.as_ref().map(redirect));
+    fields.extend(compression::route(&filters.compression));
     Out::Map(fields)
 }
 

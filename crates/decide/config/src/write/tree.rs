@@ -10,6 +10,7 @@ use haechi_model::{
     UpstreamKeepAlive, UpstreamTimeouts,
 };
 
+use super::compression::compression;
 use super::split::destination;
 use super::virtual_router::virtual_router;
 use super::{acme, tls};
@@ -145,7 +146,9 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
                 http.timeouts == ClientTimeouts::default(),
             ));
             fields.extend(over_tls.map(|tls| must("tls", tls::listener(tls))));
+            fields.extend(over_tls.map(|_| may("http3", Out::bare(&http.http3), !http.http3)));
             fields.extend(http.forwarded.as_ref().map(|it| must("forwarded", forwarded(it))));
+            fields.extend(http.compression.as_ref().map(|it| must("compression", compression(it))));
         }
         ListenerKind::Tls(tls) => {
             fields.push(must("protocol", Out::bare("tls")));
