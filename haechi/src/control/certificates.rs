@@ -83,6 +83,7 @@ pub(super) const fn code(problem: Problem) -> Code {
         Problem::NotYetValid => Code::NotYetValid,
         Problem::WeakKey => Code::WeakKey,
         Problem::TicketKeys => Code::TicketKeys,
+        Problem::Passwords => Code::Passwords,
         Problem::ExpiresSoon => Code::ExpiresSoon,
     }
 }

@@ -18,7 +18,7 @@ use haechi_trust::{ACME_PATH, Reply};
 
 use crate::engine;
 use crate::forwarding::{self, Told};
-use crate::live::{LiveFilter, Seat, TooMuch};
+use crate::live::{Guard, LiveFilter, Question, Seat, TooMuch};
 use crate::scene::{Local, Scene};
 use crate::select::source_of;
 use crate::who::Who;
@@ -38,6 +38,8 @@ pub(crate) struct Request {
     pub(crate) client: SocketAddr,
     /// Its `X-Request-ID`; empty if it is to have none.
     pub(crate) id: Vec<u8>,
+    /// A login that somebody must look at before it goes on.
+    pub(crate) question: Option<Box<Question>>,
     /// Beside other requests of its client.
     pub(crate) seat: Option<Seat>,
     /// What `ipHash` looks at.
@@ -88,7 +90,8 @@ impl Facts {
 impl Request {
     /// The answer in an endpoint's place.
     pub(crate) fn apology(&self, fault: Fault) -> Apology<'_> {
-        Apology { fault, id: &self.id, lines: b"" }
+        let live = self.scene.listener().filter(self.route);
+        Apology { fault, id: &self.id, lines: challenge(live.and_then(LiveFilter::guard), fault) }
     }
 
     /// Its name, where each answer shows it.
@@ -196,7 +199,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let began = engine::now();
     // Where the next request begins is known for sure only if this one has no body.
     let concerned = if has_body(head) { bytes.len() } else { len };
-    if let Some(told) = challenge(&scene, head, bytes) {
+    if let Some(told) = issuer_asks(&scene, head, bytes) {
         return match told {
             Some(answer) => Admitted::Answered(answer, concerned),
             None => Admitted::Refused(unserved(Fault::NoRoute, head), concerned),
@@ -214,7 +217,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
         onward.forwarding = &scratch.lines;
     }
     let live = scene.listener().filter(route);
-    let mut seat = None;
+    let (mut seat, mut question) = (None, None);
     if let Some(LiveFilter { filter, .. }) = live {
         let client = told.client.ip();
         match live.map(|live| live.admit(client, began)) {
@@ -229,8 +232,20 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
         let asked = asked(head, bytes, authority, &told);
         match filter.decide(&asked, &mut scratch.out) {
             Verdict::On { host, rewritten } => {
-                let edits = filter.request();
-                head.cut(bytes, |name| edits.removes(name));
+                let guard = live.and_then(LiveFilter::guard);
+                if let Some(guard) = guard {
+                    match guard.look(authorization(head, bytes), client, began) {
+                        Ok(asked) => question = asked,
+                        Err(fault) => {
+                            let lines = challenge(Some(guard), fault).to_vec();
+                            let refused = Refused { lines, id: told.id, ..unserved(fault, head) };
+                            return Admitted::Refused(refused, concerned);
+                        }
+                    }
+                }
+                let (edits, keeps) = (filter.request(), guard.is_some_and(|guard| !guard.config.passes_on));
+                let ours = |name: &[u8]| keeps && name.eq_ignore_ascii_case(b"authorization");
+                head.cut(bytes, |name| edits.removes(name) || ours(name));
                 onward.host = host;
                 onward.target = rewritten.then_some(&*scratch.out);
                 onward.lines = edits.lines();
@@ -291,6 +306,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
             facts,
             client,
             id,
+            question,
             seat,
             source,
             sent,
@@ -345,6 +361,17 @@ fn asked<'a>(head: &RequestHead, bytes: &'a [u8], authority: &'a [u8], told: &To
     }
 }
 
+/// None too if there are two, as with an origin.
+fn authorization<'a>(head: &RequestHead, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let mut values = head.spans(bytes, "authorization").map(|span| span.of(bytes));
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// Lines that an answer for this fault has besides.
+fn challenge(guard: Option<&Guard>, fault: Fault) -> &[u8] {
+    guard.filter(|_| fault == Fault::Unauthenticated).map_or(b"", Guard::challenge)
+}
+
 /// None too if there are two: nobody could say which is meant.
 fn origin<'a>(head: &RequestHead, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let mut values = head.spans(bytes, "origin").map(|span| span.of(bytes));
@@ -352,7 +379,7 @@ fn origin<'a>(head: &RequestHead, bytes: &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// Whether an issuer asks for a challenge at a name of ours, and what it is told; nothing if that is not pending.
-fn challenge(scene: &Scene, head: &RequestHead, bytes: &[u8]) -> Option<Option<Answer>> {
+fn issuer_asks(scene: &Scene, head: &RequestHead, bytes: &[u8]) -> Option<Option<Answer>> {
     let token = head.path.of(bytes).strip_prefix(ACME_PATH)?;
     let told = scene.live.challenge(head.host.map(|host| host.of(bytes))?, token);
     match told {

@@ -57,7 +57,7 @@ pub use udp::{FlowState, LentFlow};
 pub use worker::Signal;
 
 use engine::Engine;
-use live::Make;
+use live::{Logins, Make};
 use sockets::Sockets;
 use worker::{Command, Move, Pulse};
 
@@ -74,6 +74,7 @@ pub struct Proxy {
     /// One change of what is served at a time.
     applying: tokio::sync::Mutex<()>,
     seed: u64,
+    logins: Arc<Logins>,
 }
 
 impl Proxy {
@@ -91,7 +92,18 @@ impl Proxy {
             .unzip();
         let sockets = Mutex::new(Sockets::new(workers.len()));
         let live = Arc::new(ArcSwap::from_pointee(Live::empty()));
-        Ok((Self { workers, pulses, live, sockets, applying: tokio::sync::Mutex::default(), seed }, heard))
+        Ok((
+            Self {
+                workers,
+                pulses,
+                live,
+                sockets,
+                applying: tokio::sync::Mutex::default(),
+                seed,
+                logins: Arc::default(),
+            },
+            heard,
+        ))
     }
 
     /// What is in force now.
@@ -188,7 +200,7 @@ impl Proxy {
     ) -> Arc<Live> {
         let _turn = self.applying.lock().await;
         let old = self.live.load_full();
-        let make = Make { workers: self.workers.len(), seed: self.seed, initial };
+        let make = Make { workers: self.workers.len(), seed: self.seed, logins: &self.logins, initial };
         let next = Arc::new(old.next(snapshot, &make));
         next.show(credentials);
         self.live.store(Arc::clone(&next));

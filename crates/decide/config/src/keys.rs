@@ -12,7 +12,9 @@ mod virtual_router;
 
 pub(crate) use acme::{EXTERNAL_ACCOUNT, ISSUER};
 pub(crate) use compression::{CODINGS, COMPRESSION, LEVELS};
-pub(crate) use filter::{ADDRESSES, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE};
+pub(crate) use filter::{
+    ADDRESSES, BASIC_AUTH, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE,
+};
 pub(crate) use split::{SPLIT_BY, SPLIT_WEIGHT};
 pub(crate) use tls::{CERTIFICATE, CLIENT_CERTIFICATES, LISTENER_TLS, POOL_TLS};
 pub(crate) use virtual_router::{

@@ -10,7 +10,9 @@ mod retry;
 mod splice;
 mod upload;
 
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use haechi_balance::Tried;
@@ -27,12 +29,15 @@ use crate::client::After;
 use crate::engine;
 use crate::forwarding;
 use crate::http2;
-use crate::live::{LiveEndpoint, LivePool};
+use crate::live::{LiveEndpoint, LivePool, Question};
 use crate::scene::Local;
-use crate::select::{Place, select};
+use crate::select::{Noise, Place, select};
 use crate::tunnel;
 use crate::upstream::Upstream;
 use crate::worker::{Signal, Worker};
+
+/// How long a login may wait for somebody to look at it. People go on waiting for that long.
+const LOGIN: Duration = Duration::from_secs(10);
 
 /// Serves one request: picks, connects, moves the bytes, and tries again where that is safe.
 pub(crate) async fn run<C: Caller>(
@@ -41,6 +46,14 @@ pub(crate) async fn run<C: Caller>(
     local: &Local,
     mut request: Request,
 ) -> After {
+    if let Some(question) = request.question.take()
+        // Boxed because it is rare, and every connection's memory would hold room for it.
+        && let Err(fault) = Box::pin(prove(client, *question)).await
+    {
+        return leave(worker, client, request, |client, request| {
+            give_up(worker, client, local, request, fault, Told::Nothing)
+        });
+    }
     let scene = Rc::clone(&request.scene);
     let mut tried = Tried::new();
     let mut tries = 0u8;
@@ -77,12 +90,54 @@ pub(crate) async fn run<C: Caller>(
             }
         }
     };
+    leave(worker, client, request, |_, _| after)
+}
+
+/// Says the last word of a request, and gives back what it had.
+fn leave<C: Caller>(
+    worker: &Worker,
+    client: &mut C,
+    request: Request,
+    last: impl FnOnce(&mut C, &Request) -> After,
+) -> After {
+    let after = last(client, &request);
     client.timer().works_with(0);
-    drop(request.seat.take());
-    worker.buffers.give_vector(std::mem::take(&mut request.sent));
-    worker.buffers.give_vector(std::mem::take(&mut request.id));
-    worker.buffers.give_vector(std::mem::take(&mut request.origin));
+    drop(request.seat);
+    for vector in [request.sent, request.id, request.origin] {
+        worker.buffers.give_vector(vector);
+    }
     after
+}
+
+/// Waits until somebody has looked at a login.
+///
+/// # Errors
+/// It is not right, or nobody has time for it, or the client went away.
+async fn prove<C: Caller>(client: &mut C, question: Question) -> Result<(), Fault> {
+    let now = client.timer().now();
+    let mut answer = question.ask(now)?;
+    client.timer().set_at(now + LOGIN);
+    client.watch();
+    let mut heard = false;
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(right) = Pin::new(&mut answer).poll(cx) {
+            // Who looks at them is gone only when all is.
+            let right = right.map_err(|_| Fault::LoginsBusy)?;
+            return Poll::Ready(right.then_some(()).ok_or(Fault::Unauthenticated));
+        }
+        if client.timer().has_passed(cx) {
+            return Poll::Ready(Err(Fault::LoginsBusy));
+        }
+        // What it says meanwhile is for later, and would be found again and again.
+        if !heard {
+            match client.noise(cx) {
+                Noise::Gone => return Poll::Ready(Err(Fault::ClientGone)),
+                noise => heard = noise == Noise::Spoke,
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// How one try goes about it.
@@ -182,6 +237,7 @@ async fn converse<C: Caller, E: Callee>(
     let end = std::future::poll_fn(|cx| flow.poll(cx)).await;
     let (bytes_out, bytes_in) = flow.bytes();
     flow.give_back();
+    client.rest();
     counters.bytes_out.add(bytes_out);
     counters.bytes_in.add(bytes_in);
     let end = end?;
@@ -215,13 +271,14 @@ fn record_failure(worker: &Worker, place: &Place, failure: &Failure) {
     }
     tracing::debug!(endpoint = %endpoint.id, fault = failure.fault.name(), "request failed at endpoint");
     endpoint.counters(worker.number).failures.add(1);
+    // Or clients that ask for something large could have a healthy endpoint ejected.
+    if failure.fault == Fault::ResponseTooLarge {
+        return;
+    }
     if place.pool().config.algorithm == Algorithm::LeastResponseTime {
         endpoint.observe(Duration::ZERO, true, engine::now());
     }
-    // Or clients that ask for something large could have a healthy endpoint ejected.
-    if failure.fault != Fault::ResponseTooLarge {
-        note_outcome(worker, place.pool(), endpoint, true);
-    }
+    note_outcome(worker, place.pool(), endpoint, true);
 }
 
 /// Counts failures in a row, and tells the control plane when they reach the pool's bound.
@@ -271,6 +328,8 @@ fn give_up(
     if told == Told::Part || fault == Fault::ClientGone {
         return After::Reset;
     }
-    let goes_on = request.body.is_done() && fault.side() != Side::Client && !client.is_leaving(worker, local);
+    let goes_on = request.body.is_done()
+        && (fault.side() != Side::Client || fault == Fault::Unauthenticated)
+        && !client.is_leaving(worker, local);
     client.refuse(worker, fault, request, goes_on)
 }

@@ -9,6 +9,8 @@ mod coding;
 mod counters;
 mod crowd;
 mod endpoint;
+mod guard;
+mod logins;
 mod pool;
 mod route;
 mod split;
@@ -27,6 +29,8 @@ pub(crate) use counters::{EndpointCounters, ListenerCounters};
 pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
 pub(crate) use crowd::{Crowd, Seat};
 pub use endpoint::LiveEndpoint;
+pub(crate) use guard::{Guard, Question};
+pub(crate) use logins::Logins;
 pub use pool::LivePool;
 pub(crate) use pool::Make;
 pub(crate) use route::{LiveFilter, TooMuch};
@@ -133,6 +137,9 @@ impl Live {
         self.challenges.get_or_init(|| Arc::clone(&credentials.challenges));
         for listener in &self.listeners {
             listener.shown.store(credentials.listeners.get(&listener.config.name).cloned());
+            for guard in listener.filters.iter().flatten().filter_map(LiveFilter::guard) {
+                guard.admit(credentials.users.get(&guard.config.file));
+            }
         }
         for pool in &self.pools {
             pool.verified.store(credentials.pools.get(&pool.config.name).cloned());
@@ -184,7 +191,8 @@ impl LiveListener {
             let known = old.and_then(|old| old.crowd.as_ref());
             known.map_or_else(Crowd::new, Arc::clone)
         });
-        let filters = route::filters(config, clients, old.map(|old| (&old.config, &*old.filters)));
+        let filters =
+            route::filters(config, clients, make.logins, old.map(|old| (&old.config, &*old.filters)));
         let codings = coding::codings(config);
         let splits = split::splits(config, &snapshot.pools, make.seed, old.map_or(&[], |old| &old.splits));
         let (alternative, shown) = (alternative(config), ArcSwapOption::empty());

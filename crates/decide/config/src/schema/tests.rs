@@ -38,7 +38,7 @@ fn document(path: &[String], value: &str) -> String {
 fn the_reader_knows_the_same_keys() {
     let mut all = Vec::new();
     objects(&schema(), &[], &mut all);
-    assert_eq!(all.len(), 54, "one for each shape, and a certificate also without a list");
+    assert_eq!(all.len(), 55, "one for each shape, and a certificate also without a list");
     for (path, keys) in all {
         for key in &keys {
             let text = document(&path, &format!("{{ {key}: 0 }}"));
@@ -121,6 +121,10 @@ fn defaults_are_what_they_say() {
         (
             &keys::RATE,
             "listeners: { l: { bind: ':80', protocol: http, routes: [{ pool: p, filters: { rateLimit: { requests: 5, KEY } } }] } }",
+        ),
+        (
+            &keys::BASIC_AUTH,
+            "listeners: { l: { bind: ':80', protocol: http, routes: [{ pool: p, filters: { basicAuth: { file: f, KEY } } }] } }",
         ),
         (
             &keys::CORS,
