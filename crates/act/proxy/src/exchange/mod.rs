@@ -44,7 +44,7 @@ pub(crate) async fn run<C: Caller>(
     worker: &Rc<Worker>,
     client: &mut C,
     local: &Local,
-    mut request: Request,
+    request: &mut Request,
 ) -> After {
     if let Some(question) = request.question.take()
         // Boxed because it is rare, and every connection's memory would hold room for it.
@@ -61,21 +61,21 @@ pub(crate) async fn run<C: Caller>(
     let after = loop {
         let place = match select(worker, &scene, request.pool, request.source, &tried, client).await {
             Ok(place) => place,
-            Err(fault) => break give_up(worker, client, local, &request, fault, Told::Nothing),
+            Err(fault) => break give_up(worker, client, local, request, fault, Told::Nothing),
         };
         let pool = place.pool();
         let last = tries.saturating_add(1) >= pool.config.retry.tries;
         let how = Try { fresh, last, again: !tried.is_empty() };
-        match attempt(worker, client, local, &mut request, &place, how).await {
+        match attempt(worker, client, local, request, &place, how).await {
             Ok(after) => break after,
             Err(failure) => {
                 record_failure(worker, &place, &failure);
                 let stale = failure.is_no_try() && !fresh;
                 if (last && !stale)
-                    || !may_retry(&failure, &request, &pool.config.retry)
+                    || !may_retry(&failure, request, &pool.config.retry)
                     || !(stale || afford(worker, pool, &failure))
                 {
-                    break give_up(worker, client, local, &request, failure.fault, failure.told);
+                    break give_up(worker, client, local, request, failure.fault, failure.told);
                 }
                 if stale {
                     // It says nothing of the endpoint, so it is no try; and it does not happen twice.
@@ -97,14 +97,14 @@ pub(crate) async fn run<C: Caller>(
 fn leave<C: Caller>(
     worker: &Worker,
     client: &mut C,
-    request: Request,
+    request: &mut Request,
     last: impl FnOnce(&mut C, &Request) -> After,
 ) -> After {
-    let after = last(client, &request);
+    let after = last(client, request);
     client.timer().works_with(0);
-    drop(request.seat);
-    for vector in [request.sent, request.id, request.origin] {
-        worker.buffers.give_vector(vector);
+    drop(request.seat.take());
+    for vector in [&mut request.sent, &mut request.id, &mut request.origin] {
+        worker.buffers.give_vector(std::mem::take(vector));
     }
     after
 }
