@@ -256,12 +256,25 @@ pub struct ListenerStatus {
     /// TLS handshakes by how they came out; only those that happened.
     #[serde(default)]
     pub handshakes: Vec<HandshakeCount>,
+    /// Its routes with `externalAuth`, in the order of the config.
+    #[serde(default)]
+    pub auths: Vec<AuthStatus>,
     /// Its routes with several pools, in the order of the config.
     #[serde(default)]
     pub splits: Vec<SplitStatus>,
     /// Of a `udp` listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datagrams: Option<DatagramStatus>,
+}
+
+/// A route of whose requests somebody else is asked.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthStatus {
+    /// What it matches.
+    pub route: String,
+    /// Requests by result: `allowed`, `denied`, `failed`, `unjudged`.
+    pub results: BTreeMap<String, u64>,
 }
 
 /// A route whose requests several pools share.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use haechi_filter::{Asked, Filter, Verdict};
+use haechi_filter::{Asked, Check, Filter, Questioned, Verdict};
 use haechi_http1::{
     Body, Framing, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version,
 };
@@ -39,6 +39,8 @@ pub(crate) struct Request {
     /// The head for the endpoint, and as much of the body as has come: kept until the response begins, so
     /// that it can be sent again.
     pub(crate) sent: Vec<u8>,
+    /// The whole head that somebody else is asked with before it goes on; else empty.
+    pub(crate) question: Vec<u8>,
     /// What is left of the body.
     pub(crate) body: Body,
     /// When the head was complete, or the try before this one had failed.
@@ -46,6 +48,13 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// Gives memory back to the worker.
+    pub(crate) fn give_back(self, worker: &Worker) {
+        for vector in [self.sent, self.id, self.origin, self.question] {
+            worker.buffers.give_vector(vector);
+        }
+    }
+
     /// What is done to its answer besides, if anything.
     #[inline]
     pub(crate) fn filter(&self) -> Option<&Filter> {
@@ -188,6 +197,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
         onward.forwarding = &scratch.lines;
     }
     let live = scene.listener().filter(route);
+    let mut question = Vec::new();
     if let Some(LiveFilter { filter, .. }) = live {
         let client = told.client.ip();
         if let Some(wait) = live.and_then(|live| live.wait_of(client, began)) {
@@ -197,11 +207,17 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
             return Admitted::Refused(refused, concerned);
         }
         scratch.out.clear();
+        if let Some(check) = filter.check() {
+            question = worker.buffers.take_vector();
+            let tells_host = http.forwarded.is_some();
+            write_question(check, head, bytes, (&onward, tells_host), &mut question);
+        }
         let asked = asked(head, bytes, authority, &told);
         match filter.decide(&asked, &mut scratch.out) {
             Verdict::On { host, rewritten } => {
                 let edits = filter.request();
-                head.cut(bytes, |name| edits.removes(name));
+                let check = filter.check();
+                head.cut(bytes, |name| edits.removes(name) || check.is_some_and(|check| check.copies(name)));
                 onward.host = host;
                 onward.target = rewritten.then_some(&*scratch.out);
                 onward.lines = edits.lines();
@@ -249,7 +265,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let facts = Facts::of(head);
     let Told { client, id, .. } = told;
     Admitted::Request(
-        Request { scene, pool, route, origin: from, facts, client, id, source, sent, body, began },
+        Request { scene, pool, route, origin: from, facts, client, id, source, sent, question, body, began },
         used,
     )
 }
@@ -301,6 +317,31 @@ fn asked<'a>(head: &RequestHead, bytes: &'a [u8], authority: &'a [u8], told: &To
 fn origin<'a>(head: &RequestHead, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let mut values = head.spans(bytes, "origin").map(|span| span.of(bytes));
     values.next().filter(|value| !value.is_empty() && values.next().is_none())
+}
+
+/// What somebody else is asked about a request. `onward`: what goes with it, and whether that tells the host.
+fn write_question(
+    check: &Check,
+    head: &RequestHead,
+    bytes: &[u8],
+    (onward, tells_host): (&Onward<'_>, bool),
+    out: &mut Vec<u8>,
+) {
+    let host = head.host.map(|host| host.of(bytes)).filter(|host| !host.is_empty());
+    let asked = Questioned {
+        method: head.method_name(bytes),
+        target: [head.path.of(bytes), head.query(bytes)],
+        host: host.unwrap_or(onward.authority),
+        forwarding: onward.forwarding,
+        tells_host,
+    };
+    check.write(&asked, out);
+    for name in check.sends() {
+        for value in head.values(bytes, name) {
+            [name.as_bytes(), b": ", value, b"\r\n"].iter().for_each(|piece| out.extend_from_slice(piece));
+        }
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 fn find_route<'s>(scene: &'s Scene, head: &RequestHead, bytes: &[u8]) -> Option<(usize, &'s Route)> {

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+mod auth;
 mod filter;
 mod split;
 mod tls;
 mod virtual_router;
 
+pub(crate) use auth::EXTERNAL_AUTH;
 pub(crate) use filter::{ADDRESSES, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE};
 pub(crate) use split::{SPLIT_BY, SPLIT_WEIGHT};
 pub(crate) use tls::{CERTIFICATE, CLIENT_CERTIFICATES, LISTENER_TLS, POOL_TLS};

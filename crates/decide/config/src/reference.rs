@@ -4,6 +4,7 @@
 //! What tables can't say (how a thing behaves) stands in `behaviour`, what each section is for and an example
 //! of it in `sections`; a test compiles every example, and another compares the pages with `docs/`.
 
+mod auth;
 mod behaviour;
 mod filters;
 mod http2;
@@ -64,7 +65,7 @@ fn all_sections() -> impl Iterator<Item = &'static Section> {
     let routes =
         SECTIONS.iter().position(|section| std::ptr::eq(section.shape, &keys::PATH)).map_or(0, |at| at + 1);
     let (before, after) = SECTIONS.split_at(routes);
-    before.iter().chain(splits::SECTIONS).chain(filters::SECTIONS).chain(after)
+    before.iter().chain(splits::SECTIONS).chain(filters::SECTIONS).chain(auth::SECTIONS).chain(after)
 }
 
 fn group_of(group: &str) -> &'static str {

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
-use crate::Network;
+use crate::{ExternalAuth, Network};
 
 /// The filters of a route, named as Gateway API names them where it has them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -16,6 +16,8 @@ pub struct Filters {
     pub max_request_body: Option<u64>,
     /// Which scripts of other sites may read answers.
     pub cors: Option<Cors>,
+    /// Who else is asked whether requests may go on.
+    pub auth: Option<ExternalAuth>,
     /// What changes in the fields of a request.
     pub request_headers: HeaderEdits,
     /// What changes in the fields of an endpoint's answer.

@@ -4,6 +4,7 @@
 //! fault a failed request was. This crate knows no file format, no runtime and no clock.
 
 mod dropped;
+mod external_auth;
 mod fault;
 mod filter;
 mod forwarded;
@@ -20,6 +21,7 @@ mod tls;
 mod virtual_router;
 
 pub use dropped::Dropped;
+pub use external_auth::ExternalAuth;
 pub use fault::{Fault, Side};
 pub use filter::{
     Addresses, Cors, Filters, HeaderEdits, HeaderLine, OriginMatch, PathRewrite, Rate, Redirect, Rewrite,

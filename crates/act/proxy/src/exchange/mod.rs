@@ -1,7 +1,9 @@
 //! One request and its response: the tries, what may be tried again, and what is said when all failed.
 
+mod aside;
 mod callee;
 mod caller;
+mod check;
 mod download;
 mod flow;
 mod over_http1;
@@ -33,13 +35,26 @@ use crate::tunnel;
 use crate::upstream::Upstream;
 use crate::worker::{Signal, Worker};
 
-/// Serves one request: picks, connects, moves the bytes, and tries again where that is safe.
+/// Serves one request, if nobody who is asked has something against it.
 pub(crate) async fn run<C: Caller>(
     worker: &Rc<Worker>,
     client: &mut C,
-    local: &Local,
+    local: &Rc<Local>,
     mut request: Request,
 ) -> After {
+    if !request.question.is_empty() {
+        // Boxed because it is rare, and every connection's memory would hold room for it.
+        let judged = Box::pin(check::judge(worker, client, local, &mut request)).await;
+        if let Some(after) = judged {
+            request.give_back(worker);
+            return after;
+        }
+    }
+    serve(worker, client, local, request).await
+}
+
+/// Picks, connects, moves the bytes, and tries again where that is safe.
+async fn serve<C: Caller>(worker: &Rc<Worker>, client: &mut C, local: &Local, mut request: Request) -> After {
     let scene = Rc::clone(&request.scene);
     let mut tried = Tried::new();
     let mut tries = 0u8;
@@ -77,9 +92,7 @@ pub(crate) async fn run<C: Caller>(
         }
     };
     client.timer().works_with(0);
-    worker.buffers.give_vector(std::mem::take(&mut request.sent));
-    worker.buffers.give_vector(std::mem::take(&mut request.id));
-    worker.buffers.give_vector(std::mem::take(&mut request.origin));
+    request.give_back(worker);
     after
 }
 
@@ -260,7 +273,9 @@ fn give_up(
     fault: Fault,
     told: Told,
 ) -> After {
-    request.scene.listener().counters.of(worker.number).fault(fault);
+    if !client.is_aside() {
+        request.scene.listener().counters.of(worker.number).fault(fault);
+    }
     let id = forwarding::shown(&request.id);
     tracing::debug!(client = %request.client.ip(), fault = fault.name(), ?told, id, "no answer from an endpoint");
     if told == Told::Part || fault == Fault::ClientGone {

@@ -243,12 +243,22 @@ pub(crate) struct ListenerCounters {
     workers: PerWorker<WorkerListenerCounters>,
 }
 
+/// One count for each fault. There are more of them than std's arrays have a default for.
+#[derive(Debug)]
+struct ByFault([Count; Fault::ALL.len()]);
+
+impl Default for ByFault {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Count::default()))
+    }
+}
+
 /// What one worker counts for one listener.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerListenerCounters {
     pub(crate) accepted: Count,
     pub(crate) requests: Count,
-    faults: [Count; Fault::ALL.len()],
+    faults: ByFault,
     pub(crate) handshakes: [Count; Handshake::ALL.len()],
     pub(crate) datagrams_in: Count,
     pub(crate) datagrams_out: Count,
@@ -263,7 +273,7 @@ impl WorkerListenerCounters {
     }
 
     pub(crate) fn fault(&self, fault: Fault) {
-        if let Some(count) = self.faults.get(fault as usize) {
+        if let Some(count) = self.faults.0.get(fault as usize) {
             count.add(1);
         }
     }
@@ -327,7 +337,7 @@ impl ListenerCounters {
 
     pub(crate) fn totals(&self) -> ListenerTotals {
         let sum = |of: fn(&WorkerListenerCounters) -> u64| self.sum(of);
-        let fault = |index: usize| self.workers.iter().map(|counters| counters.faults[index].get()).sum();
+        let fault = |index: usize| self.workers.iter().map(|counters| counters.faults.0[index].get()).sum();
         let handshake =
             |index: usize| self.workers.iter().map(|counters| counters.handshakes[index].get()).sum();
         let dropped = |index: usize| self.workers.iter().map(|counters| counters.dropped[index].get()).sum();

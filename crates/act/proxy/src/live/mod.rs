@@ -4,6 +4,7 @@
 //! and endpoint name, and address) and carried from one generation to the next, so that a change of
 //! anything else does not touch them.
 
+mod auth;
 mod budget;
 mod counters;
 mod endpoint;
@@ -19,6 +20,8 @@ use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, PoolName, S
 use haechi_route::Table;
 use haechi_trust::{Credentials, Shown};
 
+pub(crate) use auth::LiveAuth;
+pub use auth::{AuthTotals, Ruled};
 pub(crate) use counters::{EndpointCounters, ListenerCounters};
 pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
 pub use endpoint::LiveEndpoint;
@@ -53,6 +56,8 @@ pub struct LiveListener {
     filters: Box<[Option<LiveFilter>]>,
     /// By route; nothing at all if no route has any.
     splits: Box<[Option<LiveSplit>]>,
+    /// By route; nothing at all if no route has any.
+    auths: Box<[Option<LiveAuth>]>,
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
@@ -160,8 +165,9 @@ impl LiveListener {
         };
         let filters = route::filters(config, clients, old.map(|old| (&old.config, &*old.filters)));
         let splits = split::splits(config, &snapshot.pools, make.seed, old.map_or(&[], |old| &old.splits));
+        let auths = auth::auths(config, old.map_or(&[], |old| &old.auths));
         let (config, shown) = (config.clone(), ArcSwapOption::empty());
-        Self { config, routes, filters, splits, authority, counters, shown }
+        Self { config, routes, filters, splits, auths, authority, counters, shown }
     }
 
     /// Whether its routes lead to the pools that they were made for.
@@ -172,6 +178,16 @@ impl LiveListener {
     /// The split of a route, if it has one.
     pub(crate) fn split(&self, route: usize) -> Option<&LiveSplit> {
         self.splits.get(route)?.as_ref()
+    }
+
+    /// Who else is asked about requests of a route, if anybody is.
+    pub(crate) fn auth(&self, route: usize) -> Option<&LiveAuth> {
+        self.auths.get(route)?.as_ref()
+    }
+
+    /// What came of each external auth, in the order of its routes.
+    pub fn auths(&self) -> Vec<AuthTotals> {
+        self.auths.iter().flatten().map(LiveAuth::totals).collect()
     }
 
     /// What each split of it did, in the order of its routes.

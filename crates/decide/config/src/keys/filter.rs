@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{COUNT, PORT};
+use super::{COUNT, EXTERNAL_AUTH, PORT};
 use crate::shape::{Key, Kind, Shape, Text};
 
 pub(crate) static FILTERS: Shape = Shape::new(
@@ -12,6 +12,11 @@ pub(crate) static FILTERS: Shape = Shape::new(
         Key::new("rateLimit", Kind::Section(&RATE), "How often each client may ask; 429 above it."),
         Key::new("maxRequestBody", Kind::Size(1, 1 << 40), "Longest body of a request; longer ones get 413.")
             .because("a TiB is more than any upload in one request"),
+        Key::new(
+            "externalAuth",
+            Kind::Section(&EXTERNAL_AUTH),
+            "Somebody else who is asked whether a request may go on.",
+        ),
         Key::new("cors", Kind::Section(&CORS), "Which scripts of other sites may read answers."),
         Key::new(
             "requestHeaderModifier",

@@ -8,7 +8,7 @@ use haechi_model::{
 };
 
 use super::origin::networks;
-use super::{cors, not_here};
+use super::{References, auth, cors, not_here};
 use crate::object::{Object, item, many, map};
 use crate::report::{Report, quote};
 use crate::tree::Entry;
@@ -32,7 +32,7 @@ const FRAMING: [&str; 10] = [
 
 /// Whose fields are edited.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
+pub(super) enum Of {
     Request,
     Response,
 }
@@ -42,6 +42,7 @@ pub(super) fn filters(
     route: &Object<'_, '_>,
     path: &PathMatch,
     over_tls: Option<bool>,
+    references: &mut References,
     report: &mut Report,
 ) -> Option<Box<Filters>> {
     let object = route.section("filters", report);
@@ -51,6 +52,8 @@ pub(super) fn filters(
     let max_request_body = object.size("maxRequestBody", report).ok();
     let cors = object.has("cors").then(|| cors::cors(&object, report));
     object.node("cors");
+    let auth = object.has("externalAuth").then(|| auth::external_auth(&object, references, report));
+    object.node("externalAuth");
     let request_headers = edits(&object, "requestHeaderModifier", Of::Request, report);
     let response_headers = edits(&object, "responseHeaderModifier", Of::Response, report);
     let rewrite = rewrite(&object, path, report);
@@ -58,7 +61,7 @@ pub(super) fn filters(
     if redirect.is_none() {
         object.node("requestRedirect");
     } else {
-        for key in ["cors", "requestHeaderModifier", "responseHeaderModifier", "urlRewrite"] {
+        for key in ["cors", "externalAuth", "requestHeaderModifier", "responseHeaderModifier", "urlRewrite"] {
             let help = "remove it, or the redirect; another route can have the rest";
             not_here(&object, key, "a redirected request reaches no endpoint", help, report);
         }
@@ -69,6 +72,7 @@ pub(super) fn filters(
         rate,
         max_request_body,
         cors,
+        auth,
         request_headers,
         response_headers,
         rewrite,
@@ -142,7 +146,7 @@ fn line(entry: &Entry<'_>, of: Of, seen: &mut HashSet<String>, report: &mut Repo
 }
 
 /// A name that may be edited, and is so once.
-fn editable(
+pub(super) fn editable(
     name: String,
     at: Span,
     of: Of,

@@ -1,6 +1,7 @@
 //! Nodes to model. Pools come first, wherever they stand in the file, so that routes can refer to them; a
 //! pool that is broken inside still has its name, so its routes are not reported for it.
 
+mod auth;
 mod clash;
 mod cors;
 mod filter;

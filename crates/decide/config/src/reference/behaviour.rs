@@ -98,6 +98,7 @@ pub(super) const PARTS: &[&str] = &[
     ROUTES,
     super::splits::BEHAVIOUR,
     super::filters::BEHAVIOUR,
+    super::auth::BEHAVIOUR,
     super::tls::BEHAVIOUR,
     super::http2::BEHAVIOUR,
     HEALTH,

@@ -1,6 +1,7 @@
 //! A snapshot back as YAML: for `run --print-config`, and as the ground on which [`crate::diff`] compares.
 //! What is written compiles to the same snapshot.
 
+mod auth;
 mod filter;
 mod split;
 mod tls;
