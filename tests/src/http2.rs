@@ -65,11 +65,23 @@ impl Http2 {
     /// # Errors
     /// Refused, or not in time.
     pub fn open(to: SocketAddr) -> io::Result<Self> {
+        Self::with(to, Config::default())
+    }
+
+    /// Opens one whose windows hold any body of a test, so that only its socket bounds what comes.
+    ///
+    /// # Errors
+    /// Refused, or not in time.
+    pub fn wide(to: SocketAddr) -> io::Result<Self> {
+        Self::with(to, Config { stream_window: 64 << 20, connection_window: 256 << 20, ..Config::default() })
+    }
+
+    fn with(to: SocketAddr, config: Config) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&to, PATIENCE)?;
         stream.set_read_timeout(Some(Duration::from_millis(20)))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        let core = Connection::new(Role::Client, Config::default(), Moment::ORIGIN);
+        let core = Connection::new(Role::Client, config, Moment::ORIGIN);
         Ok(Self { stream, core, answers: BTreeMap::new(), reads: true, left: false, closed: false })
     }
 

@@ -1,6 +1,8 @@
 //! Route filters over real sockets: what endpoints and clients see, over HTTP/1 and HTTP/2.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod answers;
+mod crowds;
 mod hostile;
 mod limits;
 

@@ -140,7 +140,7 @@ fn what_an_endpoint_did_not_look_at_is_asked_again_even_a_post() {
         // A connection that ends after it named this stream as seen leaves it open what became of it.
         let expected = if goes_away { (502, 2) } else { (200, 3) };
         assert_eq!((answer.status, seen.load(Ordering::Relaxed)), expected, "{goes_away} {answer:?}");
-        assert_eq!(node.endpoint("web", "a")["failures"], 0);
+        assert_eq!(node.endpoint("web", "a")["failures"], u64::from(goes_away));
     }
 }
 
@@ -159,6 +159,52 @@ fn a_connection_that_dies_fails_its_streams_and_idempotent_ones_are_asked_again(
     assert_eq!(client.get("/die").status, 200, "on another connection");
     assert_eq!(endpoint.connections.load(Ordering::Relaxed), 2);
     assert_eq!(node.endpoint("web", "a")["connects"], 2);
+}
+
+/// All of them passed for stale, so nothing counted and nothing was paid for.
+#[test]
+fn requests_that_die_with_a_busy_connection_are_failures_of_its_endpoint() {
+    let endpoint = Http2Endpoint::start(address(), 100, |_, core, stream, asked| {
+        match asked.path.as_str() {
+            "/die" => return Then::Close,
+            "/wait" => {}
+            _ => echo(core, stream, &asked),
+        }
+        Then::GoOn
+    });
+    let (listen, node) = front(endpoint.address, &format!("{HTTP2}    retry: {{ tries: 1 }}\n"));
+    let mut client = Http2::open(listen).unwrap();
+    assert_eq!(client.get("/").status, 200);
+    let waiting: Vec<_> = (0..3).map(|_| client.begin("GET", "/wait", &[], true)).collect();
+    assert_eq!(client.get("/").status, 200);
+    let dying = client.begin("GET", "/die", &[], true);
+    for stream in waiting.into_iter().chain([dying]) {
+        assert_eq!(client.answer(stream).status, 502);
+    }
+    assert_eq!(node.endpoint("web", "a")["failures"], 4);
+    assert_eq!(endpoint.connections.load(Ordering::Relaxed), 1);
+}
+
+/// It was asked again and again on new connections, until the time to connect was over.
+#[test]
+fn an_endpoint_that_opens_and_closes_is_a_failed_connect() {
+    let endpoint = Scripted::start(address(), |_, peer| {
+        // Empty settings, and the preface and settings of ours come.
+        peer.send([0u8, 0, 0, 4, 0, 0, 0, 0, 0]);
+        peer.body(33);
+    });
+    let (listen, node) = front(
+        endpoint.address,
+        &format!("{HTTP2}    timeouts: {{ connect: 5s }}\n    retry: {{ tries: 2 }}\n"),
+    );
+    let mut client = Http2::open(listen).unwrap();
+    for asked in 1..=3 {
+        assert_eq!(client.get("/").status, 502);
+        let connections = endpoint.connections.load(Ordering::Relaxed);
+        // A stale connection is tried once more for nothing.
+        assert!((asked..=asked * 4).contains(&connections), "{connections}");
+    }
+    assert_ne!(node.endpoint("web", "a")["failures"], 0);
 }
 
 #[test]

@@ -4,17 +4,18 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use haechi_filter::{Asked, Check, Filter, Questioned, Verdict};
 use haechi_http1::{
-    Body, Framing, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version,
+    Apology, Body, Framing, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version,
 };
 use haechi_model::{Destination, Fault, Moment, RequestIds, Route};
 use haechi_route::{Headers, Query};
 
 use crate::engine;
 use crate::forwarding::{self, Told};
-use crate::live::LiveFilter;
+use crate::live::{LiveFilter, Seat, TooMuch};
 use crate::scene::{Local, Scene};
 use crate::select::source_of;
 use crate::who::Who;
@@ -34,6 +35,8 @@ pub(crate) struct Request {
     pub(crate) client: SocketAddr,
     /// Its `X-Request-ID`; empty if it is to have none.
     pub(crate) id: Vec<u8>,
+    /// Beside other requests of its client.
+    pub(crate) seat: Option<Seat>,
     /// What `ipHash` looks at.
     pub(crate) source: u64,
     /// The head for the endpoint, and as much of the body as has come: kept until the response begins, so
@@ -87,6 +90,11 @@ impl Facts {
 }
 
 impl Request {
+    /// The answer in an endpoint's place.
+    pub(crate) fn apology(&self, fault: Fault) -> Apology<'_> {
+        Apology { fault, id: &self.id, lines: b"" }
+    }
+
     /// Its name, where each answer shows it.
     pub(crate) fn shown_id(&self) -> &[u8] {
         if shows_id(&self.scene) { &self.id } else { &[] }
@@ -104,8 +112,8 @@ pub(crate) struct Refused {
     pub(crate) fault: Fault,
     /// The broken rule, for the log.
     pub(crate) rule: Option<&'static str>,
-    /// In how many seconds the client may ask again, where that is known.
-    pub(crate) retry_after: Option<u64>,
+    /// Whole lines that the answer has besides.
+    pub(crate) lines: Vec<u8>,
     /// Its name, if it has one already.
     pub(crate) id: Vec<u8>,
     pub(crate) persistence: Persistence,
@@ -118,7 +126,7 @@ impl Refused {
         Self {
             fault,
             rule: Some(rule),
-            retry_after: None,
+            lines: Vec::new(),
             id: Vec::new(),
             persistence: Persistence::Close,
             head_only: false,
@@ -127,6 +135,11 @@ impl Refused {
 }
 
 impl Refused {
+    /// The answer, with its request's name.
+    pub(crate) fn apology<'a>(&'a self, id: &'a [u8]) -> Apology<'a> {
+        Apology { fault: self.fault, id, lines: &self.lines }
+    }
+
     /// What it is called; a new name if nobody gave it one.
     pub(crate) fn id(&self, worker: &Worker, scene: &Scene) -> Cow<'_, [u8]> {
         match &*self.id {
@@ -198,13 +211,16 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     }
     let live = scene.listener().filter(route);
     let mut question = Vec::new();
+    let mut seat = None;
     if let Some(LiveFilter { filter, .. }) = live {
         let client = told.client.ip();
-        if let Some(wait) = live.and_then(|live| live.wait_of(client, began)) {
-            // Rounded up, or a client that obeys would come too early.
-            let retry_after = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
-            let refused = Refused { retry_after, id: told.id, ..unserved(Fault::RateLimited, head) };
-            return Admitted::Refused(refused, concerned);
+        match live.map(|live| live.admit(client, began)) {
+            Some(Err(TooMuch { fault, wait })) => {
+                let lines = wait.map(retry_after).unwrap_or_default();
+                return Admitted::Refused(Refused { lines, id: told.id, ..unserved(fault, head) }, concerned);
+            }
+            Some(Ok(taken)) => seat = taken,
+            None => {}
         }
         scratch.out.clear();
         if let Some(check) = filter.check() {
@@ -265,7 +281,21 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let facts = Facts::of(head);
     let Told { client, id, .. } = told;
     Admitted::Request(
-        Request { scene, pool, route, origin: from, facts, client, id, source, sent, question, body, began },
+        Request {
+            scene,
+            pool,
+            route,
+            origin: from,
+            facts,
+            client,
+            id,
+            seat,
+            source,
+            sent,
+            question,
+            body,
+            began,
+        },
         used,
     )
 }
@@ -372,6 +402,12 @@ impl Headers for Fields<'_> {
     }
 }
 
+/// In how many seconds it may ask again (RFC 9110 §10.2.3): rounded up, or a client that obeys would come too early.
+fn retry_after(wait: Duration) -> Vec<u8> {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    format!("Retry-After: {seconds}\r\n").into_bytes()
+}
+
 fn has_body(head: &RequestHead) -> bool {
     head.framing != Framing::None
 }
@@ -386,7 +422,7 @@ fn unserved(fault: Fault, head: &RequestHead) -> Refused {
     Refused {
         fault,
         rule: None,
-        retry_after: None,
+        lines: Vec::new(),
         id: Vec::new(),
         persistence: persistence(head),
         head_only: head.method == Method::Head,

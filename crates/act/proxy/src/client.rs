@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use haechi_http1::{Persistence, write_answer, write_fault};
+use haechi_http1::{Apology, Persistence, write_answer, write_fault};
 use haechi_model::{ClientTimeouts, Fault, HttpLimits, Moment};
 
 use crate::admit::{Admitted, Answer, Refused, Request, admit};
@@ -291,7 +291,7 @@ impl Client {
         }
         let persistence = self.settle(worker, local, refused.persistence);
         let mut out = worker.buffers.take_vector();
-        write_fault(refused.fault, &id, refused.retry_after, persistence, refused.head_only, &mut out);
+        write_fault(&refused.apology(&id), persistence, refused.head_only, &mut out);
         self.send_whole(worker, out, persistence)
     }
 
@@ -318,13 +318,12 @@ impl Client {
     pub(crate) fn answer(
         &mut self,
         worker: &Worker,
-        fault: Fault,
-        id: &[u8],
+        apology: &Apology<'_>,
         persistence: Persistence,
         head_only: bool,
     ) -> After {
         let mut out = worker.buffers.take_vector();
-        write_fault(fault, id, None, persistence, head_only, &mut out);
+        write_fault(apology, persistence, head_only, &mut out);
         self.send_whole(worker, out, persistence)
     }
 

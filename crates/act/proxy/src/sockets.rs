@@ -363,6 +363,7 @@ mod tests {
             bind: vec![(ip, port).into()],
             kind,
             max_connections: None,
+            max_connections_per_client: None,
             proxy_protocol: None,
         }
     }

@@ -13,7 +13,8 @@ use haechi_model::Moment;
 /// Time between two looks at all deadlines: a timeout is late by at most this, and never early.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
 
-const NEVER: Moment = Moment::from_nanos(u64::MAX);
+/// No deadline.
+pub(crate) const NEVER: Moment = Moment::from_nanos(u64::MAX);
 
 /// All deadlines of one worker.
 pub(crate) struct Timers {

@@ -24,7 +24,7 @@ use crate::engine::{self, Watched, Way};
 use crate::forwarding::Names;
 use crate::handshake::Handshakes;
 use crate::http2::Links;
-use crate::live::{ListenerCounters, Live};
+use crate::live::{ListenerCounters, Live, Seat};
 use crate::preface::Origin;
 use crate::pressed::Pressed;
 use crate::scene::{Local, Scene};
@@ -269,24 +269,30 @@ impl Worker {
     }
 
     /// Serves one accepted connection in a task of its own.
-    fn serve(self: &Rc<Self>, local: &Rc<Local>, socket: std::net::TcpStream, peer: SocketAddr, open: Open) {
+    fn serve(
+        self: &Rc<Self>,
+        local: &Rc<Local>,
+        socket: std::net::TcpStream,
+        peer: SocketAddr,
+        mut open: Open,
+    ) {
         let (worker, local) = (Rc::clone(self), Rc::clone(local));
         let stream = Stream::accepted(socket);
         match local.scene().listener().config.kind {
             ListenerKind::Http(_) => engine::spawn(async move {
-                if let Some((stream, origin)) = meet(&worker, &local, stream, peer).await {
+                if let Some((stream, origin)) = meet(&worker, &local, stream, peer, &mut open).await {
                     client::serve(worker, local, stream, origin).await;
                 }
                 drop(open);
             }),
             ListenerKind::Tcp(_) => engine::spawn(async move {
-                if let Some((stream, origin)) = meet(&worker, &local, stream, peer).await {
+                if let Some((stream, origin)) = meet(&worker, &local, stream, peer, &mut open).await {
                     tunnel::serve(worker, local, stream, origin).await;
                 }
                 drop(open);
             }),
             ListenerKind::Tls(_) => engine::spawn(async move {
-                if let Some((stream, origin)) = meet(&worker, &local, stream, peer).await {
+                if let Some((stream, origin)) = meet(&worker, &local, stream, peer, &mut open).await {
                     unopened::serve(worker, local, stream, origin).await;
                 }
                 drop(open);
@@ -303,16 +309,23 @@ async fn meet(
     local: &Local,
     mut stream: Stream,
     peer: SocketAddr,
+    open: &mut Open,
 ) -> Option<(Stream, Origin)> {
     let scene = local.scene();
-    if scene.listener().config.proxy_protocol.is_none() {
-        return Some((stream, Origin::of(peer)));
-    }
-    // Boxed because it is rare, and every connection's memory would hold room for it.
-    match Box::pin(preface::meet(worker, &scene, &mut stream, peer)).await {
+    let listener = scene.listener();
+    let origin = match listener.config.proxy_protocol {
+        None => Ok(Origin::of(peer)),
+        // Boxed because it is rare, and every connection's memory would hold room for it.
+        Some(_) => Box::pin(preface::meet(worker, &scene, &mut stream, peer)).await,
+    };
+    let met = origin.and_then(|origin| {
+        open.seat = listener.seat(origin.client.ip())?;
+        Ok(origin)
+    });
+    match met {
         Ok(origin) => Some((stream, origin)),
         Err(fault) => {
-            scene.listener().counters.of(worker.number).fault(fault);
+            listener.counters.of(worker.number).fault(fault);
             tracing::debug!(%peer, fault = fault.name(), "connection refused");
             stream.reset_on_close();
             None
@@ -321,21 +334,25 @@ async fn meet(
 }
 
 /// A connection's (or flow's) place at its listener, for as long as it lives.
-pub(crate) struct Open(Arc<ListenerCounters>);
+pub(crate) struct Open {
+    counters: Arc<ListenerCounters>,
+    /// Beside other connections of its client.
+    seat: Option<Seat>,
+}
 
 impl Open {
     /// Takes a place before there is a connection for it, so that no two workers take the last one. `None`
     /// when `most` are taken.
     pub(crate) fn take(counters: &Arc<ListenerCounters>, most: Option<NonZeroU32>) -> Option<Self> {
         let before = counters.opened();
-        let place = Self(Arc::clone(counters));
+        let place = Self { counters: Arc::clone(counters), seat: None };
         most.is_none_or(|most| before < u64::from(most.get())).then_some(place)
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.closed();
+        self.counters.closed();
     }
 }
 

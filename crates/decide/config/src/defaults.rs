@@ -133,6 +133,7 @@ pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> L
         bind,
         kind: ListenerKind::Http(http),
         max_connections: None,
+        max_connections_per_client: None,
         proxy_protocol: None,
     }
 }

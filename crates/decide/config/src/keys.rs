@@ -119,6 +119,12 @@ pub(crate) static LISTENER: Shape = Shape {
             "Most connections open at a time over all workers; further ones wait in the kernel's queue (http, tcp).",
         ),
         Key::new(
+            "maxConnectionsPerClient",
+            COUNT,
+            "Most connections of one client at a time: of an IPv4 address, or of 64 bits of an IPv6 one; further ones are \
+             reset (http, https, tcp, tls).",
+        ),
+        Key::new(
             "routes",
             Kind::List(&Kind::Section(&ROUTE)),
             "Which requests go to which pool (http, https), or connections by host alone (tls). The most specific match wins, not the first.",

@@ -266,6 +266,7 @@ fn open_files_are_counted_by_connections() {
             patience: Patience { idle: Duration::ZERO, half_closed: Duration::ZERO, keep_alive: None },
         }),
         max_connections: std::num::NonZeroU32::new(most),
+        max_connections_per_client: None,
         proxy_protocol: None,
     };
     // Most connections (0: no limit), open files, and whether that is well.

@@ -36,6 +36,7 @@ use redirect::Elsewhere;
 pub struct Filter {
     served: Served,
     max_body: Option<u64>,
+    max_response: Option<u64>,
     sharing: Option<Sharing>,
     request: Edits,
     response: Edits,
@@ -94,6 +95,7 @@ impl Filter {
         Some(Self {
             served: Served::new(&filters.addresses),
             max_body: filters.max_request_body,
+            max_response: filters.max_response_body,
             sharing: filters.cors.as_ref().map(Sharing::new),
             request: Edits::new(&filters.request_headers),
             response: Edits::new(&filters.response_headers),
@@ -142,6 +144,11 @@ impl Filter {
     /// Longest body of a request, in bytes, for whoever counts one whose length was not known.
     pub const fn max_body(&self) -> Option<u64> {
         self.max_body
+    }
+
+    /// Longest body of an endpoint's answer, in bytes.
+    pub const fn max_response(&self) -> Option<u64> {
+        self.max_response
     }
 
     /// What changes in a request's fields.

@@ -51,18 +51,21 @@ pub fn write_answer(status: u16, lines: &[u8], persistence: Persistence, out: &m
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the whole answer for `fault`. The body says what went wrong and whose fault it is, and nothing
+/// What is said in an endpoint's place.
+#[derive(Clone, Copy, Debug)]
+pub struct Apology<'a> {
+    /// What for.
+    pub fault: Fault,
+    /// The request's name, if it has one: whoever is shown the answer can tell it to those who run this.
+    pub id: &'a [u8],
+    /// Whole lines that the head has besides.
+    pub lines: &'a [u8],
+}
+
+/// Appends the whole answer. The body says what went wrong and whose fault it is, and nothing
 /// of the inside; `Haechi-Fault` lets a client's log tell our answer from an endpoint's.
-/// `id` is the request's name, if it has one: whoever is shown the answer can tell it to those who run this.
-/// `retry_after`: in how many seconds it may ask again (RFC 9110 §10.2.3).
-pub fn write_fault(
-    fault: Fault,
-    id: &[u8],
-    retry_after: Option<u64>,
-    persistence: Persistence,
-    head_only: bool,
-    out: &mut Vec<u8>,
-) {
+pub fn write_fault(apology: &Apology<'_>, persistence: Persistence, head_only: bool, out: &mut Vec<u8>) {
+    let Apology { fault, id, lines } = *apology;
     let status = fault.status();
     let body = explain(fault, id);
     let body_len: usize = body.iter().map(|piece| piece.len()).sum();
@@ -80,9 +83,7 @@ pub fn write_fault(
         out.extend_from_slice(b"Allow: \r\n");
     }
     write_id(id, out);
-    if let Some(seconds) = retry_after {
-        let _ = std::io::Write::write_fmt(out, format_args!("Retry-After: {seconds}\r\n"));
-    }
+    out.extend_from_slice(lines);
     out.extend_from_slice(persistence.line());
     out.extend_from_slice(b"\r\n");
     if !head_only {
@@ -159,7 +160,12 @@ mod tests {
     fn every_fault_makes_a_well_formed_answer() {
         for &fault in Fault::ALL {
             let mut out = Vec::new();
-            write_fault(fault, b"", Some(7), Persistence::Close, false, &mut out);
+            write_fault(
+                &Apology { fault, id: b"", lines: b"Retry-After: 7\r\n" },
+                Persistence::Close,
+                false,
+                &mut out,
+            );
             let text = String::from_utf8(out).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with(&format!("HTTP/1.1 {} ", fault.status())), "{head}");
@@ -172,7 +178,12 @@ mod tests {
     #[test]
     fn who_asks_is_told_the_name_of_the_request() {
         let mut out = Vec::new();
-        write_fault(Fault::NoRoute, b"a-7", None, Persistence::Implied, false, &mut out);
+        write_fault(
+            &Apology { fault: Fault::NoRoute, id: b"a-7", lines: b"" },
+            Persistence::Implied,
+            false,
+            &mut out,
+        );
         let text = String::from_utf8(out).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains("\r\nX-Request-ID: a-7") && body.ends_with("\nrequest a-7\n"), "{text}");

@@ -55,8 +55,8 @@ pub enum Body {
     Length(u64),
     /// Chunks, checked and passed on in their framing, or unwrapped.
     Chunked(Chunks),
-    /// All bytes to the end of the connection.
-    UntilClose,
+    /// All bytes to the end of the connection, so many at the most.
+    UntilClose(u64),
 }
 
 impl Body {
@@ -66,7 +66,7 @@ impl Body {
             Framing::None => Self::Length(0),
             Framing::Length(length) => Self::Length(length),
             Framing::Chunked => Self::Chunked(Chunks::new(dechunk)),
-            Framing::UntilClose => Self::UntilClose,
+            Framing::UntilClose => Self::UntilClose(u64::MAX),
         }
     }
 
@@ -75,7 +75,7 @@ impl Body {
         match self {
             Self::Length(left) => *left == 0,
             Self::Chunked(chunks) => matches!(chunks.state, State::Done),
-            Self::UntilClose => false,
+            Self::UntilClose(_) => false,
         }
     }
 
@@ -93,7 +93,8 @@ impl Body {
                 Ok(Advance { consumed: take, done: *left == 0 })
             }
             Self::Chunked(chunks) => chunks.advance(buf, pieces),
-            Self::UntilClose => {
+            Self::UntilClose(allowed) => {
+                *allowed = less(*allowed, buf.len() as u64, 0)?;
                 pieces.push(0..buf.len());
                 Ok(Advance { consumed: buf.len(), done: false })
             }
@@ -102,8 +103,10 @@ impl Body {
 
     /// Lets no more than so many bytes of data through, if its length is not known beforehand.
     pub const fn limit(&mut self, most: u64) {
-        if let Self::Chunked(chunks) = self {
-            chunks.allowed = most;
+        match self {
+            Self::Length(_) => {}
+            Self::Chunked(chunks) => chunks.allowed = most,
+            Self::UntilClose(allowed) => *allowed = most,
         }
     }
 
@@ -114,7 +117,7 @@ impl Body {
     pub fn count(&mut self, bytes: u64) -> Result<(), HeadError> {
         match self {
             Self::Chunked(chunks) => chunks.count(bytes, 0),
-            Self::Length(_) | Self::UntilClose => Ok(()),
+            Self::Length(_) | Self::UntilClose(_) => Ok(()),
         }
     }
 
@@ -132,7 +135,7 @@ impl Body {
             Self::Chunked(chunks) if chunks.state == State::Done => {
                 chunks.trailers.take().filter(|trailers| !trailers.lines().is_empty())
             }
-            Self::Length(_) | Self::Chunked(_) | Self::UntilClose => None,
+            Self::Length(_) | Self::Chunked(_) | Self::UntilClose(_) => None,
         }
     }
 
@@ -140,7 +143,7 @@ impl Body {
     pub const fn known_left(&self) -> Option<u64> {
         match self {
             Self::Length(left) => Some(*left),
-            Self::Chunked(_) | Self::UntilClose => None,
+            Self::Chunked(_) | Self::UntilClose(_) => None,
         }
     }
 }
@@ -315,8 +318,7 @@ impl Chunks {
     }
 
     fn count(&mut self, bytes: u64, at: usize) -> Result<(), HeadError> {
-        let too_large = HeadError::new(Fault::BodyTooLarge, "request body over its route's limit", at);
-        self.allowed = self.allowed.checked_sub(bytes).ok_or(too_large)?;
+        self.allowed = less(self.allowed, bytes, at)?;
         Ok(())
     }
 
@@ -334,6 +336,12 @@ fn hex(digit: u8) -> u64 {
         b'0'..=b'9' => digit - b'0',
         _ => (digit | 0x20) - b'a' + 10,
     })
+}
+
+/// What is still allowed after so many bytes.
+fn less(allowed: u64, bytes: u64, at: usize) -> Result<u64, HeadError> {
+    let too_large = HeadError::new(Fault::BodyTooLarge, "a body over its route's limit", at);
+    allowed.checked_sub(bytes).ok_or(too_large)
 }
 
 #[cfg(test)]
@@ -371,6 +379,10 @@ mod tests {
         let mut body = Body::new(Framing::Chunked, false);
         body.limit(10);
         assert!(body.count(6).is_ok() && body.count(4).is_ok() && body.count(1).is_err());
+        let mut open = Body::new(Framing::UntilClose, false);
+        open.limit(10);
+        let mut take = |count: usize| open.advance(&[0; 8][..count], &mut Pieces::default()).is_ok();
+        assert!(take(8) && take(2) && !take(1));
         let mut known = Body::new(Framing::Length(7), false);
         known.limit(1);
         assert!(known.count(7).is_ok(), "what is known is judged by its head");

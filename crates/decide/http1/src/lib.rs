@@ -29,7 +29,7 @@ mod target;
 mod trailers;
 mod written;
 
-pub use answer::{Persistence, explain, write_answer, write_fault};
+pub use answer::{Apology, Persistence, explain, write_answer, write_fault};
 pub use body::{Advance, Body, Chunks, Pieces};
 pub use compose::{Parts, write_chunk};
 pub use edit::Span;

@@ -80,6 +80,10 @@ faults! {
     AddressRefused: Client, 403, "addressRefused", "this client's address is not served here";
     /// A client asks more often than its route allows.
     RateLimited: Client, 429, "rateLimited", "too many requests from this client";
+    /// A client has as many connections as its listener allows. It is reset without an answer.
+    TooManyConnections: Client, 429, "tooManyConnections", "too many connections of this client";
+    /// A client has as many requests that run as its route allows.
+    TooManyAtOnce: Client, 429, "tooManyAtOnce", "too many requests of this client at a time";
     /// The body is over the limit of its route.
     BodyTooLarge: Client, 413, "bodyTooLarge", "the request body is too large";
     /// The client went away before its answer was there.
@@ -114,6 +118,8 @@ faults! {
     SendTimeout: Endpoint, 504, "sendTimeout", "the endpoint did not read the request in time";
     /// What came is not an HTTP/1 response, or its framing is ambiguous.
     BadResponse: Endpoint, 502, "badResponse", "the endpoint's response is malformed";
+    /// The response's body is over the limit of its route. One that has begun is cut off.
+    ResponseTooLarge: Endpoint, 502, "responseTooLarge", "the endpoint's response is too large";
     /// The body ended before its announced end; the client's connection is closed so that it notices.
     Truncated: Endpoint, 502, "truncated", "the endpoint's response ended early";
 }

@@ -12,8 +12,12 @@ pub struct Filters {
     pub addresses: Addresses,
     /// How often each client may ask.
     pub rate: Option<Rate>,
+    /// Most requests of one client that run at a time.
+    pub max_concurrent: Option<NonZeroU32>,
     /// Longest body of a request, in bytes; none for any.
     pub max_request_body: Option<u64>,
+    /// Longest body of an endpoint's answer, in bytes; none for any.
+    pub max_response_body: Option<u64>,
     /// Which scripts of other sites may read answers.
     pub cors: Option<Cors>,
     /// Who else is asked whether requests may go on.

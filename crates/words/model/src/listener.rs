@@ -17,6 +17,8 @@ pub struct Listener {
     pub kind: ListenerKind,
     /// Most connections open at a time over all workers; further ones wait in the kernel's queue.
     pub max_connections: Option<NonZeroU32>,
+    /// Most of them that one client may have: an IPv4 address, or 64 bits of an IPv6 one (connections only).
+    pub max_connections_per_client: Option<NonZeroU32>,
     /// Who says in front of a connection whose it is (connections only).
     pub proxy_protocol: Option<ProxyProtocol>,
 }

@@ -153,6 +153,7 @@ async fn ask<C: Caller>(
         source: source_of(scene.pool(pool), request.client),
         sent: std::mem::take(&mut request.question),
         question: Vec::new(),
+        seat: None,
         body: Body::new(Framing::None, false),
         began: engine::now(),
         scene,

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use haechi_filter::Filter;
 use haechi_http1::{Body, Downstream, Framing, Parsed, Pieces, Trailers, Version, head_end};
 use haechi_model::{Algorithm, Fault, HttpLimits, Moment};
 
@@ -31,6 +32,8 @@ pub(super) struct Download {
     interim: usize,
     body: Option<Body>,
     outbox: Outbox,
+    /// The client has no room for more: its own bytes wait, or those of others on its connection.
+    held_up: bool,
     splice: Splice,
     pub(super) status: u16,
     pub(super) head_at: Option<Moment>,
@@ -73,7 +76,7 @@ impl Download {
     }
 
     pub(super) fn waits_for_client(&self) -> Option<Wait> {
-        (!self.outbox.is_empty() || self.splice.holds()).then_some(Wait::ClientToTake)
+        (self.held_up || self.splice.holds()).then_some(Wait::ClientToTake)
     }
 
     /// Gives memory back to the worker.
@@ -90,7 +93,9 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
     /// The response can't come to its end.
     pub(super) fn poll_download(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Failure> {
         loop {
-            match self.client.poll_flush(cx, &mut self.download.outbox, &mut self.moved) {
+            let flushed = self.client.poll_flush(cx, &mut self.download.outbox, &mut self.moved);
+            self.download.held_up = flushed.is_pending();
+            match flushed {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(Gone)) => return Err(self.failure(Fault::ClientGone)),
@@ -127,7 +132,7 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
 
     /// The endpoint ended its side.
     fn take_end(&mut self) -> Result<(), Failure> {
-        if self.download.phase == Phase::Body && self.download.body == Some(Body::UntilClose) {
+        if self.download.phase == Phase::Body && matches!(self.download.body, Some(Body::UntilClose(_))) {
             self.download.phase = Phase::Done;
             return self.put(&mut Vec::new(), Part::End);
         }
@@ -219,6 +224,7 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
             let fault = Fault::BadResponse;
             return Err(Failure { fault, stage: Stage::Status, told: Told::Nothing, replayable: true });
         }
+        let most = self.request.filter().and_then(Filter::max_response);
         let download = &mut self.download;
         download.status = head.status;
         if self.pool.config.algorithm == Algorithm::LeastResponseTime {
@@ -236,7 +242,13 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
             download.phase = Phase::Done;
             pieces.push(0..behind.len());
         } else {
+            if let (Some(most), Framing::Length(length)) = (most, head.framing)
+                && length > most
+            {
+                return Err(self.failure(Fault::ResponseTooLarge));
+            }
             let mut body = Body::new(head.framing, head.dechunk);
+            body.limit(most.unwrap_or(u64::MAX));
             download.phase = Phase::Body;
             let used = match head.framing {
                 Framing::None => Ok(0),
@@ -340,8 +352,8 @@ fn advance(body: &mut Body, bytes: &[u8], pieces: &mut Pieces) -> Result<usize, 
     match body.advance(bytes, pieces) {
         Ok(advance) => Ok(advance.consumed),
         Err(error) => {
-            tracing::debug!(rule = error.rule, "malformed response body");
-            Err(Fault::BadResponse)
+            tracing::debug!(rule = error.rule, "response body refused");
+            Err(if error.fault == Fault::BodyTooLarge { Fault::ResponseTooLarge } else { Fault::BadResponse })
         }
     }
 }

@@ -124,12 +124,12 @@ async fn attempt<C: Caller>(
     counters.requests.add(1);
     counters.retries.add(u64::from(how.again));
     client.timer().works_with(endpoint.serial);
+    let told = pool.config.proxy_protocol.map(|_| Ends { client: request.client, ..client.ends() });
     if pool.config.protocol == PoolProtocol::Http2 {
         // Boxed, because each connection of a client holds room for it.
-        return Box::pin(attempt_http2(worker, client, local, request, place, how)).await;
+        return Box::pin(attempt_http2(worker, client, local, request, place, told, how)).await;
     }
     let strict = !request.facts.method.is_idempotent();
-    let told = pool.config.proxy_protocol.map(|_| Ends { client: request.client, ..client.ends() });
     let take = || worker.idle.take(endpoint, pool, worker.timers.now(), strict, told);
     let mut upstream = match (!how.fresh).then(take).flatten() {
         Some(upstream) => upstream,
@@ -157,9 +157,9 @@ async fn attempt_http2<C: Caller>(
     local: &Local,
     request: &mut Request,
     place: &Place,
+    told: Option<Ends>,
     how: Try,
 ) -> Result<After, Failure> {
-    let told = place.pool().config.proxy_protocol.map(|_| Ends { client: request.client, ..client.ends() });
     let call = http2::call(worker, client.timer(), place, told, how.fresh).await;
     let mut call = call.map_err(Failure::connect)?;
     let end = converse(worker, client, local, &mut call, request, place, how).await?;
@@ -229,7 +229,10 @@ fn record_failure(worker: &Worker, place: &Place, failure: &Failure) {
     if place.pool().config.algorithm == Algorithm::LeastResponseTime {
         endpoint.observe(Duration::ZERO, true, engine::now());
     }
-    note_outcome(worker, place.pool(), endpoint, true);
+    // Or clients that ask for something large could have a healthy endpoint ejected.
+    if failure.fault != Fault::ResponseTooLarge {
+        note_outcome(worker, place.pool(), endpoint, true);
+    }
 }
 
 /// Counts failures in a row, and tells the control plane when they reach the pool's bound.

@@ -135,7 +135,7 @@ impl Caller for Client {
     fn refuse(&mut self, worker: &Worker, fault: Fault, request: &Request, goes_on: bool) -> After {
         let facts = request.facts;
         let persistence = Persistence::of(facts.version, facts.keep_alive && goes_on);
-        self.answer(worker, fault, &request.id, persistence, facts.is_head())
+        self.answer(worker, &request.apology(fault), persistence, facts.is_head())
     }
 
     async fn tunnel(

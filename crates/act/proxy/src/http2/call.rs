@@ -28,7 +28,7 @@ pub(crate) struct Call {
     pieces: Pieces,
     /// The connection took no stream.
     refused: bool,
-    /// Whether the connection had worked before, so that its end may only mean that it had been idle.
+    /// Whether the connection had worked before, so that its end may only mean that it had been idle too long.
     reused: bool,
     began: Moment,
 }
@@ -63,12 +63,12 @@ impl Call {
         written.fields().filter(|(name, _)| stays(name)).for_each(|(name, value)| head.field(name, value));
         head.finish(written.framing == Framing::None && key.is_none());
         drop(core);
+        self.link.note_request();
         let stream = shared.add(id, false);
         stream.accept.set(key.map(websocket::accept));
         stream.head_only.set(written.method == b"HEAD");
         stream.wait(cx);
         shared.flush_soon();
-        self.link.note_request();
         self.sending = Some((stream, Body::new(written.framing, true)));
         Ok(written.len)
     }
@@ -140,7 +140,7 @@ impl Callee for Call {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         // What the endpoint does not take fills no memory of ours.
-        if self.link.shared.is_crowded() {
+        if self.link.shared.is_crowded(stream.id) {
             return Poll::Pending;
         }
         self.poll_body(bytes)
@@ -190,7 +190,7 @@ impl Callee for Call {
         let refused = self.sending.as_ref().map_or(self.refused, |(stream, _)| stream.refused.get());
         match refused {
             true => Stage::Unseen,
-            false if self.reused => Stage::Stale,
+            false if self.reused && !self.link.is_awake() => Stage::Stale,
             false => Stage::Sent,
         }
     }

@@ -19,6 +19,7 @@ use crate::engine;
 use crate::exchange;
 use crate::forwarding;
 use crate::scene::Local;
+use crate::timer::NEVER;
 use crate::worker::Worker;
 
 /// Serves a client that speaks HTTP/2, from the first byte that it sent. Gives how the connection is to end.
@@ -26,9 +27,9 @@ pub(crate) async fn serve(worker: &Rc<Worker>, local: &Rc<Local>, client: &mut C
     let core = Connection::new(Role::Server, config(), worker.timers.now());
     let shared = Rc::new(Shared::new(core));
     let between = client.who.origin.ends(&client.stream);
-    let mut serving = Serving { worker, local, client, shared, between, idle_since: None, stuck_until: None };
-    let ahead = std::mem::take(&mut serving.client.unread).into_rest();
-    serving.take(&ahead);
+    let unread = std::mem::take(&mut client.unread).into_rest();
+    let mut serving =
+        Serving { worker, local, client, shared, between, unread, idle_since: None, stuck_until: None };
     let after = std::future::poll_fn(|cx| serving.poll(cx)).await;
     serving.shared.end_all();
     after
@@ -38,9 +39,6 @@ fn config() -> Config {
     Config { extended_connect: true, ..Config::default() }
 }
 
-/// No deadline.
-const NEVER: Moment = Moment::from_nanos(u64::MAX);
-
 struct Serving<'a> {
     worker: &'a Rc<Worker>,
     local: &'a Rc<Local>,
@@ -48,6 +46,9 @@ struct Serving<'a> {
     shared: Rc<Shared>,
     /// Its ends, asked for once and not for each request.
     between: Ends,
+    /// What came and was not looked at yet: answers that are given at once may be a hundred times as long as what asks
+    /// for them, so they go before more is made.
+    unread: Vec<u8>,
     /// Since when no request runs.
     idle_since: Option<Moment>,
     /// By when the client must have taken some of what waits for it.
@@ -76,6 +77,11 @@ impl Serving<'_> {
             // A client that makes us answer and does not read the answers is not listened to.
             if finished || waiting > BACKLOG {
                 break;
+            }
+            let unread = std::mem::take(&mut self.unread);
+            if !unread.is_empty() {
+                self.take(&unread);
+                continue;
             }
             match self.read(cx) {
                 Some(Ok(())) => {}
@@ -113,7 +119,14 @@ impl Serving<'_> {
         let shared = Rc::clone(&self.shared);
         loop {
             // Borrowed for this one step: what comes of the event may need it too.
-            let event = shared.core.borrow_mut().receive(&mut input, &mut head, now);
+            let event = {
+                let mut core = shared.core.borrow_mut();
+                if core.output().len() > BACKLOG {
+                    self.unread.extend_from_slice(input.rest());
+                    break;
+                }
+                core.receive(&mut input, &mut head, now)
+            };
             match event {
                 Some(event) => self.hear(event, &head, now),
                 None => break,
@@ -126,6 +139,7 @@ impl Serving<'_> {
         match event {
             Event::Head { stream, end } => self.begin(stream, head, end, now),
             Event::TooLarge { stream, .. } => {
+                self.note_request();
                 let refused = Refused::new(Fault::HeadTooLarge, "list of fields over its limit");
                 self.refuse(stream, &refused, Asks::Plain, now);
             }
@@ -181,6 +195,7 @@ impl Serving<'_> {
 
     /// A request: it is written as HTTP/1 has it, judged as there, and runs in a task of its own.
     fn begin(&mut self, stream: StreamId, head: &Head, end: bool, now: Moment) {
+        self.note_request();
         if let Some(refused) = refused_tunnel(head) {
             return self.refuse(stream, &refused, Asks::Plain, now);
         }
@@ -205,9 +220,7 @@ impl Serving<'_> {
         }
     }
 
-    fn spawn(&mut self, stream: StreamId, end: bool, request: Request, asks: Asks) {
-        self.idle_since = None;
-        self.client.count_request();
+    fn spawn(&self, stream: StreamId, end: bool, request: Request, asks: Asks) {
         let (worker, local) = (Rc::clone(self.worker), Rc::clone(self.local));
         let shared = Rc::clone(&self.shared);
         let stream = shared.add(stream, end);
@@ -216,6 +229,12 @@ impl Serving<'_> {
             let after = exchange::run(&worker, &mut caller, &local, request).await;
             caller.finish(after);
         });
+    }
+
+    /// It asks for something, whatever comes of it.
+    fn note_request(&mut self) {
+        self.idle_since = None;
+        self.client.count_request();
     }
 
     fn say(&self, stream: StreamId, said: &Answer) {
@@ -235,7 +254,7 @@ impl Serving<'_> {
         }
         let mut core = self.shared.core.borrow_mut();
         let how = asks.form(refused.head_only);
-        answer(&mut core, stream, refused.fault, &id, refused.retry_after, how, now);
+        answer(&mut core, stream, &refused.apology(&id), how, now);
         // The rest of its body, if there is one, nobody reads.
         core.reset(stream, Code::NO_ERROR);
     }

@@ -1,23 +1,24 @@
 //! Answers of ours to a call of gRPC: its clients look for a status of their own, not for HTTP's.
 
-use haechi_http1::explain;
+use haechi_http1::{Apology, explain, read_fields};
 use haechi_http2::{Connection, Head, StreamId};
-use haechi_model::Fault;
 
 /// Whether a request is a call of gRPC.
 pub(super) fn is_call(head: &Head) -> bool {
-    let is = |name: &[u8], value: &[u8]| name == b"content-type" && value.starts_with(b"application/grpc");
-    head.method() == b"POST" && head.fields().any(|(_, field)| is(field.name, field.value))
+    head.method() == b"POST"
+        && head.fields().any(|(_, field)| field.name == b"content-type" && is_grpc(field.value))
+}
+
+/// gRPC-Web is not: its clients have their own type, and look for trailers in the body.
+fn is_grpc(content_type: &[u8]) -> bool {
+    content_type
+        .strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 
 /// Answers a call in an endpoint's place, with a head alone ("Trailers-Only" of gRPC's protocol over HTTP/2).
-pub(super) fn answer(
-    core: &mut Connection,
-    stream: StreamId,
-    fault: Fault,
-    id: &[u8],
-    retry_after: Option<u64>,
-) {
+pub(super) fn answer(core: &mut Connection, stream: StreamId, apology: &Apology<'_>) {
+    let Apology { fault, id, lines } = *apology;
     let Some(mut head) = core.respond(stream, 200) else { return };
     head.field(b"content-type", b"application/grpc");
     head.field(b"grpc-status", status(fault.status()).to_string().as_bytes());
@@ -27,9 +28,7 @@ pub(super) fn answer(
     if !id.is_empty() {
         head.field(b"x-request-id", id);
     }
-    if let Some(seconds) = retry_after {
-        head.field(b"retry-after", seconds.to_string().as_bytes());
-    }
+    read_fields(lines).for_each(|(name, value)| head.field(&name.to_ascii_lowercase(), value));
     head.finish(true);
 }
 
@@ -54,7 +53,23 @@ const UNAUTHENTICATED: u8 = 16;
 
 #[cfg(test)]
 mod tests {
+    use haechi_model::Fault;
+
     use super::*;
+
+    #[test]
+    fn grpc_web_is_not_taken_for_grpc() {
+        for (content_type, is) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc;x=y", true),
+            ("application/grpc-web", false),
+            ("application/grpc-web-text+proto", false),
+            ("application/json", false),
+        ] {
+            assert_eq!(is_grpc(content_type.as_bytes()), is, "{content_type}");
+        }
+    }
 
     #[test]
     fn every_fault_has_a_message_that_needs_no_escapes() {

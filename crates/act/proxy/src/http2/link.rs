@@ -17,7 +17,7 @@ use super::websocket::{self, Accept};
 use crate::engine;
 use crate::live::{LiveEndpoint, LivePool};
 use crate::scene::Scene;
-use crate::timer::Timer;
+use crate::timer::{NEVER, Timer};
 use crate::upstream::Upstream;
 use crate::worker::Worker;
 
@@ -28,9 +28,6 @@ const STREAMS: u32 = 100;
 /// Nothing came for so long while a request waited that then was given up: the endpoint is asked whether it lives.
 /// Asking in regular intervals is what gRPC's servers take for an attack (more than two in 5 minutes).
 const SILENCE: Duration = Duration::from_secs(1);
-
-/// No deadline.
-const NEVER: Moment = Moment::from_nanos(u64::MAX);
 
 /// How far a connection is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,7 +46,6 @@ pub(crate) struct Link {
     state: Cell<State>,
     /// Requests that wait until it is open.
     waiters: RefCell<Vec<Waker>>,
-    waiting: Cell<u32>,
     /// Requests so far.
     requests: Cell<u32>,
     keep: UpstreamKeepAlive,
@@ -61,6 +57,8 @@ pub(crate) struct Link {
     retired: Cell<bool>,
     /// When something came last.
     heard: Cell<Moment>,
+    /// Something came since it was idle last.
+    awake: Cell<bool>,
     /// It takes none until it is clear that the endpoint lives.
     doubted: Cell<bool>,
 }
@@ -73,7 +71,6 @@ impl Link {
             shared: Shared::new(core),
             state: Cell::new(State::Connecting),
             waiters: RefCell::default(),
-            waiting: Cell::new(0),
             requests: Cell::new(0),
             keep: pool.config.keep_alive,
             verified: pool.verified.load_full(),
@@ -81,6 +78,7 @@ impl Link {
             told,
             retired: Cell::new(false),
             heard: Cell::new(engine::now()),
+            awake: Cell::new(false),
             doubted: Cell::new(false),
         })
     }
@@ -96,6 +94,16 @@ impl Link {
     /// Whether requests have come on it before.
     pub(super) fn was_used(&self) -> bool {
         self.requests.get() > 0
+    }
+
+    /// It stands, and no request runs on it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.get() == State::Open && !self.retired.get() && self.shared.is_idle()
+    }
+
+    /// Whether something came since it was idle last. Until then its end may only mean that it had been idle too long.
+    pub(super) const fn is_awake(&self) -> bool {
+        self.awake.get()
     }
 
     /// Whether it speaks with whom this pool trusts, in the way that the pool says.
@@ -126,7 +134,7 @@ impl Link {
 
     /// Requests that wait until it is open.
     pub(super) fn waiting(&self) -> u32 {
-        self.waiting.get()
+        u32::try_from(self.waiters.borrow().len()).unwrap_or(u32::MAX)
     }
 
     /// Ready when it is no longer connecting.
@@ -138,17 +146,19 @@ impl Link {
         if !waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
             waiters.push(cx.waker().clone());
         }
-        self.waiting.set(u32::try_from(waiters.len()).unwrap_or(u32::MAX));
         Poll::Pending
     }
 
     fn set_state(&self, state: State) {
         self.state.set(state);
-        self.waiting.set(0);
         self.waiters.borrow_mut().drain(..).for_each(Waker::wake);
     }
 
+    /// One is about to be added.
     pub(super) fn note_request(&self) {
+        if self.shared.is_idle() {
+            self.awake.set(false);
+        }
         self.requests.set(self.requests.get().saturating_add(1));
         // A pool that keeps nothing idle has a connection for each request.
         let most = if self.keep.idle == 0 { 1 } else { self.keep.max_requests };
@@ -252,7 +262,10 @@ impl Running<'_> {
                 break;
             }
             match self.read(cx) {
-                Some(Ok(())) => self.link.heard.set(now),
+                Some(Ok(())) => {
+                    self.link.heard.set(now);
+                    self.link.awake.set(true);
+                }
                 Some(Err(())) => return Poll::Ready(()),
                 None => break,
             }
@@ -378,7 +391,7 @@ impl Running<'_> {
         let retires = self.link.retired.get()
             || now.since(self.upstream.born()) >= keep.max_age
             || (self.link.was_used() && !self.endpoint.keeps_connections())
-            || (idle && self.worker.is_stopping())
+            || (idle && (self.worker.is_stopping() || self.worker.pressed.is_high()))
             || idle_until.is_some_and(|until| until <= now);
         let mut core = shared.core.borrow_mut();
         if retires {

@@ -36,8 +36,18 @@ impl Links {
         fit.clone().find(|link| link.has_room()).or_else(|| fit.find(soon)).cloned()
     }
 
-    fn add(&self, serial: u64, link: Rc<Link>) {
-        self.0.borrow_mut().entry(serial).or_default().push(link);
+    /// Of those that are idle, the first ends if there are more than the pool keeps: with `proxyProtocol`, each client
+    /// that was there once has left one.
+    fn add(&self, serial: u64, pool: &LivePool, link: Rc<Link>) {
+        let mut all = self.0.borrow_mut();
+        let links = all.entry(serial).or_default();
+        let mut idle = links.iter().filter(|link| link.is_idle());
+        if idle.clone().count() > pool.config.keep_alive.idle as usize
+            && let Some(first) = idle.next()
+        {
+            first.retire();
+        }
+        links.push(link);
     }
 
     pub(super) fn remove(&self, serial: u64, link: &Rc<Link>) {
@@ -73,7 +83,7 @@ pub(crate) async fn call(
     loop {
         let link = worker.links.find(serial, pool, told).unwrap_or_else(|| {
             let link = Link::new(pool, told);
-            worker.links.add(serial, Rc::clone(&link));
+            worker.links.add(serial, pool, Rc::clone(&link));
             let (scene, pool) = place.whereabouts();
             engine::spawn(live(Rc::clone(worker), scene, pool, place.member, Rc::clone(&link)));
             link
@@ -90,11 +100,13 @@ pub(crate) async fn call(
         });
         match known.await? {
             State::Failed(fault) => return Err(fault),
-            State::Open if link.most() == 0 => {
+            // It opened and closed at once, or takes nothing: another would do the same.
+            State::Over => return Err(Fault::ConnectFailed),
+            State::Open if !link.was_used() && !link.has_room() => {
                 link.retire();
                 return Err(Fault::ConnectFailed);
             }
-            State::Open | State::Connecting | State::Over => {}
+            State::Open | State::Connecting => {}
         }
     }
 }

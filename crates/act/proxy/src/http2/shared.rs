@@ -1,6 +1,7 @@
 //! What the task of a connection and those of its requests share. All of them run on one thread.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io::Write;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -22,8 +23,9 @@ pub(super) struct Shared {
     streams: RefCell<Vec<Rc<Stream>>>,
     /// Its own task, which writes what is there.
     writer: RefCell<Option<Waker>>,
-    /// A request waits until the output is smaller.
-    crowded: Cell<bool>,
+    /// Requests that wait until the output is smaller, in the order in which they came: each has something to add, and
+    /// whose endpoint is fastest would fill it again before any other looks.
+    queue: RefCell<VecDeque<StreamId>>,
 }
 
 /// What came on a stream and was not taken yet. The peer's windows bound it.
@@ -133,7 +135,7 @@ impl Shared {
             core: RefCell::new(core),
             streams: RefCell::default(),
             writer: RefCell::default(),
-            crowded: Cell::new(false),
+            queue: RefCell::default(),
         }
     }
 
@@ -156,9 +158,11 @@ impl Shared {
         if let Some(at) = streams.iter().position(|stream| stream.id == id) {
             streams.swap_remove(at);
         }
+        drop(streams);
+        self.leave_queue(id);
     }
 
-    /// There are a hundred at most, and nearly always the newest is meant.
+    /// There are a hundred at most, and mostly one that began not long ago is meant.
     pub(super) fn find(&self, id: StreamId) -> Option<Rc<Stream>> {
         self.streams.borrow().iter().rev().find(|stream| stream.id == id).cloned()
     }
@@ -227,9 +231,14 @@ impl Shared {
         }
     }
 
-    /// Lets every request look again whether it may send.
+    /// Lets every request look again whether it may send. Who goes first may use up what there is room for, so each
+    /// time it is another one.
     pub(super) fn wake_all(&self) {
-        self.streams.borrow().iter().for_each(|stream| stream.wake());
+        let mut streams = self.streams.borrow_mut();
+        if !streams.is_empty() {
+            streams.rotate_left(1);
+        }
+        streams.iter().for_each(|stream| stream.wake());
     }
 
     /// The connection's task is to write what is there, after those that run now.
@@ -247,18 +256,38 @@ impl Shared {
         }
     }
 
-    /// Whether so much waits to be written that nothing should be added. If so, all requests are woken when it is less.
-    pub(super) fn is_crowded(&self) -> bool {
-        let crowded = self.core.borrow().output().len() > BACKLOG;
-        self.crowded.set(self.crowded.get() | crowded);
-        crowded
+    /// Whether this request is to add nothing now, because so much waits to be written, or because others wait to add
+    /// something. If so, it is woken when it is its turn.
+    pub(super) fn is_crowded(&self, id: StreamId) -> bool {
+        let mut queue = self.queue.borrow_mut();
+        let first = queue.front().is_none_or(|first| *first == id);
+        if first && self.core.borrow().output().len() <= BACKLOG {
+            drop(queue);
+            self.leave_queue(id);
+            return false;
+        }
+        if !queue.contains(&id) {
+            queue.push_back(id);
+        }
+        true
     }
 
-    /// Lets those go on that waited for the output to become smaller.
-    pub(super) fn thin_out(&self) {
-        if self.crowded.get() && self.core.borrow().output().len() <= BACKLOG {
-            self.crowded.set(false);
-            self.wake_all();
+    /// Whoever has had its turn may have added nothing, so the next one looks.
+    fn leave_queue(&self, id: StreamId) {
+        let mut queue = self.queue.borrow_mut();
+        let Some(at) = queue.iter().position(|waiting| *waiting == id) else { return };
+        queue.remove(at);
+        drop(queue);
+        self.thin_out();
+    }
+
+    /// Lets the first go on that waited for the output to become smaller.
+    fn thin_out(&self) {
+        let Some(first) = self.queue.borrow().front().copied() else { return };
+        if self.core.borrow().output().len() <= BACKLOG
+            && let Some(stream) = self.find(first)
+        {
+            stream.wake();
         }
     }
 }

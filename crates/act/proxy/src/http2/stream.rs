@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use haechi_http1::{Body, Framing, ResponseHead, explain, read_fields, write_chunk, write_last_chunk};
+use haechi_http1::{
+    Apology, Body, Framing, ResponseHead, explain, read_fields, write_chunk, write_last_chunk,
+};
 use haechi_http2::{Code, Connection, StreamId};
 use haechi_model::{Fault, Moment};
 use haechi_preface::Ends;
@@ -285,7 +287,7 @@ impl Caller for Exchange {
             self.shared.flush_soon();
         }
         // More may be read when what is there has gone, or else a client that reads nothing fills our memory.
-        if outbox.is_empty() && (self.ended || !self.shared.is_crowded()) {
+        if outbox.is_empty() && (self.ended || !self.shared.is_crowded(self.stream.id)) {
             Poll::Ready(Ok(()))
         } else {
             Poll::Pending
@@ -296,7 +298,7 @@ impl Caller for Exchange {
         self.ended = true;
         let how = self.asks.form(request.facts.is_head());
         let mut core = self.shared.core.borrow_mut();
-        answer(&mut core, self.stream.id, fault, &request.id, None, how, self.timer.now());
+        answer(&mut core, self.stream.id, &request.apology(fault), how, self.timer.now());
         drop(core);
         self.shared.flush_soon();
         After::Next
@@ -364,18 +366,11 @@ pub(super) enum Form {
 }
 
 /// Answers in an endpoint's place. It is small; what the windows do not allow at once is not sent at all.
-pub(super) fn answer(
-    core: &mut Connection,
-    stream: StreamId,
-    fault: Fault,
-    id: &[u8],
-    retry_after: Option<u64>,
-    how: Form,
-    now: Moment,
-) {
+pub(super) fn answer(core: &mut Connection, stream: StreamId, apology: &Apology<'_>, how: Form, now: Moment) {
     if how == Form::Grpc {
-        return grpc::answer(core, stream, fault, id, retry_after);
+        return grpc::answer(core, stream, apology);
     }
+    let Apology { fault, id, lines } = *apology;
     let head_only = how == Form::HeadOnly;
     let Some(mut head) = core.respond(stream, fault.status()) else { return };
     let body = explain(fault, id).concat();
@@ -385,9 +380,7 @@ pub(super) fn answer(
     if !id.is_empty() {
         head.field(b"x-request-id", id);
     }
-    if let Some(seconds) = retry_after {
-        head.field(b"retry-after", seconds.to_string().as_bytes());
-    }
+    read_fields(lines).for_each(|(name, value)| head.field(&name.to_ascii_lowercase(), value));
     if fault.status() == 405 {
         // As in HTTP/1: what is allowed depends on the endpoint.
         head.field(b"allow", b"");

@@ -48,7 +48,7 @@ impl Mouth for StreamMouth<'_> {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         // What the other side does not take fills no memory of ours.
-        if self.shared.is_crowded() {
+        if self.shared.is_crowded(self.stream.id) {
             return Ok(0);
         }
         let count = self.shared.core.borrow_mut().send_data(self.stream.id, bytes, false, engine::now());

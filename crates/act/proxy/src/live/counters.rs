@@ -42,6 +42,16 @@ impl Count {
     }
 }
 
+/// One for each of many kinds.
+#[derive(Debug)]
+struct Counts<const N: usize>([Count; N]);
+
+impl<const N: usize> Default for Counts<N> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Count::default()))
+    }
+}
+
 /// What one worker counts for one endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct EndpointCounters {
@@ -243,22 +253,12 @@ pub(crate) struct ListenerCounters {
     workers: PerWorker<WorkerListenerCounters>,
 }
 
-/// One count for each fault. There are more of them than std's arrays have a default for.
-#[derive(Debug)]
-struct ByFault([Count; Fault::ALL.len()]);
-
-impl Default for ByFault {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| Count::default()))
-    }
-}
-
 /// What one worker counts for one listener.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerListenerCounters {
     pub(crate) accepted: Count,
     pub(crate) requests: Count,
-    faults: ByFault,
+    faults: Counts<{ Fault::ALL.len() }>,
     pub(crate) handshakes: [Count; Handshake::ALL.len()],
     pub(crate) datagrams_in: Count,
     pub(crate) datagrams_out: Count,

@@ -7,16 +7,18 @@
 mod auth;
 mod budget;
 mod counters;
+mod crowd;
 mod endpoint;
 mod pool;
 mod route;
 mod split;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use haechi_model::{EndpointId, Listener, ListenerKind, ListenerName, PoolName, Snapshot};
+use haechi_model::{EndpointId, Fault, Listener, ListenerKind, ListenerName, PoolName, Snapshot};
 use haechi_route::Table;
 use haechi_trust::{Credentials, Shown};
 
@@ -24,10 +26,11 @@ pub(crate) use auth::LiveAuth;
 pub use auth::{AuthTotals, Ruled};
 pub(crate) use counters::{EndpointCounters, ListenerCounters};
 pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
+pub(crate) use crowd::{Crowd, Seat};
 pub use endpoint::LiveEndpoint;
 pub use pool::LivePool;
 pub(crate) use pool::Make;
-pub(crate) use route::LiveFilter;
+pub(crate) use route::{LiveFilter, TooMuch};
 pub(crate) use split::LiveSplit;
 pub use split::{ShareTotals, SplitTotals};
 
@@ -62,6 +65,8 @@ pub struct LiveListener {
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
     pub(crate) counters: Arc<ListenerCounters>,
+    /// Who has connections, where each client may have so many.
+    crowd: Option<Arc<Crowd>>,
     /// What it shows to clients, where it speaks TLS. Files change without a new generation.
     shown: ArcSwapOption<Shown>,
 }
@@ -163,11 +168,15 @@ impl LiveListener {
             Some(address) => address.to_string().into(),
             None => snapshot.node.name.clone(),
         };
+        let crowd = config.max_connections_per_client.map(|_| {
+            let known = old.and_then(|old| old.crowd.as_ref());
+            known.map_or_else(Crowd::new, Arc::clone)
+        });
         let filters = route::filters(config, clients, old.map(|old| (&old.config, &*old.filters)));
         let splits = split::splits(config, &snapshot.pools, make.seed, old.map_or(&[], |old| &old.splits));
         let auths = auth::auths(config, old.map_or(&[], |old| &old.auths));
         let (config, shown) = (config.clone(), ArcSwapOption::empty());
-        Self { config, routes, filters, splits, auths, authority, counters, shown }
+        Self { config, routes, filters, splits, auths, authority, counters, crowd, shown }
     }
 
     /// Whether its routes lead to the pools that they were made for.
@@ -199,6 +208,17 @@ impl LiveListener {
     #[inline]
     pub(crate) fn filter(&self, route: usize) -> Option<&LiveFilter> {
         self.filters.get(route)?.as_ref()
+    }
+
+    /// A seat for a connection of this client, where seats are counted.
+    ///
+    /// # Errors
+    /// It has as many as it may.
+    pub(crate) fn seat(&self, client: IpAddr) -> Result<Option<Seat>, Fault> {
+        let Some((crowd, most)) = self.crowd.as_ref().zip(self.config.max_connections_per_client) else {
+            return Ok(None);
+        };
+        crowd.seat(client, most).map(Some).ok_or(Fault::TooManyConnections)
     }
 
     /// What it shows to clients, where it speaks TLS.

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use haechi_filter::{Filter, Owed, Pace};
-use haechi_model::{HostMatch, Listener, ListenerKind, Moment, Network, PathMatch, Rate, Route};
+use haechi_model::{Fault, HostMatch, Listener, ListenerKind, Moment, PathMatch, Rate, Route};
+
+use super::crowd::{Crowd, Seat, site};
 
 /// Locks of one limiter. A worker holds one for a look at 128 bytes, so with as many as this two hardly ever meet.
 const SHARDS: usize = 64;
@@ -22,14 +25,21 @@ const ALL_CLIENTS: usize = 1 << 22;
 /// but so many at the least: 16 KiB, less than a route itself takes with its counters.
 const LEAST_CLIENTS: usize = 1 << 10;
 
-/// What one customer of a provider has of IPv6 (RFC 6177): as one client, or it had 2⁶⁴ limits.
-const ONE_SITE: u8 = 64;
-
 /// The filters of one route, at work.
 #[derive(Debug)]
 pub(crate) struct LiveFilter {
     pub(crate) filter: Filter,
     limiter: Option<Arc<Limiter>>,
+    /// Who has requests here that run, and how many each may have.
+    crowd: Option<(Arc<Crowd>, NonZeroU32)>,
+}
+
+/// Too much of one client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TooMuch {
+    pub(crate) fault: Fault,
+    /// How long it must wait, where that is known.
+    pub(crate) wait: Option<Duration>,
 }
 
 /// How often each client has asked.
@@ -63,19 +73,24 @@ pub(super) fn filters(
     if routes.iter().all(|route| route.filters.is_none()) {
         return Box::default();
     }
-    let known: HashMap<Match<'_>, &Arc<Limiter>> = old
+    let known: HashMap<Match<'_>, &LiveFilter> = old
         .into_iter()
         .flat_map(|(config, filters)| self::routes(config).iter().zip(filters))
-        .filter_map(|(route, live)| Some((identity(route), live.as_ref()?.limiter.as_ref()?)))
+        .filter_map(|(route, live)| Some((identity(route), live.as_ref()?)))
         .collect();
     let live = |route: &Route| {
         let filter = Filter::new(route)?;
-        let rate = route.filters.as_ref().and_then(|filters| filters.rate);
-        let limiter = rate.map(|rate| match known.get(&identity(route)) {
+        let config = route.filters.as_ref()?;
+        let known = known.get(&identity(route));
+        let limiter = config.rate.map(|rate| match known.and_then(|known| known.limiter.as_ref()) {
             Some(limiter) if limiter.rate == rate => Arc::clone(limiter),
             _ => Arc::new(Limiter::new(rate, clients)),
         });
-        Some(LiveFilter { filter, limiter })
+        let crowd = config.max_concurrent.map(|most| match known.and_then(|known| known.crowd.as_ref()) {
+            Some((crowd, _)) => (Arc::clone(crowd), most),
+            None => (Crowd::new(), most),
+        });
+        Some(LiveFilter { filter, limiter, crowd })
     };
     routes.iter().map(live).collect()
 }
@@ -93,10 +108,19 @@ fn identity(route: &Route) -> Match<'_> {
 }
 
 impl LiveFilter {
-    /// How long this client must wait, if it asks too often.
-    pub(crate) fn wait_of(&self, client: IpAddr, now: Moment) -> Option<Duration> {
-        let limiter = self.limiter.as_ref().filter(|_| self.filter.serves(client))?;
-        limiter.take(client, now).err()
+    /// A seat for a request of this client, where seats are counted.
+    ///
+    /// # Errors
+    /// It asks too often, or has too many requests that run. Whom the route does not serve is told so elsewhere.
+    pub(crate) fn admit(&self, client: IpAddr, now: Moment) -> Result<Option<Seat>, TooMuch> {
+        if (self.limiter.is_none() && self.crowd.is_none()) || !self.filter.serves(client) {
+            return Ok(None);
+        }
+        let too_often = |wait| TooMuch { fault: Fault::RateLimited, wait: Some(wait) };
+        self.limiter.as_ref().map_or(Ok(()), |limiter| limiter.take(client, now)).map_err(too_often)?;
+        let Some((crowd, most)) = &self.crowd else { return Ok(None) };
+        let crowded = TooMuch { fault: Fault::TooManyAtOnce, wait: None };
+        crowd.seat(client, *most).map(Some).ok_or(crowded)
     }
 }
 
@@ -107,11 +131,7 @@ impl Limiter {
     }
 
     fn take(&self, client: IpAddr, now: Moment) -> Result<(), Duration> {
-        let client = match client.to_canonical() {
-            IpAddr::V4(v4) => IpAddr::V4(v4),
-            IpAddr::V6(v6) => Network::of(IpAddr::V6(v6), ONE_SITE).address,
-        };
-        let key = self.seed.hash_one(client);
+        let key = self.seed.hash_one(site(client));
         let shard = usize::try_from(key).unwrap_or(0) % SHARDS;
         // Whoever panicked with the lock left numbers that are good all the same.
         let mut owed = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,8 +141,6 @@ impl Limiter {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use haechi_model::{Filters, PoolIndex};
 
     use super::*;
@@ -141,7 +159,8 @@ mod tests {
 
     fn wait(filters: &[Option<LiveFilter>], client: &str) -> Option<u64> {
         let filter = filters[0].as_ref().unwrap();
-        filter.wait_of(client.parse().unwrap(), Moment::ORIGIN).map(|wait| wait.as_secs())
+        let refused = filter.admit(client.parse().unwrap(), Moment::ORIGIN).err()?;
+        refused.wait.map(|wait| wait.as_secs())
     }
 
     #[test]

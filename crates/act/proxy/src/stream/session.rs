@@ -20,7 +20,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::{ClientConfig, CommonState, HandshakeKind, ProtocolVersion, ServerConfig};
 
 use super::wire::{Wire, blocked};
-use crate::buffers::HOT;
+use crate::buffers::{HOT, PAGE};
 
 mod records;
 
@@ -35,6 +35,12 @@ const AROUND: usize = 64;
 /// Plaintext that is encrypted in one go: four records leave in one call. More would only fill memory where the
 /// socket does not take it.
 const GO: usize = 64 << 10;
+
+/// What glibc copies fast wherever it goes (see `buffers`).
+const SHORT: usize = 2 << 10;
+
+/// Where in a page two pieces are joined: not where the others begin.
+const ASIDE: usize = PAGE / 4;
 
 /// Room for handshake messages that go out before a record: tickets, and what a key update asks for.
 const BESIDES: usize = 8 << 10;
@@ -67,7 +73,8 @@ impl Room {
     }
 
     fn with_outgoing<R>(&self, use_it: impl FnOnce(&mut [u8]) -> R) -> R {
-        let size = BESIDES + GO + (GO / RECORD + 1) * AROUND;
+        // The two pieces may have a short record each, and one that is not full.
+        let size = BESIDES + GO + (GO / RECORD + 3) * AROUND;
         let mut buffer = self.outgoing.take().unwrap_or_else(|| vec![0; size].into());
         let result = use_it(&mut buffer);
         self.outgoing.set(Some(buffer));
@@ -473,14 +480,14 @@ impl Session {
             if !first.is_empty() && !second.is_empty() && first.len() + second.len() <= RECORD {
                 // A record costs more than a copy.
                 let mut joined = room.joined.borrow_mut();
-                joined.clear();
+                joined.resize(ASIDE, 0);
                 joined.extend_from_slice(first);
                 joined.extend_from_slice(second);
-                self.seal(&joined, outgoing, &mut end)?;
+                self.seal(&joined[ASIDE..], outgoing, &mut end)?;
             } else {
                 let first = &first[..first.len().min(GO)];
                 let second = &second[..second.len().min(GO - first.len())];
-                for piece in first.chunks(RECORD).chain(second.chunks(RECORD)) {
+                for piece in records(first).chain(records(second)) {
                     self.seal(piece, outgoing, &mut end)?;
                 }
             }
@@ -552,7 +559,40 @@ impl Session {
     }
 }
 
+/// What goes into one record each. rustls copies it behind the five bytes of a record's head, in memory that begins with a
+/// page: where that is slow, a short record comes first, and the others are not there any more.
+fn records(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let behind = (5 + PAGE - bytes.as_ptr().addr() % PAGE) % PAGE;
+    let slow = bytes.len() > 2 * SHORT && (1..16).contains(&behind);
+    let (short, rest) = bytes.split_at(if slow { SHORT } else { 0 });
+    (!short.is_empty()).then_some(short).into_iter().chain(rest.chunks(RECORD))
+}
+
 enum Failed {
     Wire(io::Error),
     Tls(rustls::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_hold_all_in_turn_and_no_large_one_is_copied_slowly() {
+        let memory: Vec<u8> = (0..3 * GO).map(|n| n.to_be_bytes()[7]).collect();
+        let page = PAGE - memory.as_ptr().addr() % PAGE;
+        for from in (page..page + 20).chain([page + PAGE / 2, page + PAGE - 10, page + PAGE - 1]) {
+            for length in [0, 1, SHORT, 2 * SHORT, 2 * SHORT + 1, RECORD, RECORD + SHORT, GO - 1, GO] {
+                let bytes = &memory[from..from + length];
+                let pieces: Vec<&[u8]> = records(bytes).collect();
+                assert_eq!(pieces.concat(), bytes);
+                assert!(pieces.len() <= length / RECORD + 2, "{from} {length}");
+                for piece in pieces {
+                    let behind = (piece.as_ptr().addr() / PAGE + 1) * PAGE + 5 - piece.as_ptr().addr();
+                    let slow = (1..16).contains(&(behind % PAGE)) && piece.len() > 2 * SHORT;
+                    assert!(!slow && (1..=RECORD).contains(&piece.len()), "{from} {length}: {}", piece.len());
+                }
+            }
+        }
+    }
 }

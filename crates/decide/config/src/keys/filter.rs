@@ -10,8 +10,19 @@ pub(crate) static FILTERS: Shape = Shape::new(
     &[
         Key::new("clientAddresses", Kind::Section(&ADDRESSES), "Which clients are served; others get 403."),
         Key::new("rateLimit", Kind::Section(&RATE), "How often each client may ask; 429 above it."),
+        Key::new(
+            "maxConcurrentRequests",
+            COUNT,
+            "Most requests of one client that run at a time; further ones get 429.",
+        ),
         Key::new("maxRequestBody", Kind::Size(1, 1 << 40), "Longest body of a request; longer ones get 413.")
             .because("a TiB is more than any upload in one request"),
+        Key::new(
+            "maxResponseBody",
+            Kind::Size(1, 1 << 40),
+            "Longest body of an endpoint's answer; longer ones become 502, or are cut off where they have begun.",
+        )
+        .because("a TiB is more than any download in one answer"),
         Key::new(
             "externalAuth",
             Kind::Section(&EXTERNAL_AUTH),

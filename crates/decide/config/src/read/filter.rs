@@ -50,6 +50,8 @@ pub(super) fn filters(
     let rate = object.has("rateLimit").then(|| rate(&object, report)).flatten();
     object.node("rateLimit");
     let max_request_body = object.size("maxRequestBody", report).ok();
+    let max_concurrent = object.int::<u32>("maxConcurrentRequests", report).ok().and_then(NonZeroU32::new);
+    let max_response_body = object.size("maxResponseBody", report).ok();
     let cors = object.has("cors").then(|| cors::cors(&object, report));
     object.node("cors");
     let auth = object.has("externalAuth").then(|| auth::external_auth(&object, references, report));
@@ -61,7 +63,15 @@ pub(super) fn filters(
     if redirect.is_none() {
         object.node("requestRedirect");
     } else {
-        for key in ["cors", "externalAuth", "requestHeaderModifier", "responseHeaderModifier", "urlRewrite"] {
+        for key in [
+            "maxConcurrentRequests",
+            "maxResponseBody",
+            "cors",
+            "externalAuth",
+            "requestHeaderModifier",
+            "responseHeaderModifier",
+            "urlRewrite",
+        ] {
             let help = "remove it, or the redirect; another route can have the rest";
             not_here(&object, key, "a redirected request reaches no endpoint", help, report);
         }
@@ -70,7 +80,9 @@ pub(super) fn filters(
     let filters = Filters {
         addresses,
         rate,
+        max_concurrent,
         max_request_body,
+        max_response_body,
         cors,
         auth,
         request_headers,

@@ -58,6 +58,8 @@ fn listener(
     bind(name, &object, protocol == Some("udp"), binds, report);
     let max_connections =
         object.int::<u32>("maxConnections", report).ok().and_then(std::num::NonZeroU32::new);
+    let max_connections_per_client =
+        object.int::<u32>("maxConnectionsPerClient", report).ok().and_then(std::num::NonZeroU32::new);
     let proxy_protocol = origin::proxy_protocol(&object, report);
     let kind = match protocol {
         Some("tcp") => ListenerKind::Tcp(tcp(&object, references, report)),
@@ -75,6 +77,7 @@ fn listener(
         bind: binds[start..].iter().map(|bind| bind.address).collect(),
         kind,
         max_connections,
+        max_connections_per_client,
         proxy_protocol,
     }
 }
@@ -210,7 +213,9 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
     not_here(object, "tls", "datagrams are moved as they are", "remove it", report);
     no_tunnels(object, report);
     let more = "datagrams have no connections";
-    not_here(object, "maxConnections", more, "a udp listener has `maxFlows`", report);
+    for key in ["maxConnections", "maxConnectionsPerClient"] {
+        not_here(object, key, more, "a udp listener has `maxFlows`", report);
+    }
     let pool =
         one_pool(object, "a udp listener needs `pool`", "the pool that gets its flows", references, report);
     UdpListener {

@@ -35,7 +35,7 @@ listeners:
     protocol: http
     routes:
       - { path: /admin, pool: web, filters: { clientAddresses: { allow: [10.0.0.0/8, \"2001:db8::/32\"], deny: 10.6.6.6 } } }
-      - { path: /upload, pool: web, filters: { maxRequestBody: 100MiB } }
+      - { path: /upload, pool: web, filters: { maxRequestBody: 100MiB, maxResponseBody: 1MiB } }
 ",
     },
     Section {
@@ -139,13 +139,22 @@ Routes are chosen by the request as it came; then its filters see it. Names are 
 `replacePrefixMatch`: `/api/x` with `path: /api` becomes `/v2/x` by `/v2` and `/x` by `/`.
 
 - **First** it is judged who asks (`clientAddresses`, 403 `addressRefused`), then how often (`rateLimit`, 429
-  `rateLimited` with an honest `Retry-After`), then how much (`maxRequestBody`, 413
-  `bodyTooLarge`); only then is a client redirected. A body whose length is not announced is counted as it comes, without
+  `rateLimited` with an honest `Retry-After`), how many of its requests run
+  (`maxConcurrentRequests`, 429 `tooManyAtOnce`, without a `Retry-After` because nobody knows), then how much
+  (`maxRequestBody`, 413 `bodyTooLarge`); only then is a client redirected. A body whose length is not announced is counted as it comes, without
   its framing: the answer is 413 as soon as a chunk would be too much, and the connection ends.
 - **A rate** is kept by each node for itself, exactly (GCRA): a client has `burst` at once and gets one more each
   `per / requests`; what is refused costs it nothing. A reload keeps the counts of limits that do not change. 65,536
-  clients are known at a time, in 1 MiB; with more of them, those who owe least are forgotten first, so a flood makes the
-  limit milder and refuses nobody else.
+  clients are known at a time, in 1 MiB (fewer with more than 64 such routes: 64 MiB are for all of them together); with
+  more clients, those who owe least are forgotten first, so a flood makes the limit milder and refuses nobody else.
+- **A client** is who `forwarded` and `proxyProtocol` say it is: an IPv4 address, or 64 bits of an IPv6 one, which is what
+  one site has. `maxConnectionsPerClient` of a listener counts connections in the same way, by their preface or address,
+  before anything of them is read, and resets those above it (`tooManyConnections` in the metrics): a fault that a
+  handshake or an answer for each would make dearer for us than for who floods. What is open when a limit begins is not
+  counted.
+- **Answers** longer than `maxResponseBody` become 502 `responseTooLarge` where their length is announced. Of others, what
+  fits has gone on when they turn out too long; they are cut off so that the client notices: without a last chunk, by a
+  reset. It is the endpoint's fault, but no reason to eject it.
 - **CORS**: a preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) is answered at once with 204; from an
   origin that is not allowed without a word of what is, so the browser refuses. A route that names `methods` must name
   `OPTIONS` for it. Other requests go on whoever asks: it is the browser that keeps the answer from the script.

@@ -22,8 +22,10 @@ pub(crate) fn filters(filters: &Filters, pools: &[Pool]) -> Out {
         fields.push(must("clientAddresses", Out::Map(keys)));
     }
     fields.extend(filters.rate.as_ref().map(rate));
-    let size = |most: u64| must("maxRequestBody", Out::Bare(number::format_size(most)));
-    fields.extend(filters.max_request_body.map(size));
+    fields.extend(filters.max_concurrent.map(|most| must("maxConcurrentRequests", Out::bare(&most))));
+    let size = |key: &str, most: u64| must(key, Out::Bare(number::format_size(most)));
+    fields.extend(filters.max_request_body.map(|most| size("maxRequestBody", most)));
+    fields.extend(filters.max_response_body.map(|most| size("maxResponseBody", most)));
     fields.extend(filters.cors.as_ref().map(cors));
     fields.extend(filters.auth.as_ref().map(|auth| external_auth(auth, pools)));
     fields.extend(edits("requestHeaderModifier", &filters.request_headers));

@@ -121,7 +121,11 @@ pub(crate) fn root(snapshot: &Snapshot) -> Out {
 /// One listener; `pools` are the snapshot's.
 pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
     let mut fields = vec![must("bind", Out::List(binds(&listener.bind)))];
-    let limit = listener.max_connections.map(|most| must("maxConnections", Out::bare(&most)));
+    let limit = [
+        ("maxConnections", listener.max_connections),
+        ("maxConnectionsPerClient", listener.max_connections_per_client),
+    ];
+    let limit = limit.into_iter().filter_map(|(key, most)| most.map(|most| must(key, Out::bare(&most))));
     let preface = listener.proxy_protocol.as_ref().map(|it| must("proxyProtocol", proxy_protocol(it)));
     match &listener.kind {
         ListenerKind::Http(http) => {

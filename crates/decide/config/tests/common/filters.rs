@@ -90,12 +90,14 @@ pub(super) fn filters() -> impl Strategy<Value = Filters> {
     let networks = || vec(network(), 0..3);
     let number = || (1..u32::MAX).prop_filter_map("not zero", NonZeroU32::new);
     let rate = (number(), ms(1), number()).prop_map(|(requests, per, burst)| Rate { requests, per, burst });
-    let judged = (networks(), networks(), of(rate), of(cors()), of(1..(1_u64 << 40))).prop_map(
-        |(allow, deny, rate, cors, most)| Filters {
+    let judged = (networks(), networks(), of(rate), of(cors()), of(1..(1_u64 << 40)), of(number())).prop_map(
+        |(allow, deny, rate, cors, most, at_once)| Filters {
             addresses: Addresses { allow, deny },
             rate,
             cors,
+            max_concurrent: at_once,
             max_request_body: most,
+            max_response_body: most.map(|most| most / 2 + 1),
             ..Filters::default()
         },
     );

@@ -400,7 +400,14 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
     (bind, kind, of(any::<NonZeroU32>()), of(preface)).prop_map(move |(bind, kind, limit, preface)| {
         let proxy_protocol = preface.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
         let max_connections = limit.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
-        Listener { name: name.as_str().into(), bind, kind, max_connections, proxy_protocol }
+        Listener {
+            name: name.as_str().into(),
+            bind,
+            kind,
+            max_connections,
+            max_connections_per_client: max_connections.map(|most| most.saturating_add(1)),
+            proxy_protocol,
+        }
     })
 }
 

@@ -20,6 +20,7 @@ fn listener(port: u16) -> Listener {
         bind: vec![([0, 0, 0, 0], port).into()],
         kind,
         max_connections: None,
+        max_connections_per_client: None,
         proxy_protocol: None,
     }
 }
