@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use haechi_admin::api::{
-    AuthStatus, CertificateStatus, ConfigStatus, DatagramStatus, EndpointStatus, HandshakeCount,
+    AuthStatus, CertificateStatus, CodedBytes, ConfigStatus, DatagramStatus, EndpointStatus, HandshakeCount,
     ListenerStatus, PoolStatus, RefusedConfig, ShareStatus, SplitStatus, Status,
 };
 use haechi_model::{AdminOrigin, Algorithm, Endpoint, Handshake, Health, ListenerKind, Moment, SplitBy};
@@ -183,6 +183,7 @@ fn listener_status(listener: &LiveListener) -> ListenerStatus {
         auths: listener.auths().into_iter().map(auth_status).collect(),
         splits: listener.splits().into_iter().map(split_status).collect(),
         datagrams: matches!(listener.config.kind, ListenerKind::Udp(_)).then(|| datagrams(&totals)),
+        coded: listener.codes().then(|| coded(&totals)),
     }
 }
 
@@ -190,6 +191,11 @@ fn listener_status(listener: &LiveListener) -> ListenerStatus {
 fn auth_status(totals: AuthTotals) -> AuthStatus {
     let results = totals.counts.into_iter().map(|(how, count)| (how.name().to_owned(), count));
     AuthStatus { route: totals.route, results: results.collect() }
+}
+
+fn coded(totals: &ListenerTotals) -> BTreeMap<String, CodedBytes> {
+    let bytes = |[before, after]: [u64; 2]| CodedBytes { before, after };
+    totals.coded.iter().map(|(coding, both)| (coding.name().to_owned(), bytes(*both))).collect()
 }
 
 fn split_status(totals: SplitTotals) -> SplitStatus {

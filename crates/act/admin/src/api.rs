@@ -265,6 +265,19 @@ pub struct ListenerStatus {
     /// Of a `udp` listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datagrams: Option<DatagramStatus>,
+    /// Bytes of answers that were compressed, by coding, where any may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coded: Option<BTreeMap<String, CodedBytes>>,
+}
+
+/// Bytes of answers before and after a content coding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct CodedBytes {
+    /// As endpoints sent them.
+    pub before: u64,
+    /// As clients got them, without what frames them.
+    pub after: u64,
 }
 
 /// A route of whose requests somebody else is asked.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use haechi_coding::Wish;
 use haechi_filter::{Asked, Check, Filter, Questioned, Verdict};
 use haechi_http1::{
     Apology, Body, Framing, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version,
@@ -46,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) question: Vec<u8>,
     /// What is left of the body.
     pub(crate) body: Body,
+    /// How the client takes answers, where they may be coded.
+    pub(crate) wish: Option<Wish>,
     /// When the head was complete, or the try before this one had failed.
     pub(crate) began: Moment,
 }
@@ -53,6 +56,7 @@ pub(crate) struct Request {
 impl Request {
     /// Gives memory back to the worker.
     pub(crate) fn give_back(self, worker: &Worker) {
+        drop(self.seat);
         for vector in [self.sent, self.id, self.origin, self.question] {
             worker.buffers.give_vector(vector);
         }
@@ -262,6 +266,8 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
         Ok(pool) => pool,
         Err(fault) => return Admitted::Refused(unserved(fault, head), concerned),
     };
+    let rules = scene.listener().coding(route);
+    let wish = rules.map(|rules| rules.wish(head.fields(bytes), head.version == Version::Http11));
     let mut sent = worker.buffers.take_vector();
     head.write_upstream(bytes, &onward, &mut sent);
     let mut body = Body::new(head.framing, false);
@@ -294,6 +300,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
             sent,
             question,
             body,
+            wish,
             began,
         },
         used,

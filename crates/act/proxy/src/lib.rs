@@ -13,6 +13,7 @@ mod admit;
 mod away;
 mod buffers;
 mod client;
+mod coder;
 mod engine;
 mod exchange;
 mod forwarding;

@@ -20,6 +20,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::away::Away;
 use crate::buffers::Buffers;
+use crate::coder::Coders;
 use crate::engine::{self, Watched, Way};
 use crate::forwarding::Names;
 use crate::handshake::Handshakes;
@@ -135,6 +136,7 @@ pub(crate) struct Worker {
     pub(crate) away: Away,
     pub(crate) pressed: Pressed,
     pub(crate) scratch: RefCell<Scratch>,
+    pub(crate) coders: Coders,
     /// Buffers of connections that are encrypted.
     pub(crate) room: Rc<Room>,
     pub(crate) handshakes: Handshakes,
@@ -163,6 +165,7 @@ impl Worker {
             away: Away::default(),
             pressed: Pressed::default(),
             scratch: RefCell::default(),
+            coders: Coders::default(),
             room: room(),
             handshakes: Handshakes::default(),
             names: Names::default(),

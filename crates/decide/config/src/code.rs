@@ -177,6 +177,9 @@ codes! {
          (`Connection`, `Upgrade`, …) are written by whoever sends the message; if a filter could change them, two readers \
          could see two different requests. `Host` is changed by `urlRewrite`. `X-Forwarded-For` and `X-Forwarded-Proto` say \
          who asked, and haechi writes them itself.";
+    MediaType, Error, "HCH0321", "not a media type",
+        "A media type is a type and a subtype (RFC 9110 section 8.3.1): `text/html`. `text/*` is every subtype, `*/*` every \
+         type. Case does not count, and neither do parameters such as `charset`, so they are not written.";
 
     UnknownPool, Error, "HCH0401", "no such pool",
         "The route or listener names a pool that is not in `pools`.";

@@ -127,6 +127,7 @@ pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> L
         timeouts: ClientTimeouts::default(),
         tls: None,
         forwarded: None,
+        compression: None,
     };
     Listener {
         name: name.into(),

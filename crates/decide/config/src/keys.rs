@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 mod auth;
+mod compression;
 mod filter;
 mod split;
 mod tls;
 mod virtual_router;
 
 pub(crate) use auth::EXTERNAL_AUTH;
+pub(crate) use compression::{CODINGS, COMPRESSION, LEVELS};
 pub(crate) use filter::{ADDRESSES, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE};
 pub(crate) use split::{SPLIT_BY, SPLIT_WEIGHT};
 pub(crate) use tls::{CERTIFICATE, CLIENT_CERTIFICATES, LISTENER_TLS, POOL_TLS};
@@ -162,6 +164,11 @@ pub(crate) static LISTENER: Shape = Shape {
             "forwarded",
             Kind::Section(&FORWARDED),
             "Who is believed that a request is somebody else's, and what endpoints are told (http, https).",
+        ),
+        Key::new(
+            "compression",
+            Kind::Section(&COMPRESSION),
+            "What of the answers is compressed (http, https); nothing if left out, `{}` for all defaults.",
         ),
         Key::new("maxFlows", Kind::Int(1, 1 << 20), "Most flows at a time over all workers (udp).")
             .default("16384")

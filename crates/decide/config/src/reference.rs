@@ -6,6 +6,7 @@
 
 mod auth;
 mod behaviour;
+mod compression;
 mod filters;
 mod http2;
 mod memory;
@@ -65,7 +66,8 @@ fn all_sections() -> impl Iterator<Item = &'static Section> {
     let routes =
         SECTIONS.iter().position(|section| std::ptr::eq(section.shape, &keys::PATH)).map_or(0, |at| at + 1);
     let (before, after) = SECTIONS.split_at(routes);
-    before.iter().chain(splits::SECTIONS).chain(filters::SECTIONS).chain(auth::SECTIONS).chain(after)
+    let filters = filters::SECTIONS.iter().chain(auth::SECTIONS).chain(compression::SECTIONS);
+    before.iter().chain(splits::SECTIONS).chain(filters).chain(after)
 }
 
 fn group_of(group: &str) -> &'static str {
@@ -154,6 +156,7 @@ fn text_name(text: Text) -> &'static str {
         Text::Peer => "IP address, or address",
         Text::Network => "network",
         Text::Payload => "text, or `hex:` with bytes",
+        Text::MediaType => "media type",
         Text::KeyId => "key id",
         Text::Secret => "secret",
     }

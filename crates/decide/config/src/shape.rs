@@ -79,6 +79,8 @@ pub(crate) enum Text {
     Network,
     /// Bytes, as a text or in hexadecimal digits.
     Payload,
+    /// `text/html`, `text/*`, `*/*`.
+    MediaType,
     KeyId,
     Secret,
 }

@@ -61,7 +61,7 @@ impl Cuts {
     }
 
     /// All of them, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Span> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Span> + Clone {
         self.0.iter().copied()
     }
 

@@ -247,6 +247,11 @@ impl RequestHead {
         values(&self.fields, buf, name)
     }
 
+    /// Names and values of all fields that came, in order.
+    pub fn fields<'a>(&'a self, buf: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.fields.iter().map(|field| (field.name.of(buf), field.value.of(buf)))
+    }
+
     /// Where the values of the fields with this name lie, in any case of letters.
     pub fn spans<'a>(&'a self, buf: &'a [u8], name: &'a str) -> impl Iterator<Item = Span> {
         let named = move |field: &&Field| field.name.of(buf).eq_ignore_ascii_case(name.as_bytes());

@@ -7,6 +7,7 @@ use crate::edit::{Cuts, Span};
 use crate::fields::{Field, FieldName, count_options, crlf, cut, list, parse_line, values};
 use crate::framing::{Framing, Lengths};
 use crate::scan::value_end;
+use crate::trailers::read_fields;
 use crate::{HeadError, Parsed, Version, head_end};
 
 /// What the response must fit: the request that it answers.
@@ -42,6 +43,8 @@ pub struct ResponseHead {
     fields: Vec<Field>,
     cuts: Cuts,
     id: Vec<u8>,
+    /// Whole lines that stand behind the others.
+    lines: Vec<u8>,
     len: usize,
 }
 
@@ -65,6 +68,7 @@ impl ResponseHead {
         self.fields.clear();
         self.cuts.clear();
         self.id.clear();
+        self.lines.clear();
         let Some((version, line_end)) = self.read_line(buf)? else { return Ok(None) };
         let mut at = line_end;
         let mut seen = Seen::default();
@@ -167,6 +171,26 @@ impl ResponseHead {
         self.id.extend_from_slice(id);
     }
 
+    /// Adds whole lines behind the others.
+    pub fn add(&mut self, lines: &[u8]) {
+        self.lines.extend_from_slice(lines);
+    }
+
+    /// Its body goes on in other bytes than those that came: what told its length goes, chunks that came are to be
+    /// unwrapped, and with `chunks` new ones are told.
+    pub fn recode(&mut self, chunks: bool) {
+        self.cut_named(FieldName::ContentLength);
+        match self.framing {
+            // What answers `HEAD`, and has no body to frame.
+            Framing::None => {}
+            Framing::Chunked => self.dechunk = true,
+            Framing::Length(_) | Framing::UntilClose if chunks => {
+                self.lines.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+            }
+            Framing::Length(_) | Framing::UntilClose => {}
+        }
+    }
+
     fn cut_named(&mut self, known: FieldName) {
         for field in self.fields.iter().filter(|field| field.known == known) {
             self.cuts.insert(field.line);
@@ -216,7 +240,11 @@ impl ResponseHead {
 
     /// Whether the bytes that came can go on as they are.
     pub const fn untouched(&self) -> bool {
-        self.cuts.is_empty() && self.inject.is_empty() && self.id.is_empty() && !self.old_version
+        self.cuts.is_empty()
+            && self.inject.is_empty()
+            && self.id.is_empty()
+            && self.lines.is_empty()
+            && !self.old_version
     }
 
     /// Whether this is an interim response (RFC 9110 §15.2) after which another head follows. 101 is final:
@@ -232,14 +260,19 @@ impl ResponseHead {
 
     /// Names and values of all fields that go on, in order: for a client whose protocol writes heads in another way.
     /// `buf` is what was parsed.
-    pub fn fields<'a>(&'a self, buf: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    pub fn fields<'a>(&'a self, buf: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone {
         let mut cuts = self.cuts.iter().peekable();
         let stays = move |field: &&Field| {
             while cuts.next_if(|cut| cut.end <= field.line.start).is_some() {}
             cuts.peek().is_none_or(|cut| field.line.end <= cut.start)
         };
         let id = (!self.id.is_empty()).then_some((&b"x-request-id"[..], &*self.id));
-        self.fields.iter().filter(stays).map(|field| (field.name.of(buf), field.value.of(buf))).chain(id)
+        self.fields
+            .iter()
+            .filter(stays)
+            .map(|field| (field.name.of(buf), field.value.of(buf)))
+            .chain(read_fields(&self.lines))
+            .chain(id)
     }
 
     /// Appends the head for the client, with these whole lines behind the others. `buf` is what was parsed.
@@ -255,6 +288,7 @@ impl ResponseHead {
             out.extend_from_slice(kept);
         }
         out.extend_from_slice(self.inject);
+        out.extend_from_slice(&self.lines);
         out.extend_from_slice(lines);
         write_id(&self.id, out);
         out.extend_from_slice(b"\r\n");

@@ -82,7 +82,7 @@ impl Trailers {
 }
 
 /// Names and values in whole lines, without white space around them.
-pub fn read_fields(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub fn read_fields(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
     lines.split(|&byte| byte == b'\n').filter_map(|line| {
         let colon = memchr::memchr(b':', line)?;
         let (name, value) = line.split_at_checked(colon)?;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::{ExternalAuth, Network};
 
+use crate::RouteCompression;
+
 /// The filters of a route, named as Gateway API names them where it has them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Filters {
@@ -30,6 +32,8 @@ pub struct Filters {
     pub rewrite: Rewrite,
     /// Requests are sent elsewhere by an answer at once, and reach no pool.
     pub redirect: Option<Redirect>,
+    /// How its answers' bodies are made smaller.
+    pub compression: RouteCompression,
 }
 
 /// Which clients are served, by their address.

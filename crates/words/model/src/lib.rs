@@ -3,6 +3,7 @@
 //! Everything that two rooms must agree on stands here once: what a pool is, what *healthy* means, whose
 //! fault a failed request was. This crate knows no file format, no runtime and no clock.
 
+mod compression;
 mod dropped;
 mod external_auth;
 mod fault;
@@ -20,6 +21,7 @@ mod split;
 mod tls;
 mod virtual_router;
 
+pub use compression::{Coding, CodingLevels, Compression, RouteCompression};
 pub use dropped::Dropped;
 pub use external_auth::ExternalAuth;
 pub use fault::{Fault, Side};

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{Destination, Filters, Forwarded, ListenerName, ListenerTls, PoolIndex, ProxyProtocol};
+use crate::{
+    Compression, Destination, Filters, Forwarded, ListenerName, ListenerTls, PoolIndex, ProxyProtocol,
+};
 
 /// One entry of `listeners`.
 #[derive(Clone, PartialEq, Debug)]
@@ -49,6 +51,8 @@ pub struct HttpListener {
     pub tls: Option<ListenerTls>,
     /// Whose word on a request's origin counts. Nobody's if not set, and endpoints are told the least.
     pub forwarded: Option<Forwarded>,
+    /// What of its answers is coded, where a route does not say otherwise. None if not set.
+    pub compression: Option<Box<Compression>>,
 }
 
 /// A `tcp` listener.

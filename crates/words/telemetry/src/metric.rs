@@ -77,6 +77,9 @@ families! {
     LISTENER_CERTIFICATE_EXPIRY: Gauge "haechi_listener_certificate_expiry_timestamp_seconds" ["listener", "file"]
         "When a certificate in use expires, in seconds since 1970.";
 
+    LISTENER_CODED_BYTES: Counter "haechi_listener_coded_bytes_total" ["listener", "coding", "direction"]
+        "Bytes of answers that were compressed: before (in) and after it (out), by content coding.";
+
     LISTENER_DATAGRAMS: Counter "haechi_listener_datagrams_total" ["listener", "direction"]
         "Datagrams from clients (in) and to them (out), of udp listeners.";
     LISTENER_DATAGRAMS_DROPPED: Counter "haechi_listener_datagrams_dropped_total" ["listener", "reason"]

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use haechi_admin::api::Event;
 use haechi_ha::Legacy;
 use haechi_health::{Ejection, Inherited, Start};
-use haechi_model::{AdminState, Dropped, EndpointId, Fault, Handshake, Health};
+use haechi_model::{AdminState, Coding, Dropped, EndpointId, Fault, Handshake, Health};
 use haechi_prober::EndpointReport;
 use haechi_proxy::{EndpointTotals, FlowState, LentFlow, ListenerTotals, Live, LiveEndpoint, LiveListener};
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,9 @@ struct OfListener {
     handshakes: Vec<u64>,
     datagrams: [u64; 2],
     dropped: BTreeMap<String, u64>,
+    /// In the order of `Coding::ALL`, which only grows at its end; a version before it has none.
+    #[serde(default)]
+    coded: Vec<[u64; 2]>,
 }
 
 impl Estate {
@@ -175,6 +178,7 @@ impl OfListener {
             datagrams_out,
             handshakes: Handshake::ALL.into_iter().zip(self.handshakes).collect(),
             dropped: Dropped::ALL.iter().filter_map(why).collect(),
+            coded: Coding::ALL.into_iter().zip(self.coded).collect(),
         }
     }
 }
@@ -213,6 +217,7 @@ fn of_listener(live: &LiveListener) -> OfListener {
         handshakes: totals.handshakes.iter().map(|(_, count)| *count).collect(),
         datagrams: [totals.datagrams_in, totals.datagrams_out],
         dropped: dropped.map(|(why, count)| (why.name().to_owned(), *count)).collect(),
+        coded: totals.coded.iter().map(|(_, bytes)| *bytes).collect(),
     }
 }
 

@@ -75,6 +75,7 @@ pub(in crate::verbs) fn status() -> Status {
             auths: Vec::new(),
             splits: Vec::new(),
             datagrams: None,
+            coded: None,
         }],
         pools: vec![PoolStatus {
             name: "web".into(),

@@ -27,6 +27,7 @@ pub fn render(status: &Status, ha: &HaStatus) -> String {
     out.family(&names::CONFIG_REFUSED).sample(&[], u8::from(status.config.refused.is_some()));
     memory(&status.memory, &mut out);
     listeners(&status.listeners, &mut out);
+    coded(&status.listeners, &mut out);
     datagrams(&status.listeners, &mut out);
     auth::render(&status.listeners, &mut out);
     split::render(&status.listeners, &mut out);
@@ -79,6 +80,16 @@ fn listeners(listeners: &[ListenerStatus], out: &mut Exposition) {
     for listener in encrypted() {
         for certificate in &listener.certificates {
             samples.sample(&[&listener.name, &certificate.file], certificate.expires_at_ms / 1000);
+        }
+    }
+}
+
+fn coded(listeners: &[ListenerStatus], out: &mut Exposition) {
+    let mut samples = out.family(&names::LISTENER_CODED_BYTES);
+    for listener in listeners {
+        for (coding, bytes) in listener.coded.iter().flatten() {
+            samples.sample(&[&listener.name, coding, "in"], bytes.before);
+            samples.sample(&[&listener.name, coding, "out"], bytes.after);
         }
     }
 }

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haechi_admin::api::{
-    AlarmStatus, Applied, AuthStatus, CertificateStatus, ConfigStatus, DatagramStatus, EndpointChanged,
-    EndpointStatus, Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus, MemoryStatus,
-    PoolStatus, RefusedConfig, Rehearsal, RightsStatus, ShareStatus, SplitStatus, Status, TrackedStatus,
-    Upgraded, VirtualRouterStatus,
+    AlarmStatus, Applied, AuthStatus, CertificateStatus, CodedBytes, ConfigStatus, DatagramStatus,
+    EndpointChanged, EndpointStatus, Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus,
+    MemoryStatus, PoolStatus, RefusedConfig, Rehearsal, RightsStatus, ShareStatus, SplitStatus, Status,
+    TrackedStatus, Upgraded, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health, Pressure};
@@ -248,6 +248,7 @@ fn status() -> Status {
                     ],
                 }],
                 datagrams: None,
+                coded: Some(BTreeMap::from([("gzip".into(), CodedBytes { before: 5000, after: 1700 })])),
             },
             ListenerStatus {
                 name: "dns".into(),
@@ -267,6 +268,7 @@ fn status() -> Status {
                     sent: 8,
                     dropped: BTreeMap::from([("flowsFull".into(), 1)]),
                 }),
+                coded: None,
             },
         ],
         pools: vec![

@@ -251,14 +251,19 @@ pub(crate) async fn yield_now() {
         if std::mem::replace(&mut yielded, true) {
             return Poll::Ready(());
         }
-        HERE.with_borrow(|here| {
-            if let Some(core) = here {
-                core.wake_later(cx.waker());
-            }
-        });
+        go_on_later(cx);
         Poll::Pending
     })
     .await;
+}
+
+/// Lets the running task go on after the others, and after a look at the sockets.
+pub(crate) fn go_on_later(cx: &Context<'_>) {
+    HERE.with_borrow(|here| {
+        if let Some(core) = here {
+            core.wake_later(cx.waker());
+        }
+    });
 }
 
 /// Waits so long, or a millisecond more.

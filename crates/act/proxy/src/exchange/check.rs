@@ -154,6 +154,7 @@ async fn ask<C: Caller>(
         sent: std::mem::take(&mut request.question),
         question: Vec::new(),
         seat: None,
+        wish: None,
         body: Body::new(Framing::None, false),
         began: engine::now(),
         scene,

@@ -9,11 +9,13 @@ use haechi_model::{Algorithm, Fault, HttpLimits, Moment};
 
 use super::callee::Callee;
 use super::caller::{Caller, Gone, Outbox, Part};
+use super::coded;
 use super::flow::{Flow, Wait};
 use super::retry::{Failure, Stage, Told};
 use super::splice::{Broken, Moved, Splice};
 use super::take_from_budget;
 use crate::buffers::HOT;
+use crate::coder::{Coder, Until};
 use crate::engine;
 use crate::worker::{Scratch, Worker};
 
@@ -30,11 +32,13 @@ pub(super) struct Download {
     scanned: usize,
     /// Bytes of interim responses.
     interim: usize,
-    body: Option<Body>,
+    pub(super) body: Option<Body>,
     outbox: Outbox,
     /// The client has no room for more: its own bytes wait, or those of others on its connection.
     held_up: bool,
     splice: Splice,
+    /// Its body is coded on its way.
+    pub(super) coder: Option<Coder>,
     pub(super) status: u16,
     pub(super) head_at: Option<Moment>,
     pub(super) reusable: bool,
@@ -83,6 +87,9 @@ impl Download {
     pub(super) fn give_back(mut self, worker: &Worker) {
         self.outbox.give_back(worker);
         self.splice.give_back(worker);
+        if let Some(coder) = self.coder.take() {
+            worker.coders.give(coder);
+        }
     }
 }
 
@@ -110,7 +117,8 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
                 None => {}
             }
             let worker = self.worker;
-            let room = self.client.room(worker.timers.now()).min(HOT);
+            let most = if self.download.coder.is_some() { coded::PIECE } else { HOT };
+            let room = self.client.room(worker.timers.now()).min(most);
             let step = worker.buffers.with_hot(|hot| match self.upstream.poll_read(cx, &mut hot[..room]) {
                 Poll::Pending => Step::Wait,
                 Poll::Ready(Ok(0)) => Step::End,
@@ -118,8 +126,16 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
                 Poll::Ready(Err(_)) => Step::Broken,
             });
             match step {
+                Step::Wait if self.keeps_for_nobody() => self.release()?,
                 Step::Wait => return Ok(Poll::Pending),
-                Step::Took(result) => result?,
+                Step::Took(result) => {
+                    result?;
+                    if self.download.coder.is_some() {
+                        // Coding takes longer than moving, so others go first.
+                        engine::go_on_later(cx);
+                        return Ok(Poll::Pending);
+                    }
+                }
                 Step::End => self.take_end()?,
                 Step::Broken => return Err(self.failure(self.cut_short())),
             }
@@ -134,6 +150,9 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
     fn take_end(&mut self) -> Result<(), Failure> {
         if self.download.phase == Phase::Body && matches!(self.download.body, Some(Body::UntilClose(_))) {
             self.download.phase = Phase::Done;
+            if self.download.coder.is_some() {
+                return self.put_coded(&[], &[], &[], Until::Ended);
+            }
             return self.put(&mut Vec::new(), Part::End);
         }
         Err(self.failure(self.cut_short()))
@@ -215,15 +234,18 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
         if !id.is_empty() {
             scratch.response.show_id(bytes, id);
         }
-        let head = &scratch.response;
-        if !self.client.accepts(head, bytes) {
-            tracing::debug!(status = head.status, "no answer to what was asked for");
+        if !self.client.accepts(&scratch.response, bytes) {
+            tracing::debug!(status = scratch.response.status, "no answer to what was asked for");
             return Err(self.failure(Fault::BadResponse));
         }
-        if self.is_worth_another_try(head.status) {
+        if self.is_worth_another_try(scratch.response.status) {
             let fault = Fault::BadResponse;
             return Err(Failure { fault, stage: Stage::Status, told: Told::Nothing, replayable: true });
         }
+        if let Some(wish) = self.request.wish {
+            self.choose_coding(wish, bytes, &mut scratch.response);
+        }
+        let head = &scratch.response;
         let most = self.request.filter().and_then(Filter::max_response);
         let download = &mut self.download;
         download.status = head.status;
@@ -273,7 +295,11 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
         }
         let (head, body) = (&scratch.response, scratch.pieces.ranges());
         let part = Part::Head { head, bytes, len, body, trailers, last, lines: &lines };
-        let sent = self.put(&mut scratch.out, part);
+        let sent = if self.download.coder.is_some() {
+            self.put_coded_head(&mut scratch.out, &part)
+        } else {
+            self.put(&mut scratch.out, part)
+        };
         self.worker.buffers.give_vector(lines);
         sent
     }
@@ -299,6 +325,10 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
         let trailers = self.take_trailers();
         let trailers = trailers.as_ref().map_or(&b""[..], |trailers| trailers.lines());
         let pieces = scratch.pieces.ranges();
+        if self.download.coder.is_some() {
+            let until = if last { Until::Ended } else { Until::More };
+            return self.put_coded(bytes, pieces, trailers, until);
+        }
         self.put(&mut scratch.out, Part::Body { bytes, pieces, trailers, last })
     }
 
@@ -317,7 +347,7 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
     }
 
     /// Sends a part of the response to the client.
-    fn put(&mut self, out: &mut Vec<u8>, part: Part<'_>) -> Result<(), Failure> {
+    pub(super) fn put(&mut self, out: &mut Vec<u8>, part: Part<'_>) -> Result<(), Failure> {
         self.download.told = Told::Part;
         let sent = self.client.put(self.worker, &mut self.download.outbox, out, part);
         sent.map_err(|Gone| self.failure(Fault::ClientGone))
@@ -326,7 +356,8 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
     /// Moves the rest of a large body inside the kernel, if it goes that way.
     fn poll_splice(&mut self, cx: &mut Context<'_>) -> Option<Poll<Result<(), Fault>>> {
         let download = &mut self.download;
-        let body = download.body.as_mut().filter(|_| download.phase == Phase::Body)?;
+        let body =
+            download.body.as_mut().filter(|_| download.phase == Phase::Body && download.coder.is_none())?;
         let to = self.client.plain()?;
         let from = self.upstream.plain()?;
         if !download.splice.takes(body, self.worker) {

@@ -4,6 +4,7 @@ mod aside;
 mod callee;
 mod caller;
 mod check;
+mod coded;
 mod download;
 mod flow;
 mod over_http1;

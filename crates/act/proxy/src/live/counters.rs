@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use haechi_model::{Dropped, Fault, Handshake};
+use haechi_model::{Coding, Dropped, Fault, Handshake};
 use serde::{Deserialize, Serialize};
 
 /// One `T` for each worker, made when the worker first needs it: most endpoints of a large config never see
@@ -263,9 +263,18 @@ pub(crate) struct WorkerListenerCounters {
     pub(crate) datagrams_in: Count,
     pub(crate) datagrams_out: Count,
     dropped: [Count; Dropped::ALL.len()],
+    /// By coding: bytes before and after it.
+    coded: [[Count; 2]; Coding::ALL.len()],
 }
 
 impl WorkerListenerCounters {
+    pub(crate) fn coded(&self, coding: Coding, before: u64, after: u64) {
+        if let Some([taken, made]) = self.coded.get(coding as usize) {
+            taken.add(before);
+            made.add(after);
+        }
+    }
+
     pub(crate) fn handshake(&self, how: Handshake) {
         if let Some(count) = self.handshakes.get(how as usize) {
             count.add(1);
@@ -305,6 +314,8 @@ pub struct ListenerTotals {
     pub datagrams_out: u64,
     /// Datagrams that went no further, in the order of [`Dropped::ALL`].
     pub dropped: Vec<(Dropped, u64)>,
+    /// Bytes of answers before and after they were coded, in the order of [`Coding::ALL`].
+    pub coded: Vec<(Coding, [u64; 2])>,
 }
 
 impl ListenerCounters {
@@ -341,6 +352,9 @@ impl ListenerCounters {
         let handshake =
             |index: usize| self.workers.iter().map(|counters| counters.handshakes[index].get()).sum();
         let dropped = |index: usize| self.workers.iter().map(|counters| counters.dropped[index].get()).sum();
+        let coded = |index: usize| {
+            [0, 1].map(|way| self.workers.iter().map(|counters| counters.coded[index][way].get()).sum())
+        };
         let mut totals = ListenerTotals {
             accepted: sum(|counters| counters.accepted.get()),
             open: self.open.load(Ordering::Relaxed),
@@ -354,6 +368,7 @@ impl ListenerCounters {
             datagrams_in: sum(|counters| counters.datagrams_in.get()),
             datagrams_out: sum(|counters| counters.datagrams_out.get()),
             dropped: Dropped::ALL.iter().enumerate().map(|(index, why)| (*why, dropped(index))).collect(),
+            coded: Coding::ALL.iter().enumerate().map(|(index, coding)| (*coding, coded(index))).collect(),
         };
         if let Some(before) = self.inherited.get() {
             totals.accepted += before.accepted;
@@ -363,6 +378,12 @@ impl ListenerCounters {
             for (why, count) in &mut totals.dropped {
                 let before = before.dropped.iter().filter(|(other, _)| other == why);
                 *count += before.map(|(_, count)| count).sum::<u64>();
+            }
+            for (coding, [taken, made]) in &mut totals.coded {
+                for (_, before) in before.coded.iter().filter(|(other, _)| other == coding) {
+                    *taken += before[0];
+                    *made += before[1];
+                }
             }
             for (kind, count) in &mut totals.faults {
                 let before = before.faults.iter().filter(|(other, _)| other == kind);

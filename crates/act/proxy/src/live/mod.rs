@@ -6,6 +6,7 @@
 
 mod auth;
 mod budget;
+mod coding;
 mod counters;
 mod crowd;
 mod endpoint;
@@ -18,6 +19,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use haechi_coding::Rules;
 use haechi_model::{EndpointId, Fault, Listener, ListenerKind, ListenerName, PoolName, Snapshot};
 use haechi_route::Table;
 use haechi_trust::{Credentials, Shown};
@@ -57,6 +59,8 @@ pub struct LiveListener {
     pub(crate) routes: Table,
     /// By route; nothing at all if no route has any.
     filters: Box<[Option<LiveFilter>]>,
+    /// How answers are coded, by route; nothing at all if none is.
+    codings: Box<[Option<Arc<Rules>>]>,
     /// By route; nothing at all if no route has any.
     splits: Box<[Option<LiveSplit>]>,
     /// By route; nothing at all if no route has any.
@@ -173,10 +177,11 @@ impl LiveListener {
             known.map_or_else(Crowd::new, Arc::clone)
         });
         let filters = route::filters(config, clients, old.map(|old| (&old.config, &*old.filters)));
+        let codings = coding::codings(config);
         let splits = split::splits(config, &snapshot.pools, make.seed, old.map_or(&[], |old| &old.splits));
         let auths = auth::auths(config, old.map_or(&[], |old| &old.auths));
         let (config, shown) = (config.clone(), ArcSwapOption::empty());
-        Self { config, routes, filters, splits, auths, authority, counters, crowd, shown }
+        Self { config, routes, filters, codings, splits, auths, authority, counters, crowd, shown }
     }
 
     /// Whether its routes lead to the pools that they were made for.
@@ -208,6 +213,17 @@ impl LiveListener {
     #[inline]
     pub(crate) fn filter(&self, route: usize) -> Option<&LiveFilter> {
         self.filters.get(route)?.as_ref()
+    }
+
+    /// Whether any answers may be coded.
+    pub fn codes(&self) -> bool {
+        !self.codings.is_empty()
+    }
+
+    /// How a route's answers are coded, if any are.
+    #[inline]
+    pub(crate) fn coding(&self, route: usize) -> Option<&Rules> {
+        self.codings.get(route)?.as_deref()
     }
 
     /// A seat for a connection of this client, where seats are counted.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{COUNT, EXTERNAL_AUTH, PORT};
+use super::{COMPRESSION, COUNT, EXTERNAL_AUTH, PORT};
 use crate::shape::{Key, Kind, Shape, Text};
 
 pub(crate) static FILTERS: Shape = Shape::new(
@@ -45,6 +45,11 @@ pub(crate) static FILTERS: Shape = Shape::new(
             "Another host or path on the way to the endpoint.",
         ),
         Key::new("requestRedirect", Kind::Section(&REDIRECT), "Send the client elsewhere instead."),
+        Key::new(
+            "compression",
+            Kind::Either(&[Kind::Word(&["off"], &[]), Kind::Section(&COMPRESSION)]),
+            "In place of all that the listener says of it.",
+        ),
     ],
 );
 

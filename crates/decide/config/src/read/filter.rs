@@ -8,7 +8,7 @@ use haechi_model::{
 };
 
 use super::origin::networks;
-use super::{References, auth, cors, not_here};
+use super::{References, auth, compression, cors, not_here};
 use crate::object::{Object, item, many, map};
 use crate::report::{Report, quote};
 use crate::tree::Entry;
@@ -76,6 +76,7 @@ pub(super) fn filters(
             not_here(&object, key, "a redirected request reaches no endpoint", help, report);
         }
     }
+    let compression = compression::route(&object, redirect.is_some(), report);
     object.done();
     let filters = Filters {
         addresses,
@@ -89,6 +90,7 @@ pub(super) fn filters(
         response_headers,
         rewrite,
         redirect,
+        compression,
     };
     (filters != Filters::default()).then(|| Box::new(filters))
 }

@@ -6,7 +6,7 @@ use haechi_model::{
 };
 
 use super::clash::Bind;
-use super::{References, named, not_here, origin, route, tls};
+use super::{References, compression, named, not_here, origin, route, tls};
 use crate::object::{Object, item, many};
 use crate::report::{Report, quote};
 use crate::tree::{Data, Entry};
@@ -140,6 +140,7 @@ fn http(
         timeouts: timeouts(object, report),
         tls: over_tls.then(|| tls::listener(object, report)),
         forwarded: origin::forwarded(object, report),
+        compression: compression::listener(object, report).map(Box::new),
     }
 }
 
@@ -170,7 +171,7 @@ fn routes(
 }
 
 fn tcp(object: &Object<'_, '_>, references: &mut References, report: &mut Report) -> TcpListener {
-    for key in ["routes", "limits", "timeouts", "tls", "forwarded"] {
+    for key in ["routes", "limits", "timeouts", "tls", "forwarded", "compression"] {
         let help = match key {
             "routes" => "a tcp listener has `pool: NAME`; requests are only seen with `protocol: http`",
             "timeouts" => "a tcp listener has `idleTimeout`",
@@ -206,6 +207,7 @@ fn udp(object: &Object<'_, '_>, references: &mut References, report: &mut Report
         ("timeouts", "a udp listener has `idleTimeout`"),
         ("limits", "remove it, or set `protocol: http`"),
         ("forwarded", "remove it, or set `protocol: http`"),
+        ("compression", "remove it, or set `protocol: http`"),
     ] {
         not_here(object, key, "only http listeners have it", help, report);
     }
@@ -265,7 +267,7 @@ fn unopened(object: &Object<'_, '_>, references: &mut References, report: &mut R
         "set `protocol: https` to end TLS here, or remove it",
         report,
     );
-    for key in ["limits", "forwarded"] {
+    for key in ["limits", "forwarded", "compression"] {
         not_here(object, key, "only http listeners have it", "remove it", report);
     }
     if object.node("pool").is_some() {
@@ -293,6 +295,7 @@ fn unknown(object: &Object<'_, '_>, references: &mut References, report: &mut Re
     limits(object, report);
     timeouts(object, report);
     origin::forwarded(object, report);
+    compression::listener(object, report);
     for key in ["idleTimeout", "halfClosedTimeout", "tcpKeepAlive"] {
         object.duration(key, report);
     }

@@ -3,6 +3,7 @@
 
 mod auth;
 mod clash;
+mod compression;
 mod cors;
 mod filter;
 mod health;

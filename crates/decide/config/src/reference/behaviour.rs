@@ -19,7 +19,7 @@ How values are written: [below](#values). How things behave: [routes](#which-rou
 
 /// How each kind of value is written, with the code that refuses it.
 pub(super) fn values() -> String {
-    let rows: [(&str, String, Code); 15] = [
+    let rows: [(&str, String, Code); 16] = [
         (
             "duration",
             "`250ms`, `10s`, `1h30m`, `1d`: whole numbers with units d, h, m, s, ms, us, ns, the largest first. A \
@@ -79,6 +79,7 @@ pub(super) fn values() -> String {
             "IP address and prefix length, with zeros behind it: `10.0.0.0/8`, `2001:db8::/32`; an address alone is one host.".into(),
             Code::Network,
         ),
+        ("media type", "`text/html`, `text/*`, `*/*`.".into(), Code::MediaType),
         ("text", format!("At most {MAX_TEXT} bytes, not empty."), Code::Text),
     ];
     let mut out = "\n## Values\n\n| kind | written | if not |\n|---|---|---|\n".to_owned();
@@ -99,6 +100,7 @@ pub(super) const PARTS: &[&str] = &[
     super::splits::BEHAVIOUR,
     super::filters::BEHAVIOUR,
     super::auth::BEHAVIOUR,
+    super::compression::BEHAVIOUR,
     super::tls::BEHAVIOUR,
     super::http2::BEHAVIOUR,
     HEALTH,

@@ -277,6 +277,34 @@ pub(crate) fn header_value(text: &str) -> Result<&str, Complaint> {
     Ok(text)
 }
 
+/// A media type without parameters, in lower case; `*` for all of its subtypes, or for all types.
+pub(crate) fn media_type(text: &str) -> Result<String, Complaint> {
+    let complaint = |label: &str| Complaint::new(Code::MediaType, label);
+    if let Some((plain, _)) = text.split_once(';') {
+        return Err(complaint("parameters make no difference here").suggest(plain.trim_end()));
+    }
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| is_token(byte) && byte != b'*');
+    match text.split_once('/') {
+        _ if text.is_empty() || text.len() > MAX_TEXT => {
+            Err(complaint("a media type has 1 to 4096 characters"))
+        }
+        Some((kind, "*")) if kind == "*" || is_name(kind) => Ok(text.to_ascii_lowercase()),
+        Some((kind, subtype)) if is_name(kind) && is_name(subtype) => Ok(text.to_ascii_lowercase()),
+        Some(_) => {
+            Err(complaint("holds what a type can't hold").help("`text/*` is all text, `*/*` is everything"))
+        }
+        None => Err(complaint("has no subtype").suggest(format!("{text}/*"))),
+    }
+}
+
+/// One of these words.
+pub(crate) fn one_of(text: &str, words: &[&'static str]) -> Result<&'static str, Complaint> {
+    words.iter().find(|word| **word == text).copied().ok_or_else(|| {
+        let known: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+        Complaint::new(Code::Word, "not one of its words").help(format!("it takes {}", known.join(", ")))
+    })
+}
+
 const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(

@@ -134,6 +134,7 @@ pub(crate) const fn pattern(text: Text) -> Option<&'static str> {
         Text::Secret => Some("^([0-9A-Fa-f]{2}){16,64}$"),
         Text::Origin => Some("^(\\*|https?://[^/\\s]+)$"),
         Text::HeaderName | Text::CookieName => Some("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"),
+        Text::MediaType => Some("^[^/;\\s]+/[^/;\\s]+$"),
         Text::Network => Some("^[0-9A-Fa-f:.]+(/\\d{1,3})?$"),
         Text::Any | Text::Host | Text::Payload | Text::Redirect => None,
     }

@@ -6,6 +6,7 @@ use haechi_model::{
 };
 
 use super::auth::external_auth;
+use super::compression;
 use super::tree::{Field, Out, count, may, must, time};
 use crate::defaults;
 use crate::value::number;
@@ -37,6 +38,7 @@ pub(crate) fn filters(filters: &Filters, pools: &[Pool]) -> Out {
         fields.push(must("urlRewrite", Out::Map(keys)));
     }
     fields.extend(filters.redirect.as_ref().map(redirect));
+    fields.extend(compression::route(&filters.compression));
     Out::Map(fields)
 }
 

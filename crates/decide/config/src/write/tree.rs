@@ -10,6 +10,7 @@ use haechi_model::{
     UpstreamKeepAlive, UpstreamTimeouts,
 };
 
+use super::compression::compression;
 use super::split::destination;
 use super::tls;
 use super::virtual_router::virtual_router;
@@ -142,6 +143,7 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
             ));
             fields.extend(over_tls.map(|tls| must("tls", tls::listener(tls))));
             fields.extend(http.forwarded.as_ref().map(|it| must("forwarded", forwarded(it))));
+            fields.extend(http.compression.as_ref().map(|it| must("compression", compression(it))));
         }
         ListenerKind::Tls(tls) => {
             fields.push(must("protocol", Out::bare("tls")));

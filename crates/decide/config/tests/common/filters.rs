@@ -11,6 +11,7 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
+use super::compression::route_compression;
 use super::{ms, network};
 
 fn path_rewrite() -> impl Strategy<Value = PathRewrite> {
@@ -79,14 +80,16 @@ pub(super) fn filters() -> impl Strategy<Value = Filters> {
             status: [301, 302, 303, 307, 308][status],
         },
     );
-    let on =
-        (edits(), edits(), host(), of(path_rewrite())).prop_map(|(request, response, host, path)| Filters {
+    let on = (edits(), edits(), host(), of(path_rewrite()), route_compression()).prop_map(
+        |(request, response, host, path, compression)| Filters {
             request_headers: request,
             response_headers: response,
             rewrite: Rewrite { host, path },
             redirect: None,
+            compression,
             ..Filters::default()
-        });
+        },
+    );
     let networks = || vec(network(), 0..3);
     let number = || (1..u32::MAX).prop_filter_map("not zero", NonZeroU32::new);
     let rate = (number(), ms(1), number()).prop_map(|(requests, per, burst)| Rate { requests, per, burst });

@@ -1,6 +1,7 @@
 //! Arbitrary snapshots, as far as a config can say them.
 
 mod auth;
+mod compression;
 mod filters;
 mod split;
 mod virtual_router;
@@ -365,14 +366,16 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         of(timeouts),
         of(listener_tls().boxed()),
         of(forwarded().boxed()),
+        of(compression::compression()),
     )
-        .prop_map(|(routes, limits, timeouts, tls, forwarded)| {
+        .prop_map(|(routes, limits, timeouts, tls, forwarded, compression)| {
             ListenerKind::Http(HttpListener {
                 routes,
                 limits: limits.unwrap_or_default(),
                 timeouts: timeouts.unwrap_or_default(),
                 tls,
                 forwarded,
+                compression: compression.map(Box::new),
             })
         });
     let tcp = (0..pools, patience())
