@@ -27,7 +27,16 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let host = head.host.map(|host| host.of(bytes)).filter(|host| !host.is_empty()).unwrap_or(AUTHORITY);
-    let asked = Asked { host, path, query: head.query(bytes), client: [192, 0, 2, 1].into(), length: None, origin: None, preflight: false, over_tls: false };
+    let asked = Asked {
+        host,
+        path,
+        query: head.query(bytes),
+        client: [192, 0, 2, 1].into(),
+        length: None,
+        origin: None,
+        preflight: false,
+        over_tls: false,
+    };
     let mut out = Vec::new();
     match filter.decide(&asked, &mut out) {
         Verdict::On { host, rewritten } => {

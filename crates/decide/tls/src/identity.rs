@@ -254,6 +254,24 @@ mod tests {
 
     proptest::proptest! {
         #[test]
+        fn a_damaged_certificate_is_harmless_in_a_header(damage: Vec<(u16, u8)>) {
+            let mut params = named(&[(DnType::CommonName, text("alice")), (DnType::OrganizationName, text("a, b"))]);
+            params.subject_alt_names = vec![SanType::URI("spiffe://a/b".try_into().unwrap())];
+            let key = KeyPair::generate().unwrap();
+            let mut der = params.self_signed(&key).unwrap().der().to_vec();
+            for (at, byte) in damage {
+                let at = usize::from(at) % der.len();
+                der[at] = byte;
+            }
+            if let Ok(Identity { subject, names }) = Identity::read(&der) {
+                for told in [subject, names].into_iter().flatten() {
+                    let printable = told.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+                    proptest::prop_assert!(printable && (1..=MOST).contains(&told.len()), "{told:?}");
+                }
+            }
+        }
+
+        #[test]
         fn any_text_is_harmless_in_a_header(value: Vec<u8>) {
             let mut out = String::new();
             escape(&value, &mut out);
