@@ -16,7 +16,7 @@ fn endless(peer: &mut Peer, begin: &str, piece: &str) {
 
 const TROUBLE: [(&str, Deed); 12] = [
     ("a status that answers nothing", |peer| {
-        drop(peer.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))
+        peer.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     }),
     ("its own fault", |peer| {
         peer.send("HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n");
