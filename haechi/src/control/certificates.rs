@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use haechi_config::{Code, Diagnostic, Outcome, Severity, Span};
+use haechi_model::{ListenerKind, Snapshot};
 use haechi_trust::{Credentials, Finding, Loaded, Problem, Trust};
 
 use super::source::folder;
@@ -34,6 +35,7 @@ impl Severely {
 /// Looks at all files that a config names, and adds what is wrong with them to its diagnostics.
 pub(crate) fn look(config: &Path, outcome: &mut Outcome, trust: &Trust, severely: &Severely) -> Credentials {
     let Some(snapshot) = &outcome.snapshot else { return Credentials::default() };
+    outcome.diagnostics.extend(unspoken(snapshot));
     let Loaded { credentials, findings } = trust.load(folder(config), snapshot, now());
     for finding in &findings {
         let found = outcome.files.iter().find(|file| file.name == finding.file);
@@ -45,6 +47,17 @@ pub(crate) fn look(config: &Path, outcome: &mut Outcome, trust: &Trust, severely
     }
     outcome.diagnostics.sort_by_key(|diagnostic| (diagnostic.span.offset, diagnostic.code));
     credentials
+}
+
+/// What a listener is to speak and this program was built without.
+fn unspoken(snapshot: &Snapshot) -> Option<Diagnostic> {
+    let wants = |kind: &ListenerKind| matches!(kind, ListenerKind::Http(http) if http.http3);
+    let listener = snapshot.listeners.iter().find(|listener| wants(&listener.kind))?;
+    let message = format!("listener {}: this haechi was built without HTTP/3", listener.name);
+    let mut diagnostic = Diagnostic::new(Code::NotHere, Span::START, message);
+    diagnostic.help =
+        Some("remove `http3`, or take one that was built with it (cargo's feature `http3`)".into());
+    (!haechi_proxy::SPEAKS_HTTP3).then_some(diagnostic)
 }
 
 /// Seconds since 1970.
@@ -70,6 +83,7 @@ pub(super) const fn code(problem: Problem) -> Code {
         Problem::NotYetValid => Code::NotYetValid,
         Problem::WeakKey => Code::WeakKey,
         Problem::TicketKeys => Code::TicketKeys,
+        Problem::Passwords => Code::Passwords,
         Problem::ExpiresSoon => Code::ExpiresSoon,
     }
 }

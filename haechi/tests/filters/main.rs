@@ -5,6 +5,7 @@ mod answers;
 mod crowds;
 mod hostile;
 mod limits;
+mod logins;
 
 use std::net::SocketAddr;
 

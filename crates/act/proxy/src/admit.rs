@@ -16,7 +16,7 @@ use haechi_route::{Headers, Query};
 
 use crate::engine;
 use crate::forwarding::{self, Told};
-use crate::live::{LiveFilter, Seat, TooMuch};
+use crate::live::{Guard, LiveFilter, Question, Seat, TooMuch};
 use crate::scene::{Local, Scene};
 use crate::select::source_of;
 use crate::who::Who;
@@ -36,6 +36,8 @@ pub(crate) struct Request {
     pub(crate) client: SocketAddr,
     /// Its `X-Request-ID`; empty if it is to have none.
     pub(crate) id: Vec<u8>,
+    /// A login that somebody must look at before it goes on.
+    pub(crate) question: Option<Box<Question>>,
     /// Beside other requests of its client.
     pub(crate) seat: Option<Seat>,
     /// What `ipHash` looks at.
@@ -44,7 +46,7 @@ pub(crate) struct Request {
     /// that it can be sent again.
     pub(crate) sent: Vec<u8>,
     /// The whole head that somebody else is asked with before it goes on; else empty.
-    pub(crate) question: Vec<u8>,
+    pub(crate) inquiry: Vec<u8>,
     /// What is left of the body.
     pub(crate) body: Body,
     /// How the client takes answers, where they may be coded.
@@ -57,7 +59,7 @@ impl Request {
     /// Gives memory back to the worker.
     pub(crate) fn give_back(self, worker: &Worker) {
         drop(self.seat);
-        for vector in [self.sent, self.id, self.origin, self.question] {
+        for vector in [self.sent, self.id, self.origin, self.inquiry] {
             worker.buffers.give_vector(vector);
         }
     }
@@ -96,7 +98,8 @@ impl Facts {
 impl Request {
     /// The answer in an endpoint's place.
     pub(crate) fn apology(&self, fault: Fault) -> Apology<'_> {
-        Apology { fault, id: &self.id, lines: b"" }
+        let live = self.scene.listener().filter(self.route);
+        Apology { fault, id: &self.id, lines: challenge(live.and_then(LiveFilter::guard), fault) }
     }
 
     /// Its name, where each answer shows it.
@@ -214,8 +217,8 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
         onward.forwarding = &scratch.lines;
     }
     let live = scene.listener().filter(route);
-    let mut question = Vec::new();
-    let mut seat = None;
+    let mut inquiry = Vec::new();
+    let (mut seat, mut question) = (None, None);
     if let Some(LiveFilter { filter, .. }) = live {
         let client = told.client.ip();
         match live.map(|live| live.admit(client, began)) {
@@ -228,16 +231,30 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
         }
         scratch.out.clear();
         if let Some(check) = filter.check() {
-            question = worker.buffers.take_vector();
+            inquiry = worker.buffers.take_vector();
             let tells_host = http.forwarded.is_some();
-            write_question(check, head, bytes, (&onward, tells_host), &mut question);
+            write_question(check, head, bytes, (&onward, tells_host), &mut inquiry);
         }
         let asked = asked(head, bytes, authority, &told);
         match filter.decide(&asked, &mut scratch.out) {
             Verdict::On { host, rewritten } => {
-                let edits = filter.request();
+                let guard = live.and_then(LiveFilter::guard);
+                if let Some(guard) = guard {
+                    match guard.look(authorization(head, bytes), client, began) {
+                        Ok(asked) => question = asked,
+                        Err(fault) => {
+                            let lines = challenge(Some(guard), fault).to_vec();
+                            let refused = Refused { lines, id: told.id, ..unserved(fault, head) };
+                            return Admitted::Refused(refused, concerned);
+                        }
+                    }
+                }
+                let (edits, keeps) = (filter.request(), guard.is_some_and(|guard| !guard.config.passes_on));
                 let check = filter.check();
-                head.cut(bytes, |name| edits.removes(name) || check.is_some_and(|check| check.copies(name)));
+                let ours = |name: &[u8]| keeps && name.eq_ignore_ascii_case(b"authorization");
+                head.cut(bytes, |name| {
+                    edits.removes(name) || ours(name) || check.is_some_and(|check| check.copies(name))
+                });
                 onward.host = host;
                 onward.target = rewritten.then_some(&*scratch.out);
                 onward.lines = edits.lines();
@@ -295,6 +312,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
             facts,
             client,
             id,
+            inquiry,
             seat,
             source,
             sent,
@@ -348,6 +366,17 @@ fn asked<'a>(head: &RequestHead, bytes: &'a [u8], authority: &'a [u8], told: &To
         },
         over_tls: told.secure,
     }
+}
+
+/// None too if there are two, as with an origin.
+fn authorization<'a>(head: &RequestHead, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let mut values = head.spans(bytes, "authorization").map(|span| span.of(bytes));
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// Lines that an answer for this fault has besides.
+fn challenge(guard: Option<&Guard>, fault: Fault) -> &[u8] {
+    guard.filter(|_| fault == Fault::Unauthenticated).map_or(b"", Guard::challenge)
 }
 
 /// None too if there are two: nobody could say which is meant.

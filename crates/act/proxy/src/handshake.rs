@@ -21,7 +21,7 @@ pub(crate) struct Handshakes {
 }
 
 /// One of them, until it is dropped.
-struct Turn<'a> {
+pub(crate) struct Turn<'a> {
     handshakes: &'a Handshakes,
     _cutter: Rc<Cutter>,
 }
@@ -29,7 +29,7 @@ struct Turn<'a> {
 impl Handshakes {
     /// One more. Over `most`, the oldest gives way: honest clients need a few round trips, and who is here for longest
     /// is the least likely to be one.
-    fn begin(&self, most: usize, timer: &Timer) -> Turn<'_> {
+    pub(crate) fn begin(&self, most: usize, timer: &Timer) -> Turn<'_> {
         let mut queue = self.queue.borrow_mut();
         let running = self.running.get() + 1;
         self.running.set(running);

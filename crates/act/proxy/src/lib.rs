@@ -19,6 +19,8 @@ mod exchange;
 mod forwarding;
 mod handshake;
 mod http2;
+#[cfg(feature = "http3")]
+mod http3;
 mod live;
 mod preface;
 mod pressed;
@@ -55,9 +57,12 @@ pub use udp::{FlowState, LentFlow};
 pub use worker::Signal;
 
 use engine::Engine;
-use live::Make;
+use live::{Logins, Make};
 use sockets::Sockets;
 use worker::{Command, Move, Pulse};
+
+/// Whether this program was built with HTTP/3.
+pub const SPEAKS_HTTP3: bool = cfg!(feature = "http3");
 
 /// The running data plane.
 #[derive(Debug)]
@@ -69,6 +74,7 @@ pub struct Proxy {
     /// One change of what is served at a time.
     applying: tokio::sync::Mutex<()>,
     seed: u64,
+    logins: Arc<Logins>,
 }
 
 impl Proxy {
@@ -86,7 +92,18 @@ impl Proxy {
             .unzip();
         let sockets = Mutex::new(Sockets::new(workers.len()));
         let live = Arc::new(ArcSwap::from_pointee(Live::empty()));
-        Ok((Self { workers, pulses, live, sockets, applying: tokio::sync::Mutex::default(), seed }, heard))
+        Ok((
+            Self {
+                workers,
+                pulses,
+                live,
+                sockets,
+                applying: tokio::sync::Mutex::default(),
+                seed,
+                logins: Arc::default(),
+            },
+            heard,
+        ))
     }
 
     /// What is in force now.
@@ -183,7 +200,7 @@ impl Proxy {
     ) -> Arc<Live> {
         let _turn = self.applying.lock().await;
         let old = self.live.load_full();
-        let make = Make { workers: self.workers.len(), seed: self.seed, initial };
+        let make = Make { workers: self.workers.len(), seed: self.seed, logins: &self.logins, initial };
         let next = Arc::new(old.next(snapshot, &make));
         next.show(credentials);
         self.live.store(Arc::clone(&next));

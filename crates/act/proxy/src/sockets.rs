@@ -10,6 +10,8 @@ use haechi_model::{ListenerKind, ListenerName, Mover, Snapshot};
 use haechi_sys::datagrams;
 use haechi_sys::net::{Presence, Speaks, listen, listen_alone};
 
+#[cfg(feature = "http3")]
+use crate::http3;
 use crate::udp::LentFlow;
 
 /// Sockets of one kind by their address, for another process.
@@ -31,6 +33,9 @@ pub(crate) struct Opening {
     /// Which one of those that stand there.
     pub(crate) number: usize,
     pub(crate) flows: Vec<LentFlow>,
+    /// How those that stand there pass on what is another's.
+    #[cfg(feature = "http3")]
+    pub(crate) mail: http3::Mail,
 }
 
 /// Where a listener stands.
@@ -230,7 +235,11 @@ impl Sockets {
             }
             // Without a second descriptor it can't be passed on, which the next process mends by a socket of its own.
             let second = sockets.iter().filter_map(|socket| socket.try_clone().ok()).collect();
+            #[cfg(feature = "http3")]
+            let mut mail = http3::mail(sockets.len()).into_iter();
             for (number, socket) in sockets.into_iter().enumerate() {
+                #[cfg(feature = "http3")]
+                let Some(mail) = mail.next() else { break };
                 let mut is_its = |flow: &mut LentFlow| {
                     let state = &flow.state;
                     stand.wire == Wire::Datagram && (state.stand, state.number) == (stand.address, number)
@@ -241,6 +250,8 @@ impl Sockets {
                     socket,
                     number,
                     flows,
+                    #[cfg(feature = "http3")]
+                    mail,
                 });
             }
             self.open.insert(stand, second);
@@ -319,12 +330,15 @@ impl Sockets {
                 ListenerKind::Tcp(_) => (Wire::Stream, Speaks::Anyone),
                 ListenerKind::Udp(_) => (Wire::Datagram, Speaks::Anyone),
             };
-            let stand = move |address: &SocketAddr| Stand {
+            let too = matches!(&listener.kind, ListenerKind::Http(http) if http.http3);
+            let wires = std::iter::once(wire).chain((too && crate::SPEAKS_HTTP3).then_some(Wire::Datagram));
+            let stand = move |wire, address: &SocketAddr| Stand {
                 listener: listener.name.clone(),
                 wire,
                 address: *address,
             };
-            listener.bind.iter().map(move |address| (stand(address), speaks))
+            wires
+                .flat_map(move |wire| listener.bind.iter().map(move |address| (stand(wire, address), speaks)))
         });
         all.filter(move |(stand, _)| !away.contains(&stand.address.ip()))
     }

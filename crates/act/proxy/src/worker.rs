@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use haechi_http1::{Pieces, RequestHead, ResponseHead};
 use haechi_http2::Head;
-use haechi_model::{EndpointId, ListenerKind, ListenerName, Moment, Pressure};
+use haechi_model::{EndpointId, Fault, ListenerKind, ListenerName, Moment, Pressure};
 use haechi_sys::datagrams::Batch;
 use haechi_sys::net;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -25,7 +25,9 @@ use crate::engine::{self, Watched, Way};
 use crate::forwarding::Names;
 use crate::handshake::Handshakes;
 use crate::http2::Links;
-use crate::live::{ListenerCounters, Live, Seat};
+#[cfg(feature = "http3")]
+use crate::http3;
+use crate::live::{ListenerCounters, Live, LiveListener, Seat};
 use crate::preface::Origin;
 use crate::pressed::Pressed;
 use crate::scene::{Local, Scene};
@@ -151,6 +153,9 @@ pub(crate) struct Worker {
     sockets: RefCell<HashMap<Stand, Leaves>>,
     /// UDP sockets that stand, or whose last flows are under way.
     pub(crate) inlets: RefCell<Vec<Rc<Inlet>>>,
+    /// UDP sockets that speak QUIC.
+    #[cfg(feature = "http3")]
+    pub(crate) quic: RefCell<Vec<Rc<http3::Inlet>>>,
     pub(crate) datagrams: RefCell<Batch>,
 }
 
@@ -177,6 +182,8 @@ impl Worker {
             locals: RefCell::default(),
             sockets: RefCell::default(),
             inlets: RefCell::default(),
+            #[cfg(feature = "http3")]
+            quic: RefCell::default(),
             datagrams: RefCell::default(),
         })
     }
@@ -246,7 +253,9 @@ impl Worker {
     }
 
     fn open(self: &Rc<Self>, opening: Opening) {
-        let Opening { stand, socket, number, flows } = opening;
+        #[cfg(feature = "http3")]
+        let mail = opening.mail;
+        let Opening { stand, socket, number, flows, .. } = opening;
         let Some(local) = self.locals.borrow().get(&stand.listener).cloned() else { return };
         let address = stand.address;
         // The control plane may keep a descriptor of its own.
@@ -256,6 +265,16 @@ impl Worker {
                 engine::spawn(accept_all(Rc::clone(self), local, socket, Rc::clone(&leave)));
                 Leave::Stream(leave)
             }),
+            #[cfg(feature = "http3")]
+            Socket::Datagram(socket) if local.scene().http().is_some() => {
+                Watched::shared(socket).map(|socket| {
+                    http3::make_room(self, address);
+                    let inlet = http3::Inlet::new(local, socket, address, (number, self.number), mail);
+                    self.quic.borrow_mut().push(Rc::clone(&inlet));
+                    engine::spawn(http3::serve(Rc::clone(self), Rc::clone(&inlet)));
+                    Leave::Quic(inlet)
+                })
+            }
             Socket::Datagram(socket) => Watched::shared(socket).map(|socket| {
                 udp::make_room(self, address);
                 let inlet = Inlet::new(local, socket, address, number);
@@ -322,7 +341,7 @@ async fn meet(
         Some(_) => Box::pin(preface::meet(worker, &scene, &mut stream, peer)).await,
     };
     let met = origin.and_then(|origin| {
-        open.seat = listener.seat(origin.client.ip())?;
+        open.sit(listener, origin.client.ip())?;
         Ok(origin)
     });
     match met {
@@ -351,6 +370,15 @@ impl Open {
         let place = Self { counters: Arc::clone(counters), seat: None };
         most.is_none_or(|most| before < u64::from(most.get())).then_some(place)
     }
+
+    /// Beside the other connections of its client.
+    ///
+    /// # Errors
+    /// There are as many as it may have.
+    pub(crate) fn sit(&mut self, listener: &LiveListener, client: IpAddr) -> Result<(), Fault> {
+        self.seat = listener.seat(client)?;
+        Ok(())
+    }
 }
 
 impl Drop for Open {
@@ -365,6 +393,8 @@ type Leaves = Vec<Leave>;
 enum Leave {
     Stream(Rc<Notify>),
     Datagram(Rc<Inlet>),
+    #[cfg(feature = "http3")]
+    Quic(Rc<http3::Inlet>),
 }
 
 impl Leave {
@@ -373,6 +403,8 @@ impl Leave {
         match self {
             Self::Stream(leave) => leave.notify_one(),
             Self::Datagram(inlet) => udp::leave(worker, inlet, has_heir),
+            #[cfg(feature = "http3")]
+            Self::Quic(inlet) => http3::leave(inlet, has_heir),
         }
     }
 }

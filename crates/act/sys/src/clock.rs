@@ -21,6 +21,16 @@ pub fn now() -> Moment {
     Moment::ORIGIN + origin().elapsed()
 }
 
+/// A moment as those have it who can't take ours.
+pub fn instant(moment: Moment) -> Instant {
+    origin() + Duration::from_nanos(moment.as_nanos())
+}
+
+/// The way back. What lies before the origin is the origin.
+pub fn moment(instant: Instant) -> Moment {
+    Moment::ORIGIN + instant.saturating_duration_since(origin())
+}
+
 /// The origin on the kernel's monotonic clock, which all processes of this host share: ns.
 pub fn origin_nanos() -> u64 {
     kernel_nanos().saturating_sub(now().as_nanos())

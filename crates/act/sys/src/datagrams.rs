@@ -5,6 +5,7 @@
 //! the address of the way out, and a client drops what it did not ask.
 
 mod batch;
+pub mod segments;
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

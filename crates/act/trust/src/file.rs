@@ -33,7 +33,7 @@ pub(crate) fn read(folder: &Path, name: &str) -> Result<Vec<u8>, Finding> {
     let mut bytes = Vec::new();
     File::open(&path).and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes)).map_err(refuse)?;
     if bytes.len() as u64 > MOST {
-        return Err(unreadable("it has more than 4 MiB, so it is no certificate or key"));
+        return Err(unreadable("it has more than 4 MiB, which no file that belongs here has"));
     }
     Ok(bytes)
 }

@@ -32,6 +32,8 @@ pub enum Problem {
     WeakKey,
     /// It holds no keys for tickets.
     TicketKeys,
+    /// It holds no users, or hashes that are no good.
+    Passwords,
     /// Its time is over soon: it can be used.
     ExpiresSoon,
 }

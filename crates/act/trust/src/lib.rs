@@ -1,4 +1,4 @@
-//! Certificates, keys and CAs from files, as rustls takes them, and what is wrong with them in words.
+//! Certificates, keys, CAs and users from files, as rustls and `htpasswd` take them, and what is wrong with them in words.
 //!
 //! It is where TLS is configured, for whoever speaks it: listeners, connections to endpoints, probes. So shells stand
 //! on this one, as they do on `sys`. It reads files and nothing else of the world; the time is passed in.
@@ -10,7 +10,9 @@ mod clients;
 mod endpoint;
 mod file;
 mod finding;
+mod htpasswd;
 mod listener;
+mod passwords;
 mod sight;
 mod tickets;
 mod words;
@@ -29,6 +31,7 @@ pub use clients::fingerprint;
 pub use endpoint::{Client, Verified, Whom, client_certificate, client_config, roots_from};
 pub use finding::{Finding, Problem};
 pub use haechi_tls::EXPIRES_SOON;
+pub use htpasswd::{Known, Login, Tag, Users};
 pub use sight::Sight;
 pub use words::Refusal;
 
@@ -59,6 +62,8 @@ pub struct Credentials {
     pub listeners: HashMap<ListenerName, Arc<Shown>>,
     /// By the pool's name, for pools whose endpoints speak TLS.
     pub pools: HashMap<PoolName, Arc<Verified>>,
+    /// By the file, as the config names it.
+    pub users: HashMap<Box<str>, Arc<Users>>,
     /// What the files were just before they were read.
     pub seen: Sight,
 }
@@ -90,7 +95,8 @@ pub(crate) fn files(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
         .chain(keys)
         .flatten();
     let ours = ours.flat_map(|files| [&*files.certificate, &*files.key]);
-    certificates.chain(ours).chain(pools.filter_map(|tls| tls.ca.as_deref()))
+    let all = certificates.chain(ours).chain(pools.filter_map(|tls| tls.ca.as_deref()));
+    all.chain(passwords::files(snapshot))
 }
 
 /// What outlives the files: keys that were made up for tickets.
@@ -123,6 +129,14 @@ impl Trust {
             if let Some(verified) = endpoint::verified(folder, tls, pool.protocol, now, &mut loaded.findings)
             {
                 loaded.credentials.pools.insert(pool.name.clone(), Arc::new(verified));
+            }
+        }
+        for name in passwords::files(snapshot) {
+            if loaded.credentials.users.contains_key(name) {
+                continue;
+            }
+            if let Some(users) = passwords::users(folder, name, &mut loaded.findings) {
+                loaded.credentials.users.insert(name.into(), Arc::new(users));
             }
         }
         self.ticketers().retain(|name, _| snapshot.listeners.iter().any(|listener| listener.name == *name));

@@ -277,6 +277,11 @@ codes! {
         "The file holds 1 to 8 keys, one for each line, the oldest first, each as `openssl rand -hex 32` prints it. The last but \
          one seals new tickets and all open old ones: so a new key is added at the end on every node, and nobody uses it before \
          the next one is added. Messages never show a key.";
+    Passwords, Error, "HCH0608", "a file of users that can't be used",
+        "Each line is `name:hash`, with a hash of bcrypt (`htpasswd -B FILE NAME`), SHA-256-crypt or SHA-512-crypt \
+         (`mkpasswd -m sha-512`). MD5 (`htpasswd` without `-B`, `$apr1$`), SHA-1, DES and plain passwords are refused: whoever \
+         gets such a file has the passwords. One line that can't be used refuses the file, or its user would be locked out in \
+         silence; on a change the users of before stay. Messages never show a hash.";
 }
 
 #[cfg(test)]

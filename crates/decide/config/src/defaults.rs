@@ -37,6 +37,9 @@ pub const UDP_IDLE: Duration = Duration::from_secs(30);
 /// each.
 pub const MAX_FLOWS: NonZeroU32 = NonZeroU32::MIN.saturating_add(16_383);
 
+/// What browsers show when they ask for a login. It says nothing, so that nothing is given away.
+pub const REALM: &str = "restricted";
+
 /// A draining endpoint has a minute, which is nginx's and our own default for a pause in a response.
 pub const DRAIN: Duration = Duration::from_secs(60);
 
@@ -127,6 +130,7 @@ pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> L
         timeouts: ClientTimeouts::default(),
         tls: None,
         forwarded: None,
+        http3: false,
         compression: None,
     };
     Listener {

@@ -12,7 +12,9 @@ mod virtual_router;
 
 pub(crate) use auth::EXTERNAL_AUTH;
 pub(crate) use compression::{CODINGS, COMPRESSION, LEVELS};
-pub(crate) use filter::{ADDRESSES, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE};
+pub(crate) use filter::{
+    ADDRESSES, BASIC_AUTH, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE,
+};
 pub(crate) use split::{SPLIT_BY, SPLIT_WEIGHT};
 pub(crate) use tls::{CERTIFICATE, CLIENT_CERTIFICATES, LISTENER_TLS, POOL_TLS};
 pub(crate) use virtual_router::{
@@ -138,6 +140,12 @@ pub(crate) static LISTENER: Shape = Shape {
             "How long a client may take (http, https; tls: `header` alone).",
         ),
         Key::new("tls", Kind::Section(&LISTENER_TLS), "Certificates, versions and ciphers (https)."),
+        Key::new(
+            "http3",
+            Kind::Flag,
+            "HTTP/3 too, over QUIC on the UDP ports of the same numbers, and answers that tell clients so (https); no if \
+             left out.",
+        ),
         Key::new("pool", NAME, "Where connections or flows go (tcp, udp)."),
         Key::new(
             "idleTimeout",

@@ -9,6 +9,7 @@ mod behaviour;
 mod compression;
 mod filters;
 mod http2;
+mod http3;
 mod memory;
 mod sections;
 mod splits;

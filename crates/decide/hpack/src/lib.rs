@@ -13,6 +13,9 @@
 //! ```
 //!
 //! Steady state: no allocation, in either direction.
+//!
+//! QPACK (RFC 9204) of HTTP/3 is here too, as far as two need it who keep no dynamic table: the same strings, integers
+//! and bounds.
 
 mod decode;
 mod encode;
@@ -20,6 +23,8 @@ mod error;
 mod fields;
 mod huffman;
 mod integer;
+mod qpack;
+mod qpack_static;
 mod static_table;
 mod table;
 
@@ -27,6 +32,7 @@ pub use decode::Decoder;
 pub use encode::{Encoder, Secrecy};
 pub use error::Error;
 pub use fields::{Bounds, Field, Fields, Judge, Unjudged};
+pub use qpack::{begin_section, decode_section, write_section_field};
 pub use static_table::{STATIC, static_name};
 
 /// Size of a dynamic table before anybody says otherwise (RFC 9113 §6.5.2), in bytes as RFC 7541 §4.1 counts them.

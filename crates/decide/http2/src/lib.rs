@@ -38,6 +38,7 @@ mod head;
 mod limits;
 mod message;
 mod names;
+mod section;
 mod settings;
 mod streams;
 
@@ -48,3 +49,4 @@ pub use haechi_hpack::Field;
 pub use head::Head;
 pub use limits::{Limit, Limits, Rate, TINY};
 pub use names::Name;
+pub use section::{SectionKind, Unfit};

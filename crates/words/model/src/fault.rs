@@ -78,6 +78,8 @@ faults! {
     NotAProxy: Client, 403, "notAProxy", "only known proxies may connect here";
     /// A route does not serve this client's address.
     AddressRefused: Client, 403, "addressRefused", "this client's address is not served here";
+    /// A route wants a login, and the request has none that is right.
+    Unauthenticated: Client, 401, "unauthenticated", "a valid login is needed";
     /// A client asks more often than its route allows.
     RateLimited: Client, 429, "rateLimited", "too many requests from this client";
     /// A client has as many connections as its listener allows. It is reset without an answer.
@@ -96,6 +98,8 @@ faults! {
     QueueFull: Us, 503, "queueFull", "too many requests are waiting";
     /// Waited as long as the queue allows.
     QueueTimeout: Us, 503, "queueTimeout", "no endpoint became free in time";
+    /// Logins come faster than they can be looked at.
+    LoginsBusy: Us, 503, "loginsBusy", "too many logins are being checked";
     /// Near the most memory that this process may take.
     Overloaded: Us, 503, "overloaded", "the load balancer has no memory to spare";
     /// Out of file descriptors or ports, or the like.

@@ -16,6 +16,8 @@ pub struct Filters {
     pub rate: Option<Rate>,
     /// Most requests of one client that run at a time.
     pub max_concurrent: Option<NonZeroU32>,
+    /// Who may come in.
+    pub basic_auth: Option<BasicAuth>,
     /// Longest body of a request, in bytes; none for any.
     pub max_request_body: Option<u64>,
     /// Longest body of an endpoint's answer, in bytes; none for any.
@@ -76,6 +78,17 @@ pub enum OriginMatch {
         /// `example.com` stands for `*.example.com`, any number of labels.
         parent: Box<str>,
     },
+}
+
+/// Who may come in, by user and password (RFC 7617).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BasicAuth {
+    /// Their file, as `htpasswd` writes it. A relative one starts at the config's folder.
+    pub file: Box<str>,
+    /// What browsers show when they ask: printable ASCII, without `"` and `\\`.
+    pub realm: Box<str>,
+    /// Whether endpoints see the `Authorization` field.
+    pub passes_on: bool,
 }
 
 /// How often one client may ask.

@@ -26,8 +26,8 @@ pub use dropped::Dropped;
 pub use external_auth::ExternalAuth;
 pub use fault::{Fault, Side};
 pub use filter::{
-    Addresses, Cors, Filters, HeaderEdits, HeaderLine, OriginMatch, PathRewrite, Rate, Redirect, Rewrite,
-    Scheme,
+    Addresses, BasicAuth, Cors, Filters, HeaderEdits, HeaderLine, OriginMatch, PathRewrite, Rate, Redirect,
+    Rewrite, Scheme,
 };
 pub use forwarded::{Forwarded, ForwardedBy, RequestIds};
 pub use health::{AdminOrigin, AdminState, EndpointState, Health};

@@ -51,6 +51,8 @@ pub struct HttpListener {
     pub tls: Option<ListenerTls>,
     /// Whose word on a request's origin counts. Nobody's if not set, and endpoints are told the least.
     pub forwarded: Option<Forwarded>,
+    /// Over QUIC too, on the same addresses and ports (`https` only).
+    pub http3: bool,
     /// What of its answers is coded, where a route does not say otherwise. None if not set.
     pub compression: Option<Box<Compression>>,
 }

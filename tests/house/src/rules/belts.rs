@@ -33,6 +33,12 @@ const NEIGHBOURS: &[(&str, &str, &str)] = &[
         "haechi-hpack",
         "field blocks are part of HTTP/2's frames, and a core of their own to be fuzzed",
     ),
+    ("haechi-http3", "haechi-hpack", "field sections have HPACK's strings and integers, and the same bounds"),
+    (
+        "haechi-http3",
+        "haechi-http2",
+        "a head is the same message in both, and is judged by one piece of code",
+    ),
 ];
 
 /// Shells that other shells stand on: the system itself, and how TLS is configured.

@@ -293,6 +293,15 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
             lines = self.worker.buffers.take_vector();
             filter.write_lines(&self.request.origin, &mut lines);
         }
+        let alternative = &self.request.scene.listener().alternative;
+        if !alternative.is_empty() {
+            // Where an endpoint can be reached otherwise is nothing to its clients here.
+            scratch.response.cut(bytes, |name| name.eq_ignore_ascii_case(b"alt-svc"));
+            if lines.capacity() == 0 {
+                lines = self.worker.buffers.take_vector();
+            }
+            lines.extend_from_slice(alternative);
+        }
         let (head, body) = (&scratch.response, scratch.pieces.ranges());
         let part = Part::Head { head, bytes, len, body, trailers, last, lines: &lines };
         let sent = if self.download.coder.is_some() {

@@ -12,7 +12,9 @@ mod retry;
 mod splice;
 mod upload;
 
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use haechi_balance::Tried;
@@ -29,12 +31,15 @@ use crate::client::After;
 use crate::engine;
 use crate::forwarding;
 use crate::http2;
-use crate::live::{LiveEndpoint, LivePool};
+use crate::live::{LiveEndpoint, LivePool, Question};
 use crate::scene::Local;
-use crate::select::{Place, select};
+use crate::select::{Noise, Place, select};
 use crate::tunnel;
 use crate::upstream::Upstream;
 use crate::worker::{Signal, Worker};
+
+/// How long a login may wait for somebody to look at it. People go on waiting for that long.
+const LOGIN: Duration = Duration::from_secs(10);
 
 /// Serves one request, if nobody who is asked has something against it.
 pub(crate) async fn run<C: Caller>(
@@ -43,7 +48,15 @@ pub(crate) async fn run<C: Caller>(
     local: &Rc<Local>,
     mut request: Request,
 ) -> After {
-    if !request.question.is_empty() {
+    if let Some(question) = request.question.take()
+        // Boxed because it is rare, and every connection's memory would hold room for it.
+        && let Err(fault) = Box::pin(prove(client, *question)).await
+    {
+        return leave(worker, client, request, |client, request| {
+            give_up(worker, client, local, request, fault, Told::Nothing)
+        });
+    }
+    if !request.inquiry.is_empty() {
         // Boxed because it is rare, and every connection's memory would hold room for it.
         let judged = Box::pin(check::judge(worker, client, local, &mut request)).await;
         if let Some(after) = judged {
@@ -92,9 +105,51 @@ async fn serve<C: Caller>(worker: &Rc<Worker>, client: &mut C, local: &Local, mu
             }
         }
     };
+    leave(worker, client, request, |_, _| after)
+}
+
+/// Says the last word of a request, and gives back what it had.
+fn leave<C: Caller>(
+    worker: &Worker,
+    client: &mut C,
+    request: Request,
+    last: impl FnOnce(&mut C, &Request) -> After,
+) -> After {
+    let after = last(client, &request);
     client.timer().works_with(0);
     request.give_back(worker);
     after
+}
+
+/// Waits until somebody has looked at a login.
+///
+/// # Errors
+/// It is not right, or nobody has time for it, or the client went away.
+async fn prove<C: Caller>(client: &mut C, question: Question) -> Result<(), Fault> {
+    let now = client.timer().now();
+    let mut answer = question.ask(now)?;
+    client.timer().set_at(now + LOGIN);
+    client.watch();
+    let mut heard = false;
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(right) = Pin::new(&mut answer).poll(cx) {
+            // Who looks at them is gone only when all is.
+            let right = right.map_err(|_| Fault::LoginsBusy)?;
+            return Poll::Ready(right.then_some(()).ok_or(Fault::Unauthenticated));
+        }
+        if client.timer().has_passed(cx) {
+            return Poll::Ready(Err(Fault::LoginsBusy));
+        }
+        // What it says meanwhile is for later, and would be found again and again.
+        if !heard {
+            match client.noise(cx) {
+                Noise::Gone => return Poll::Ready(Err(Fault::ClientGone)),
+                noise => heard = noise == Noise::Spoke,
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// How one try goes about it.
@@ -285,6 +340,8 @@ fn give_up(
     if told == Told::Part || fault == Fault::ClientGone {
         return After::Reset;
     }
-    let goes_on = request.body.is_done() && fault.side() != Side::Client && !client.is_leaving(worker, local);
+    let goes_on = request.body.is_done()
+        && (fault.side() != Side::Client || fault == Fault::Unauthenticated)
+        && !client.is_leaving(worker, local);
     client.refuse(worker, fault, request, goes_on)
 }

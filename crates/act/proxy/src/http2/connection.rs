@@ -288,7 +288,7 @@ impl Serving<'_> {
 }
 
 /// Why no tunnel is made, where one is asked for.
-fn refused_tunnel(head: &Head) -> Option<Refused> {
+pub(crate) fn refused_tunnel(head: &Head) -> Option<Refused> {
     let (fault, rule) = match head.protocol() {
         None if head.method() == b"CONNECT" => (Fault::MethodRefused, "CONNECT is not proxied"),
         None => return None,
@@ -303,7 +303,7 @@ fn refused_tunnel(head: &Head) -> Option<Refused> {
 }
 
 /// The head as a client of HTTP/1 would have written it; with a `key` one that asks for a WebSocket.
-fn write(head: &Head, end: bool, key: Option<&Key>, out: &mut Vec<u8>) {
+pub(crate) fn write(head: &Head, end: bool, key: Option<&Key>, out: &mut Vec<u8>) {
     let parts = Parts {
         method: if key.is_some() { b"GET" } else { head.method() },
         target: head.path().unwrap_or_default(),

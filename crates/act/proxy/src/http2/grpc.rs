@@ -4,7 +4,7 @@ use haechi_http1::{Apology, explain, read_fields};
 use haechi_http2::{Connection, Head, StreamId};
 
 /// Whether a request is a call of gRPC.
-pub(super) fn is_call(head: &Head) -> bool {
+pub(crate) fn is_call(head: &Head) -> bool {
     head.method() == b"POST"
         && head.fields().any(|(_, field)| field.name == b"content-type" && is_grpc(field.value))
 }
@@ -18,18 +18,23 @@ fn is_grpc(content_type: &[u8]) -> bool {
 
 /// Answers a call in an endpoint's place, with a head alone ("Trailers-Only" of gRPC's protocol over HTTP/2).
 pub(super) fn answer(core: &mut Connection, stream: StreamId, apology: &Apology<'_>) {
-    let Apology { fault, id, lines } = *apology;
     let Some(mut head) = core.respond(stream, 200) else { return };
-    head.field(b"content-type", b"application/grpc");
-    head.field(b"grpc-status", status(fault.status()).to_string().as_bytes());
-    // The id has a field of its own, and a message has one line.
-    head.field(b"grpc-message", explain(fault, b"").concat().trim_ascii_end());
-    head.field(b"haechi-fault", fault.name().as_bytes());
-    if !id.is_empty() {
-        head.field(b"x-request-id", id);
-    }
-    read_fields(lines).for_each(|(name, value)| head.field(&name.to_ascii_lowercase(), value));
+    fields(apology, |name, value| head.field(name, value));
     head.finish(true);
+}
+
+/// What such a head says.
+pub(crate) fn fields(apology: &Apology<'_>, mut field: impl FnMut(&[u8], &[u8])) {
+    let Apology { fault, id, lines } = *apology;
+    field(b"content-type", b"application/grpc");
+    field(b"grpc-status", status(fault.status()).to_string().as_bytes());
+    // The id has a field of its own, and a message has one line.
+    field(b"grpc-message", explain(fault, b"").concat().trim_ascii_end());
+    field(b"haechi-fault", fault.name().as_bytes());
+    if !id.is_empty() {
+        field(b"x-request-id", id);
+    }
+    read_fields(lines).for_each(|(name, value)| field(&name.to_ascii_lowercase(), value));
 }
 
 /// gRPC's status for one of HTTP (grpc/doc/http-grpc-status-mapping.md).

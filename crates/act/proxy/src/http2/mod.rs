@@ -3,7 +3,7 @@
 
 mod call;
 mod connection;
-mod grpc;
+pub(crate) mod grpc;
 mod link;
 mod links;
 mod shared;
@@ -12,7 +12,11 @@ mod tunnel;
 mod websocket;
 
 pub(crate) use connection::serve;
+#[cfg(feature = "http3")]
+pub(crate) use connection::{refused_tunnel, write as write_head};
 pub(crate) use links::{Links, call};
+#[cfg(feature = "http3")]
+pub(crate) use stream::fault_fields;
 
 /// What a client that begins with HTTP/2 sends first (RFC 9113 §3.4). No request of HTTP/1 begins so.
 pub(crate) use haechi_http2::PREFACE;

@@ -370,23 +370,29 @@ pub(super) fn answer(core: &mut Connection, stream: StreamId, apology: &Apology<
     if how == Form::Grpc {
         return grpc::answer(core, stream, apology);
     }
-    let Apology { fault, id, lines } = *apology;
+    let Apology { fault, id, .. } = *apology;
     let head_only = how == Form::HeadOnly;
     let Some(mut head) = core.respond(stream, fault.status()) else { return };
     let body = explain(fault, id).concat();
-    head.field(b"content-type", b"text/plain");
-    head.field(b"content-length", body.len().to_string().as_bytes());
-    head.field(b"haechi-fault", fault.name().as_bytes());
-    if !id.is_empty() {
-        head.field(b"x-request-id", id);
-    }
-    read_fields(lines).for_each(|(name, value)| head.field(&name.to_ascii_lowercase(), value));
-    if fault.status() == 405 {
-        // As in HTTP/1: what is allowed depends on the endpoint.
-        head.field(b"allow", b"");
-    }
+    fault_fields(apology, body.len(), |name, value| head.field(name, value));
     head.finish(head_only);
     if !head_only && core.send_data(stream, &body, true, now) < body.len() {
         core.reset(stream, Code::ENHANCE_YOUR_CALM);
+    }
+}
+
+/// What the head of such an answer says.
+pub(crate) fn fault_fields(apology: &Apology<'_>, body: usize, mut field: impl FnMut(&[u8], &[u8])) {
+    let Apology { fault, id, lines } = *apology;
+    field(b"content-type", b"text/plain");
+    field(b"content-length", body.to_string().as_bytes());
+    field(b"haechi-fault", fault.name().as_bytes());
+    if !id.is_empty() {
+        field(b"x-request-id", id);
+    }
+    read_fields(lines).for_each(|(name, value)| field(&name.to_ascii_lowercase(), value));
+    if fault.status() == 405 {
+        // As in HTTP/1: what is allowed depends on the endpoint.
+        field(b"allow", b"");
     }
 }

@@ -10,6 +10,8 @@ mod coding;
 mod counters;
 mod crowd;
 mod endpoint;
+mod guard;
+mod logins;
 mod pool;
 mod route;
 mod split;
@@ -30,6 +32,8 @@ pub(crate) use counters::{EndpointCounters, ListenerCounters};
 pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
 pub(crate) use crowd::{Crowd, Seat};
 pub use endpoint::LiveEndpoint;
+pub(crate) use guard::{Guard, Question};
+pub(crate) use logins::Logins;
 pub use pool::LivePool;
 pub(crate) use pool::Make;
 pub(crate) use route::{LiveFilter, TooMuch};
@@ -68,6 +72,8 @@ pub struct LiveListener {
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
+    /// The line that tells clients of HTTP/3 here; empty where it is not spoken.
+    pub(crate) alternative: Box<[u8]>,
     pub(crate) counters: Arc<ListenerCounters>,
     /// Who has connections, where each client may have so many.
     crowd: Option<Arc<Crowd>>,
@@ -130,6 +136,9 @@ impl Live {
     pub(crate) fn show(&self, credentials: &Credentials) {
         for listener in &self.listeners {
             listener.shown.store(credentials.listeners.get(&listener.config.name).cloned());
+            for guard in listener.filters.iter().flatten().filter_map(LiveFilter::guard) {
+                guard.admit(credentials.users.get(&guard.config.file));
+            }
         }
         for pool in &self.pools {
             pool.verified.store(credentials.pools.get(&pool.config.name).cloned());
@@ -176,12 +185,26 @@ impl LiveListener {
             let known = old.and_then(|old| old.crowd.as_ref());
             known.map_or_else(Crowd::new, Arc::clone)
         });
-        let filters = route::filters(config, clients, old.map(|old| (&old.config, &*old.filters)));
+        let filters =
+            route::filters(config, clients, make.logins, old.map(|old| (&old.config, &*old.filters)));
         let codings = coding::codings(config);
         let splits = split::splits(config, &snapshot.pools, make.seed, old.map_or(&[], |old| &old.splits));
         let auths = auth::auths(config, old.map_or(&[], |old| &old.auths));
-        let (config, shown) = (config.clone(), ArcSwapOption::empty());
-        Self { config, routes, filters, codings, splits, auths, authority, counters, crowd, shown }
+        let (alternative, shown) = (alternative(config), ArcSwapOption::empty());
+        let config = config.clone();
+        Self {
+            config,
+            routes,
+            filters,
+            codings,
+            splits,
+            auths,
+            authority,
+            alternative,
+            counters,
+            crowd,
+            shown,
+        }
     }
 
     /// Whether its routes lead to the pools that they were made for.
@@ -260,5 +283,19 @@ impl LiveListener {
     /// Counts on from what a former process counted.
     pub fn count_on_from(&self, before: ListenerTotals) {
         self.counters.count_on_from(before);
+    }
+}
+
+/// For how long clients remember where HTTP/3 is spoken, from each answer on: an hour, so that a listener which does
+/// so no longer is soon asked as before; until then they try both.
+const REMEMBERED: u32 = 3600;
+
+/// Says that the UDP port of the same number speaks HTTP/3 (RFC 7838 section 3).
+fn alternative(config: &Listener) -> Box<[u8]> {
+    match (&config.kind, config.bind.first()) {
+        (ListenerKind::Http(http), Some(address)) if http.http3 && crate::SPEAKS_HTTP3 => {
+            format!("Alt-Svc: h3=\":{}\"; ma={REMEMBERED}\r\n", address.port()).into_bytes().into()
+        }
+        _ => Box::default(),
     }
 }

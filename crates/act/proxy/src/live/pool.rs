@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::budget::RetryBudget;
 use super::endpoint::LiveEndpoint;
+use super::logins::Logins;
 
 /// A pool of one generation. What outlives the generation is in [`Shared`] and in the endpoints.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub struct LivePool {
 pub(crate) struct Make<'a> {
     pub(crate) workers: usize,
     pub(crate) seed: u64,
+    pub(crate) logins: &'a Arc<Logins>,
     /// The state that an endpoint starts with.
     pub(crate) initial: &'a (dyn Fn(&EndpointId) -> EndpointState + Sync),
 }

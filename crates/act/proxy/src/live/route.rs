@@ -11,6 +11,8 @@ use haechi_filter::{Filter, Owed, Pace};
 use haechi_model::{Fault, HostMatch, Listener, ListenerKind, Moment, PathMatch, Rate, Route};
 
 use super::crowd::{Crowd, Seat, site};
+use super::guard::Guard;
+use super::logins::Logins;
 
 /// Locks of one limiter. A worker holds one for a look at 128 bytes, so with as many as this two hardly ever meet.
 const SHARDS: usize = 64;
@@ -32,6 +34,7 @@ pub(crate) struct LiveFilter {
     limiter: Option<Arc<Limiter>>,
     /// Who has requests here that run, and how many each may have.
     crowd: Option<(Arc<Crowd>, NonZeroU32)>,
+    guard: Option<Arc<Guard>>,
 }
 
 /// Too much of one client.
@@ -67,6 +70,7 @@ pub(super) fn clients<'l>(listeners: impl Iterator<Item = &'l Listener>) -> usiz
 pub(super) fn filters(
     config: &Listener,
     clients: usize,
+    logins: &Arc<Logins>,
     old: Option<(&Listener, &[Option<LiveFilter>])>,
 ) -> Box<[Option<LiveFilter>]> {
     let routes = routes(config);
@@ -90,7 +94,14 @@ pub(super) fn filters(
             Some((crowd, _)) => (Arc::clone(crowd), most),
             None => (Crowd::new(), most),
         });
-        Some(LiveFilter { filter, limiter, crowd })
+        let guard = config.basic_auth.as_ref().map(|auth| {
+            logins.start();
+            match known.and_then(|known| known.guard.as_ref()) {
+                Some(guard) if guard.config == *auth => Arc::clone(guard),
+                _ => Arc::new(Guard::new(auth, logins)),
+            }
+        });
+        Some(LiveFilter { filter, limiter, crowd, guard })
     };
     routes.iter().map(live).collect()
 }
@@ -108,6 +119,11 @@ fn identity(route: &Route) -> Match<'_> {
 }
 
 impl LiveFilter {
+    /// Who asks for logins, if somebody does.
+    pub(crate) fn guard(&self) -> Option<&Guard> {
+        self.guard.as_deref()
+    }
+
     /// A seat for a request of this client, where seats are counted.
     ///
     /// # Errors
@@ -165,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_site_is_one_client_and_a_mapped_address_is_no_other() {
-        let filters = filters(&listener(1, "/"), CLIENTS, None);
+        let filters = filters(&listener(1, "/"), CLIENTS, &Arc::default(), None);
         for (client, expected) in [
             ("192.0.2.1", None),
             ("192.0.2.1", Some(60)),
@@ -190,12 +206,12 @@ mod tests {
     #[test]
     fn a_reload_forgives_only_where_the_limit_changes() {
         let before = listener(1, "/");
-        let old = filters(&before, CLIENTS, None);
+        let old = filters(&before, CLIENTS, &Arc::default(), None);
         assert_eq!(wait(&old, "192.0.2.1"), None);
         for (config, expected) in
             [(listener(1, "/"), Some(60)), (listener(2, "/"), None), (listener(1, "/other"), None)]
         {
-            let new = filters(&config, CLIENTS, Some((&before, &old)));
+            let new = filters(&config, CLIENTS, &Arc::default(), Some((&before, &old)));
             assert_eq!(wait(&new, "192.0.2.1"), expected);
         }
     }

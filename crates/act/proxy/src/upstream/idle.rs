@@ -149,7 +149,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let config = format!("pools: {{ web: {{ endpoints: {{ a: \"{address}\" }} }} }}");
         let snapshot = haechi_config::compile(&config).snapshot.expect("the config compiles");
-        let make = Make { workers: 1, seed: 1, initial: &|_| EndpointState::default() };
+        let logins = Arc::default();
+        let make = Make { workers: 1, seed: 1, logins: &logins, initial: &|_| EndpointState::default() };
         let pool = LivePool::new(snapshot.pools[0].clone(), None, &make);
         let id = EndpointId { pool: "web".into(), endpoint: "a".into() };
         let endpoint = LiveEndpoint::new(id, address, EndpointState::default(), 1);

@@ -15,21 +15,21 @@ pub const AT_ONCE: usize = 32;
 const SLOT: usize = 64 << 10;
 
 /// `struct sockaddr_in6`; `sockaddr_in` is shorter.
-const NAME: usize = 28;
+pub(super) const NAME: usize = 28;
 /// `struct cmsghdr`.
-const HEADER: usize = size_of::<usize>() + 8;
-/// Room for one control message: the largest value is `in6_pktinfo` with 20 bytes.
-const CONTROL: usize = 64;
+pub(super) const HEADER: usize = size_of::<usize>() + 8;
+/// Room for two control messages: the largest values are `in6_pktinfo` with 20 bytes, and the size of segments with 2.
+pub(super) const CONTROL: usize = 64;
 
 /// An address as the kernel wants it, aligned as `sockaddr_storage`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(8))]
-struct Name([u8; NAME]);
+pub(super) struct Name(pub(super) [u8; NAME]);
 
 /// Control messages, aligned as `cmsghdr`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(8))]
-struct Control([u8; CONTROL]);
+pub(super) struct Control(pub(super) [u8; CONTROL]);
 
 /// What a datagram of one of our sockets came to, and what its answer comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -236,7 +236,7 @@ fn address(name: &[u8; NAME]) -> Option<SocketAddr> {
 }
 
 /// Gives its length.
-fn write_address(address: SocketAddr, name: &mut [u8; NAME]) -> libc::socklen_t {
+pub(super) fn write_address(address: SocketAddr, name: &mut [u8; NAME]) -> libc::socklen_t {
     let (family, length) = match address {
         SocketAddr::V4(v4) => {
             name[4..8].copy_from_slice(&v4.ip().octets());
@@ -275,7 +275,7 @@ fn destination(control: &[u8]) -> Option<Unicast> {
 }
 
 /// Gives its length.
-fn write_source(own: Unicast, control: &mut [u8; CONTROL]) -> usize {
+pub(super) fn write_source(own: Unicast, control: &mut [u8; CONTROL]) -> usize {
     let (level, kind, length) = match own.address {
         IpAddr::V4(address) => {
             control[HEADER + 4..HEADER + 8].copy_from_slice(&address.octets());

@@ -15,6 +15,7 @@ pub(crate) static FILTERS: Shape = Shape::new(
             COUNT,
             "Most requests of one client that run at a time; further ones get 429.",
         ),
+        Key::new("basicAuth", Kind::Section(&BASIC_AUTH), "Who may come in, by user and password; others get 401."),
         Key::new("maxRequestBody", Kind::Size(1, 1 << 40), "Longest body of a request; longer ones get 413.")
             .because("a TiB is more than any upload in one request"),
         Key::new(
@@ -69,6 +70,21 @@ pub(crate) static RATE: Shape = Shape::new(
             "under 1 ms clocks of busy machines blur; more than a day is a quota, which must outlive a restart",
         ),
         Key::new("burst", COUNT, "Most of them at once, after a pause; as many as `requests` if left out."),
+    ],
+);
+
+pub(crate) static BASIC_AUTH: Shape = Shape::new(
+    "a basicAuth filter",
+    &[
+        Key::new(
+            "file",
+            Kind::Text(Text::Any),
+            "Lines `name:hash` as `htpasswd -B` writes them: bcrypt, SHA-256-crypt or SHA-512-crypt. It is read again when it \
+             changes.",
+        )
+        .required(),
+        Key::new("realm", Kind::Text(Text::Any), "What browsers show when they ask.").default("restricted"),
+        Key::new("passOn", Kind::Flag, "Whether endpoints see the `Authorization` field.").default("false"),
     ],
 );
 

@@ -11,6 +11,7 @@ use crate::report::{Report, quote};
 use crate::{Code, Span};
 
 /// One address of a listener.
+#[derive(Clone)]
 pub(super) struct Bind {
     pub(super) address: SocketAddr,
     /// UDP, whose ports are its own.

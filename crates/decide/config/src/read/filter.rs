@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::num::{NonZeroU16, NonZeroU32};
 
 use haechi_model::{
-    Addresses, Filters, HeaderEdits, HeaderLine, PathMatch, PathRewrite, Rate, Redirect, Rewrite, Scheme,
+    Addresses, BasicAuth, Filters, HeaderEdits, HeaderLine, PathMatch, PathRewrite, Rate, Redirect, Rewrite,
+    Scheme,
 };
 
 use super::origin::networks;
+use super::tls::file;
 use super::{References, auth, compression, cors, not_here};
 use crate::object::{Object, item, many, map};
 use crate::report::{Report, quote};
@@ -49,6 +51,7 @@ pub(super) fn filters(
     let addresses = addresses(&object, report);
     let rate = object.has("rateLimit").then(|| rate(&object, report)).flatten();
     object.node("rateLimit");
+    let basic_auth = basic_auth(&object, report);
     let max_request_body = object.size("maxRequestBody", report).ok();
     let max_concurrent = object.int::<u32>("maxConcurrentRequests", report).ok().and_then(NonZeroU32::new);
     let max_response_body = object.size("maxResponseBody", report).ok();
@@ -65,6 +68,7 @@ pub(super) fn filters(
     } else {
         for key in [
             "maxConcurrentRequests",
+            "basicAuth",
             "maxResponseBody",
             "cors",
             "externalAuth",
@@ -82,6 +86,7 @@ pub(super) fn filters(
         addresses,
         rate,
         max_concurrent,
+        basic_auth,
         max_request_body,
         max_response_body,
         cors,
@@ -112,6 +117,16 @@ fn rate(filters: &Object<'_, '_>, report: &mut Report) -> Option<Rate> {
     object.done();
     let requests = requests?;
     Some(Rate { requests, per, burst: burst.unwrap_or(requests) })
+}
+
+fn basic_auth(filters: &Object<'_, '_>, report: &mut Report) -> Option<BasicAuth> {
+    let object = filters.section("basicAuth", report);
+    let file = file(&object, "file", report);
+    let realm = object.parsed("realm", "a text", report, |text, _| http::realm(text));
+    let passes_on = object.flag("passOn", report).or(false);
+    object.done();
+    let realm = realm.ok().unwrap_or_else(|| defaults::REALM.to_owned());
+    file.map(|file| BasicAuth { file, realm: realm.into(), passes_on })
 }
 
 fn edits(filters: &Object<'_, '_>, key: &str, of: Of, report: &mut Report) -> HeaderEdits {

@@ -55,7 +55,15 @@ fn listener(
 ) -> Listener {
     let start = binds.len();
     let protocol = object.word("protocol", report).ok();
+    let over_quic = http3(&object, protocol, report);
     bind(name, &object, protocol == Some("udp"), binds, report);
+    let end = binds.len();
+    if over_quic {
+        // It stands on the UDP ports of the same numbers too.
+        let too: Vec<Bind> =
+            binds[start..].iter().map(|bind| Bind { datagrams: true, ..bind.clone() }).collect();
+        binds.extend(too);
+    }
     let max_connections =
         object.int::<u32>("maxConnections", report).ok().and_then(std::num::NonZeroU32::new);
     let max_connections_per_client =
@@ -65,7 +73,10 @@ fn listener(
         Some("tcp") => ListenerKind::Tcp(tcp(&object, references, report)),
         Some("tls") => ListenerKind::Tls(unopened(&object, references, report)),
         Some("udp") => ListenerKind::Udp(udp(&object, references, report)),
-        Some(protocol) => ListenerKind::Http(http(&object, protocol == "https", references, report)),
+        Some(protocol) => {
+            let http = http(&object, protocol == "https", references, report);
+            ListenerKind::Http(HttpListener { http3: over_quic, ..http })
+        }
         None => {
             unknown(&object, references, report);
             ListenerKind::Tcp(TcpListener { pool: NOWHERE, patience: defaults::PATIENCE })
@@ -74,7 +85,7 @@ fn listener(
     object.done();
     Listener {
         name: name.into(),
-        bind: binds[start..].iter().map(|bind| bind.address).collect(),
+        bind: binds[start..end].iter().map(|bind| bind.address).collect(),
         kind,
         max_connections,
         max_connections_per_client,
@@ -140,8 +151,26 @@ fn http(
         timeouts: timeouts(object, report),
         tls: over_tls.then(|| tls::listener(object, report)),
         forwarded: origin::forwarded(object, report),
+        http3: false,
         compression: compression::listener(object, report).map(Box::new),
     }
+}
+
+/// Whether it speaks QUIC too.
+fn http3(object: &Object<'_, '_>, protocol: Option<&str>, report: &mut Report) -> bool {
+    if protocol.is_some_and(|protocol| protocol != "https") {
+        let help = "QUIC is always encrypted: set `protocol: https`, or remove it";
+        not_here(object, "http3", "only https listeners speak HTTP/3", help, report);
+        return false;
+    }
+    let flag = object.flag("http3", report);
+    let wanted = flag.or(false);
+    if wanted && let Some((node, _)) = object.node("proxyProtocol") {
+        report
+            .add(Code::Contradiction, node.span, "datagrams of QUIC have no preface")
+            .help("a client of HTTP/3 is who its datagrams come from: remove `proxyProtocol`, or `http3`");
+    }
+    wanted
 }
 
 /// `over_tls`: whether clients speak TLS; none if the protocol is not known.

@@ -103,6 +103,7 @@ pub(super) const PARTS: &[&str] = &[
     super::compression::BEHAVIOUR,
     super::tls::BEHAVIOUR,
     super::http2::BEHAVIOUR,
+    super::http3::BEHAVIOUR,
     HEALTH,
     EJECTION,
     WORK,

@@ -53,6 +53,20 @@ listeners:
 ",
     },
     Section {
+        heading: "Basic authentication",
+        path: "listeners.NAME.routes[].filters.basicAuth",
+        shape: &keys::BASIC_AUTH,
+        intro: "Over `https` only, unless something in front of haechi encrypts: the password goes with each request.",
+        example: "\
+listeners:
+  web:
+    bind: \":80\"
+    protocol: http
+    routes:
+      - { path: /staff, pool: web, filters: { basicAuth: { file: /etc/haechi/staff.htpasswd, realm: staff } } }
+",
+    },
+    Section {
         heading: "CORS",
         path: "listeners.NAME.routes[].filters.cors",
         shape: &keys::CORS,
@@ -155,6 +169,13 @@ Routes are chosen by the request as it came; then its filters see it. Names are 
 - **Answers** longer than `maxResponseBody` become 502 `responseTooLarge` where their length is announced. Of others, what
   fits has gone on when they turn out too long; they are cut off so that the client notices: without a last chunk, by a
   reset. It is the endpoint's fault, but no reason to eject it.
+- **Logins** (`basicAuth`) are asked for after that, 401 `unauthenticated` with `WWW-Authenticate`. Hashes are dear on
+  purpose, so they are computed on threads of their own, half as many as there are cores, and no other request waits for them;
+  a name that is not there takes as long as one that is. 1,024 logins may wait, 256 of one client, for 10 s at the most: above
+  that the answer is 503 `loginsBusy`. The last 4,096 logins of a route that were right are known by a keyed hash and cost
+  nothing again until the file changes. A guesser can keep those threads busy and lock out new logins, so set `rateLimit`
+  too. CORS preflights, which can't carry a login, are answered without one. The `Authorization` field stays here unless
+  `passOn` is set.
 - **CORS**: a preflight (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) is answered at once with 204; from an
   origin that is not allowed without a word of what is, so the browser refuses. A route that names `methods` must name
   `OPTIONS` for it. Other requests go on whoever asks: it is the browser that keeps the answer from the script.

@@ -122,6 +122,10 @@ fn defaults_are_what_they_say() {
             "listeners: { l: { bind: ':80', protocol: http, routes: [{ pool: p, filters: { rateLimit: { requests: 5, KEY } } }] } }",
         ),
         (
+            &keys::BASIC_AUTH,
+            "listeners: { l: { bind: ':80', protocol: http, routes: [{ pool: p, filters: { basicAuth: { file: f, KEY } } }] } }",
+        ),
+        (
             &keys::CORS,
             "listeners: { l: { bind: ':80', protocol: http, routes: [{ pool: p, filters: { cors: { allowOrigins: '*', KEY } } }] } }",
         ),

@@ -277,6 +277,16 @@ pub(crate) fn header_value(text: &str) -> Result<&str, Complaint> {
     Ok(text)
 }
 
+/// What stands between quotes in a challenge.
+pub(crate) fn realm(text: &str) -> Result<String, Complaint> {
+    let plain = |byte: u8| (b' '..=b'~').contains(&byte) && !matches!(byte, b'"' | b'\\');
+    if text.is_empty() || text.len() > 128 || !text.bytes().all(plain) {
+        let label = "a realm has 1 to 128 letters, digits and signs of ASCII, without `\"` and `\\`";
+        return Err(Complaint::new(Code::Text, label));
+    }
+    Ok(text.to_owned())
+}
+
 /// A media type without parameters, in lower case; `*` for all of its subtypes, or for all types.
 pub(crate) fn media_type(text: &str) -> Result<String, Complaint> {
     let complaint = |label: &str| Complaint::new(Code::MediaType, label);

@@ -1,8 +1,8 @@
 //! The filters of a route as keys and values.
 
 use haechi_model::{
-    Addresses, Cors, Filters, HeaderEdits, HeaderLine, Network, OriginMatch, PathRewrite, Pool, Rate,
-    Redirect, Rewrite,
+    Addresses, BasicAuth, Cors, Filters, HeaderEdits, HeaderLine, Network, OriginMatch, PathRewrite, Pool,
+    Rate, Redirect, Rewrite,
 };
 
 use super::auth::external_auth;
@@ -24,6 +24,7 @@ pub(crate) fn filters(filters: &Filters, pools: &[Pool]) -> Out {
     }
     fields.extend(filters.rate.as_ref().map(rate));
     fields.extend(filters.max_concurrent.map(|most| must("maxConcurrentRequests", Out::bare(&most))));
+    fields.extend(filters.basic_auth.as_ref().map(basic_auth));
     let size = |key: &str, most: u64| must(key, Out::Bare(number::format_size(most)));
     fields.extend(filters.max_request_body.map(|most| size("maxRequestBody", most)));
     fields.extend(filters.max_response_body.map(|most| size("maxResponseBody", most)));
@@ -40,6 +41,15 @@ pub(crate) fn filters(filters: &Filters, pools: &[Pool]) -> Out {
     fields.extend(filters.redirect.as_ref().map(redirect));
     fields.extend(compression::route(&filters.compression));
     Out::Map(fields)
+}
+
+fn basic_auth(auth: &BasicAuth) -> Field {
+    let keys = vec![
+        must("file", Out::text(&auth.file)),
+        may("realm", Out::text(&auth.realm), &*auth.realm == defaults::REALM),
+        count("passOn", &auth.passes_on, &false),
+    ];
+    must("basicAuth", Out::Map(keys))
 }
 
 fn rate(rate: &Rate) -> Field {

@@ -142,6 +142,7 @@ pub(crate) fn listener(listener: &Listener, pools: &[Pool]) -> Out {
                 http.timeouts == ClientTimeouts::default(),
             ));
             fields.extend(over_tls.map(|tls| must("tls", tls::listener(tls))));
+            fields.extend(over_tls.map(|_| may("http3", Out::bare(&http.http3), !http.http3)));
             fields.extend(http.forwarded.as_ref().map(|it| must("forwarded", forwarded(it))));
             fields.extend(http.compression.as_ref().map(|it| must("compression", compression(it))));
         }

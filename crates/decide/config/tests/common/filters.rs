@@ -4,8 +4,8 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use haechi_model::{
-    Addresses, Cors, Filters, HeaderEdits, HeaderLine, OriginMatch, PathRewrite, Rate, Redirect, Rewrite,
-    Scheme,
+    Addresses, BasicAuth, Cors, Filters, HeaderEdits, HeaderLine, OriginMatch, PathRewrite, Rate, Redirect,
+    Rewrite, Scheme,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -99,6 +99,11 @@ pub(super) fn filters() -> impl Strategy<Value = Filters> {
             rate,
             cors,
             max_concurrent: at_once,
+            basic_auth: at_once.map(|number| BasicAuth {
+                file: format!("{number}.htpasswd").into(),
+                realm: if number.get() % 2 == 0 { "restricted".into() } else { "a b".into() },
+                passes_on: number.get() % 3 == 0,
+            }),
             max_request_body: most,
             max_response_body: most.map(|most| most / 2 + 1),
             ..Filters::default()

@@ -360,24 +360,27 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
         send,
         keep_alive,
     });
-    let http = (
+    let tls = of((listener_tls(), any::<bool>()).boxed());
+    let parts = (
         vec(route(pools).boxed(), 1..4),
         of(limits),
         of(timeouts),
-        of(listener_tls().boxed()),
+        tls,
         of(forwarded().boxed()),
         of(compression::compression()),
-    )
-        .prop_map(|(routes, limits, timeouts, tls, forwarded, compression)| {
-            ListenerKind::Http(HttpListener {
-                routes,
-                limits: limits.unwrap_or_default(),
-                timeouts: timeouts.unwrap_or_default(),
-                tls,
-                forwarded,
-                compression: compression.map(Box::new),
-            })
-        });
+    );
+    let http = parts.prop_map(|(routes, limits, timeouts, tls, forwarded, compression)| {
+        let (tls, http3) = tls.map_or((None, false), |(tls, http3)| (Some(tls), http3));
+        ListenerKind::Http(HttpListener {
+            routes,
+            limits: limits.unwrap_or_default(),
+            timeouts: timeouts.unwrap_or_default(),
+            tls,
+            forwarded,
+            http3,
+            compression: compression.map(Box::new),
+        })
+    });
     let tcp = (0..pools, patience())
         .prop_map(|(pool, patience)| ListenerKind::Tcp(TcpListener { pool: PoolIndex(pool), patience }));
     let host = prop_oneof![
@@ -401,7 +404,8 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
     // As with filters.
     let kind = prop_oneof![http.boxed(), tcp.boxed(), tls.boxed(), udp.boxed()];
     (bind, kind, of(any::<NonZeroU32>()), of(preface)).prop_map(move |(bind, kind, limit, preface)| {
-        let proxy_protocol = preface.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
+        let proxy_protocol =
+            preface.filter(|_| !matches!(&kind, ListenerKind::Udp(_)) && !speaks_quic(&kind));
         let max_connections = limit.filter(|_| !matches!(kind, ListenerKind::Udp(_)));
         Listener {
             name: name.as_str().into(),
@@ -412,6 +416,11 @@ fn listener(name: String, index: u16, pools: u32) -> impl Strategy<Value = Liste
             proxy_protocol,
         }
     })
+}
+
+/// It has no prefaces.
+fn speaks_quic(kind: &ListenerKind) -> bool {
+    matches!(kind, ListenerKind::Http(http) if http.http3)
 }
 
 /// Any snapshot that a config can say.
