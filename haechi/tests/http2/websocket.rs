@@ -123,15 +123,20 @@ fn an_endpoint_of_http2_that_takes_tunnels_is_asked_for_one_in_its_words() {
 
 #[test]
 fn what_is_no_tunnel_does_not_look_like_one() {
-    for (path, status) in [("/no", 403), ("/plain", 502), ("/echo", 502)] {
+    for (path, status, fault, failures) in [
+        ("/no", 403, None, 0),
+        // It may take no notice of `Upgrade`, and clients could have it ejected for that.
+        ("/plain", 501, Some("protocolUnknown"), 0),
+        ("/echo", 502, Some("badResponse"), 1),
+    ] {
         let endpoint = endpoint();
-        let (listen, _node) = front(endpoint.address, "    retry: { tries: 1 }\n");
+        let (listen, node) = front(endpoint.address, "    retry: { tries: 1 }\n");
         let mut client = Http2::open(listen).unwrap();
         let stream = client.connect("websocket", path, FIELDS);
         client.until("an answer", |client| client.state(stream).is_over());
         assert_eq!(client.state(stream).status, status, "{path}");
-        let fault = client.state(stream).fields.get("haechi-fault").map(String::as_str);
-        assert_eq!(fault, (status == 502).then_some("badResponse"), "{path}");
+        assert_eq!(client.state(stream).fields.get("haechi-fault").map(String::as_str), fault, "{path}");
+        assert_eq!(node.endpoint("web", "a")["failures"], failures, "{path}");
     }
 }
 

@@ -57,10 +57,10 @@ pub(crate) struct Request {
 
 impl Request {
     /// Gives memory back to the worker.
-    pub(crate) fn give_back(self, worker: &Worker) {
-        drop(self.seat);
-        for vector in [self.sent, self.id, self.origin, self.inquiry] {
-            worker.buffers.give_vector(vector);
+    pub(crate) fn give_back(&mut self, worker: &Worker) {
+        drop(self.seat.take());
+        for vector in [&mut self.sent, &mut self.id, &mut self.origin, &mut self.inquiry] {
+            worker.buffers.give_vector(std::mem::take(vector));
         }
     }
 

@@ -73,8 +73,14 @@ enum Head {
     Gone,
 }
 
-/// Serves one connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, mut origin: Origin) {
+/// Serves one connection to its end. No `async fn`, which would hold its arguments beside what is made of them for as long
+/// as the connection lasts.
+pub(crate) fn serve(
+    worker: Rc<Worker>,
+    local: Rc<Local>,
+    stream: Stream,
+    mut origin: Origin,
+) -> impl Future<Output = ()> {
     let over_tls = local.scene().http().is_some_and(|http| http.tls.is_some());
     if origin.asked.is_none() && local.scene().http().is_some_and(|http| http.forwarded.is_some()) {
         origin.asked = stream.own_end();
@@ -89,42 +95,47 @@ pub(crate) async fn serve(worker: Rc<Worker>, local: Rc<Local>, stream: Stream, 
         idle_since: None,
         served: 0,
     };
-    if over_tls {
-        if !handshake::shake_hands(&worker, &local, &mut client.stream, &client.timer).await {
-            return;
+    async move {
+        if over_tls {
+            if !handshake::shake_hands(&worker, &local, &mut client.stream, &client.timer).await {
+                return;
+            }
+            if let Some(certificate) = client.stream.peer_certificate() {
+                client.who.identify(certificate);
+            }
         }
-        if let Some(certificate) = client.stream.peer_certificate() {
-            client.who.identify(certificate);
+        match client.serve_requests(&worker, &local).await {
+            After::Linger => client.linger(&worker).await,
+            After::Reset => client.stream.reset_on_close(),
+            After::Next | After::Close => client.stream.say_farewell(),
         }
-    }
-    let after = loop {
-        let head = std::future::poll_fn(|cx| client.poll_head(cx, &worker, &local)).await;
-        let after = match head {
-            Head::Request(request) => exchange::run(&worker, &mut client, &local, request).await,
-            Head::Http2 => http2::serve(&worker, &local, &mut client).await,
-            Head::Refused(refused) => client.refuse(&worker, &local, &refused),
-            Head::Answered(answer) => client.say(&worker, &local, &answer),
-            Head::Left => After::Linger,
-            Head::Gone => After::Close,
-        };
-        if after != After::Next {
-            break after;
-        }
-        client.count_request();
-        if !client.unread.is_empty() {
-            // Who sends many requests at once waits between them, as those do who send one at a time: answers
-            // of our own come without a wait, so thousands of them would hold up everybody else.
-            engine::yield_now().await;
-        }
-    };
-    match after {
-        After::Linger => client.linger(&worker).await,
-        After::Reset => client.stream.reset_on_close(),
-        After::Next | After::Close => client.stream.say_farewell(),
     }
 }
 
 impl Client {
+    async fn serve_requests(&mut self, worker: &Rc<Worker>, local: &Rc<Local>) -> After {
+        loop {
+            let mut head = std::future::poll_fn(|cx| self.poll_head(cx, worker, local)).await;
+            let after = match &mut head {
+                Head::Request(request) => exchange::run(worker, self, local, request).await,
+                Head::Http2 => http2::serve(worker, local, self).await,
+                Head::Refused(refused) => self.refuse(worker, local, refused),
+                Head::Answered(answer) => self.say(worker, local, answer),
+                Head::Left => After::Linger,
+                Head::Gone => After::Close,
+            };
+            if after != After::Next {
+                return after;
+            }
+            self.count_request();
+            if !self.unread.is_empty() {
+                // Who sends many requests at once waits between them, as those do who send one at a time: answers
+                // of our own come without a wait, so thousands of them would hold up everybody else.
+                engine::yield_now().await;
+            }
+        }
+    }
+
     fn poll_head(&mut self, cx: &mut Context<'_>, worker: &Worker, local: &Local) -> Poll<Head> {
         let scene = local.scene();
         let Some(http) = scene.http() else { return Poll::Ready(Head::Gone) };

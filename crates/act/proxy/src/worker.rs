@@ -302,21 +302,21 @@ impl Worker {
         let stream = Stream::accepted(socket);
         match local.scene().listener().config.kind {
             ListenerKind::Http(_) => engine::spawn(async move {
-                if let Some((stream, origin)) = meet(&worker, &local, stream, peer, &mut open).await {
-                    client::serve(worker, local, stream, origin).await;
-                }
+                let met = meet(&worker, &local, stream, peer, &mut open).await;
+                let Some((stream, origin)) = met else { return };
+                client::serve(worker, local, stream, origin).await;
                 drop(open);
             }),
             ListenerKind::Tcp(_) => engine::spawn(async move {
-                if let Some((stream, origin)) = meet(&worker, &local, stream, peer, &mut open).await {
-                    tunnel::serve(worker, local, stream, origin).await;
-                }
+                let met = meet(&worker, &local, stream, peer, &mut open).await;
+                let Some((stream, origin)) = met else { return };
+                tunnel::serve(worker, local, stream, origin).await;
                 drop(open);
             }),
             ListenerKind::Tls(_) => engine::spawn(async move {
-                if let Some((stream, origin)) = meet(&worker, &local, stream, peer, &mut open).await {
-                    unopened::serve(worker, local, stream, origin).await;
-                }
+                let met = meet(&worker, &local, stream, peer, &mut open).await;
+                let Some((stream, origin)) = met else { return };
+                unopened::serve(worker, local, stream, origin).await;
                 drop(open);
             }),
             // Nothing is accepted there.

@@ -154,7 +154,7 @@ mod tests {
     fn what_each_status_means() {
         for status in 100..600 {
             let expected = match status {
-                200..300 => Ruling::Allowed,
+                200..=299 => Ruling::Allowed,
                 301 | 302 | 303 | 307 | 308 | 401 | 403 => Ruling::Denied,
                 _ => Ruling::None,
             };

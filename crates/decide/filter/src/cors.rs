@@ -62,8 +62,12 @@ impl Sharing {
             // The next client's answer is another one, so no cache may mix them up.
             out.extend_from_slice(b"vary: origin\r\n");
         }
-        let Some(origin) = origin.filter(|origin| self.allows(origin)) else { return };
-        let origin: &[u8] = if self.any { b"*" } else { origin };
+        let origin: &[u8] = match origin {
+            // Whoever asks: a cache may keep the answer to one that named no origin for one that does.
+            _ if self.any => b"*",
+            Some(origin) if self.allows(origin) => origin,
+            _ => return,
+        };
         for piece in [&b"access-control-allow-origin: "[..], origin, b"\r\n"] {
             out.extend_from_slice(piece);
         }
@@ -79,9 +83,7 @@ impl Sharing {
             let labels = rest.and_then(|rest| rest.strip_suffix(end.as_bytes()));
             labels.is_some_and(|labels| !labels.is_empty() && labels.iter().all(|byte| is_host(*byte)))
         };
-        self.any
-            || self.exact.iter().any(|known| known.as_bytes() == origin)
-            || self.within.iter().any(between)
+        self.exact.iter().any(|known| known.as_bytes() == origin) || self.within.iter().any(between)
     }
 }
 
@@ -151,6 +153,13 @@ mod tests {
             };
             assert_eq!(told, expected, "{origin}");
         }
+    }
+
+    /// A cache kept the answer to whoever named no origin, and gave it to scripts.
+    #[test]
+    fn who_may_be_read_by_all_says_so_to_all() {
+        let all = sharing(vec![OriginMatch::Any], false);
+        assert_eq!(lines(&all, "", false), lines(&all, "https://any.example", false));
     }
 
     #[test]

@@ -12,12 +12,12 @@ const WINDOW_BITS: i32 = 16;
 
 pub(super) struct Br(Option<CompressorWriter<Vec<u8>>>);
 
-/// From level to level it looks in larger tables.
+/// From level to level it looks in larger tables. Of what can't be made smaller it keeps the most.
 pub(super) const fn cost(level: u8) -> usize {
     match level {
         0 | 1 => 192 << 10,
-        2 | 3 => 896 << 10,
-        _ => 1792 << 10,
+        2 | 3 => 1152 << 10,
+        _ => 2304 << 10,
     }
 }
 

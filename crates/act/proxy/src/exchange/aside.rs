@@ -54,7 +54,7 @@ struct Aside<T> {
 pub(super) fn send<T: Taker + 'static>(
     worker: &Rc<Worker>,
     local: &Rc<Local>,
-    request: Request,
+    mut request: Request,
     ends: Ends,
     timeout: Duration,
     taker: Rc<T>,
@@ -66,7 +66,7 @@ pub(super) fn send<T: Taker + 'static>(
         let timer = worker.timers.timer();
         let mut aside = Aside { timer, ends, taker: Rc::clone(&taker), left: MOST, whole: Cell::new(false) };
         {
-            let mut run = std::pin::pin!(super::serve(&worker, &mut aside, &local, request));
+            let mut run = std::pin::pin!(super::serve(&worker, &mut aside, &local, &mut request));
             std::future::poll_fn(|cx| {
                 let ended = run.as_mut().poll(cx).is_ready();
                 if ended || limit.has_passed(cx) { Poll::Ready(()) } else { Poll::Pending }

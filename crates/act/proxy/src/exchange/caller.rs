@@ -167,6 +167,9 @@ pub(crate) trait Caller: Applicant {
         moved: &mut bool,
     ) -> Poll<Result<(), Gone>>;
 
+    /// It sends nothing until another try, or a refusal.
+    fn rest(&self) {}
+
     /// Answers in an endpoint's place. `goes_on`: whether another request may follow.
     fn refuse(&mut self, worker: &Worker, fault: Fault, request: &Request, goes_on: bool) -> After;
 

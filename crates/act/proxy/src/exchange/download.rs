@@ -236,7 +236,9 @@ impl<C: Caller, E: Callee> Flow<'_, C, E> {
         }
         if !self.client.accepts(&scratch.response, bytes) {
             tracing::debug!(status = scratch.response.status, "no answer to what was asked for");
-            return Err(self.failure(Fault::BadResponse));
+            // An endpoint may take no notice of `Upgrade` (RFC 9110 §7.8), and does so for whoever asks it for a page.
+            let agreed = scratch.response.status == 101;
+            return Err(self.failure(if agreed { Fault::BadResponse } else { Fault::ProtocolUnknown }));
         }
         if self.is_worth_another_try(scratch.response.status) {
             let fault = Fault::BadResponse;

@@ -46,7 +46,7 @@ pub(crate) async fn run<C: Caller>(
     worker: &Rc<Worker>,
     client: &mut C,
     local: &Rc<Local>,
-    mut request: Request,
+    request: &mut Request,
 ) -> After {
     if let Some(question) = request.question.take()
         // Boxed because it is rare, and every connection's memory would hold room for it.
@@ -58,7 +58,7 @@ pub(crate) async fn run<C: Caller>(
     }
     if !request.inquiry.is_empty() {
         // Boxed because it is rare, and every connection's memory would hold room for it.
-        let judged = Box::pin(check::judge(worker, client, local, &mut request)).await;
+        let judged = Box::pin(check::judge(worker, client, local, request)).await;
         if let Some(after) = judged {
             request.give_back(worker);
             return after;
@@ -68,7 +68,12 @@ pub(crate) async fn run<C: Caller>(
 }
 
 /// Picks, connects, moves the bytes, and tries again where that is safe.
-async fn serve<C: Caller>(worker: &Rc<Worker>, client: &mut C, local: &Local, mut request: Request) -> After {
+async fn serve<C: Caller>(
+    worker: &Rc<Worker>,
+    client: &mut C,
+    local: &Local,
+    request: &mut Request,
+) -> After {
     let scene = Rc::clone(&request.scene);
     let mut tried = Tried::new();
     let mut tries = 0u8;
@@ -76,21 +81,21 @@ async fn serve<C: Caller>(worker: &Rc<Worker>, client: &mut C, local: &Local, mu
     let after = loop {
         let place = match select(worker, &scene, request.pool, request.source, &tried, client).await {
             Ok(place) => place,
-            Err(fault) => break give_up(worker, client, local, &request, fault, Told::Nothing),
+            Err(fault) => break give_up(worker, client, local, request, fault, Told::Nothing),
         };
         let pool = place.pool();
         let last = tries.saturating_add(1) >= pool.config.retry.tries;
         let how = Try { fresh, last, again: !tried.is_empty() };
-        match attempt(worker, client, local, &mut request, &place, how).await {
+        match attempt(worker, client, local, request, &place, how).await {
             Ok(after) => break after,
             Err(failure) => {
                 record_failure(worker, &place, &failure);
                 let stale = failure.is_no_try() && !fresh;
                 if (last && !stale)
-                    || !may_retry(&failure, &request, &pool.config.retry)
+                    || !may_retry(&failure, request, &pool.config.retry)
                     || !(stale || afford(worker, pool, &failure))
                 {
-                    break give_up(worker, client, local, &request, failure.fault, failure.told);
+                    break give_up(worker, client, local, request, failure.fault, failure.told);
                 }
                 if stale {
                     // It says nothing of the endpoint, so it is no try; and it does not happen twice.
@@ -112,10 +117,10 @@ async fn serve<C: Caller>(worker: &Rc<Worker>, client: &mut C, local: &Local, mu
 fn leave<C: Caller>(
     worker: &Worker,
     client: &mut C,
-    request: Request,
+    request: &mut Request,
     last: impl FnOnce(&mut C, &Request) -> After,
 ) -> After {
-    let after = last(client, &request);
+    let after = last(client, request);
     client.timer().works_with(0);
     request.give_back(worker);
     after
@@ -249,6 +254,7 @@ async fn converse<C: Caller, E: Callee>(
     let end = std::future::poll_fn(|cx| flow.poll(cx)).await;
     let (bytes_out, bytes_in) = flow.bytes();
     flow.give_back();
+    client.rest();
     counters.bytes_out.add(bytes_out);
     counters.bytes_in.add(bytes_in);
     let end = end?;
@@ -282,13 +288,14 @@ fn record_failure(worker: &Worker, place: &Place, failure: &Failure) {
     }
     tracing::debug!(endpoint = %endpoint.id, fault = failure.fault.name(), "request failed at endpoint");
     endpoint.counters(worker.number).failures.add(1);
+    // Or clients that ask for something large could have a healthy endpoint ejected.
+    if failure.fault == Fault::ResponseTooLarge {
+        return;
+    }
     if place.pool().config.algorithm == Algorithm::LeastResponseTime {
         endpoint.observe(Duration::ZERO, true, engine::now());
     }
-    // Or clients that ask for something large could have a healthy endpoint ejected.
-    if failure.fault != Fault::ResponseTooLarge {
-        note_outcome(worker, place.pool(), endpoint, true);
-    }
+    note_outcome(worker, place.pool(), endpoint, true);
 }
 
 /// Counts failures in a row, and tells the control plane when they reach the pool's bound.

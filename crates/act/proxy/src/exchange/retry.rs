@@ -62,15 +62,9 @@ pub(super) fn may_retry(failure: &Failure, request: &Request, retry: &Retry) -> 
     }
     let idempotent = request.facts.method.is_idempotent();
     match (failure.stage, failure.fault) {
-        (
-            _,
-            Fault::ClientGone
-            | Fault::BadRequestBody
-            | Fault::BodyTimeout
-            | Fault::BodyTooLarge
-            // It would be as large again.
-            | Fault::ResponseTooLarge,
-        ) => false,
+        (_, fault) if fault.side() == Side::Client => false,
+        // It would be as large again.
+        (_, Fault::ResponseTooLarge) => false,
         (Stage::Connect, fault) if fault.side() == Side::Endpoint => true,
         (Stage::Connect, _) => false,
         (Stage::Unseen, _) => true,

@@ -44,7 +44,9 @@ impl Call {
         let written = Written::read(bytes).ok_or(io::ErrorKind::InvalidData)?;
         let shared = &self.link.shared;
         let mut core = shared.core.borrow_mut();
-        let key = match core.takes_extended_connect() && written.framing == Framing::None {
+        // RFC 6455 §4.1: a handshake is a GET.
+        let may_ask = written.method == b"GET" && written.framing == Framing::None;
+        let key = match core.takes_extended_connect() && may_ask {
             true => websocket::key_of(written.fields()),
             false => None,
         };

@@ -220,13 +220,13 @@ impl Serving<'_> {
         }
     }
 
-    fn spawn(&self, stream: StreamId, end: bool, request: Request, asks: Asks) {
+    fn spawn(&self, stream: StreamId, end: bool, mut request: Request, asks: Asks) {
         let (worker, local) = (Rc::clone(self.worker), Rc::clone(self.local));
         let shared = Rc::clone(&self.shared);
         let stream = shared.add(stream, end);
         let mut caller = Exchange::new(shared, stream, self.between, worker.timers.timer(), &request, asks);
         engine::spawn(async move {
-            let after = exchange::run(&worker, &mut caller, &local, request).await;
+            let after = exchange::run(&worker, &mut caller, &local, &mut request).await;
             caller.finish(after);
         });
     }

@@ -26,6 +26,7 @@ pub(super) struct Shared {
     /// Requests that wait until the output is smaller, in the order in which they came: each has something to add, and
     /// whose endpoint is fastest would fill it again before any other looks.
     queue: RefCell<VecDeque<StreamId>>,
+    sent: Cell<u64>,
 }
 
 /// What came on a stream and was not taken yet. The peer's windows bound it.
@@ -136,6 +137,7 @@ impl Shared {
             streams: RefCell::default(),
             writer: RefCell::default(),
             queue: RefCell::default(),
+            sent: Cell::new(0),
         }
     }
 
@@ -215,6 +217,7 @@ impl Shared {
                 }
                 Poll::Ready(Ok(count)) if count > 0 => {
                     core.sent(count);
+                    self.sent.set(self.sent.get() + count as u64);
                     sent = true;
                 }
                 Poll::Ready(_) => return Err(()),
@@ -258,6 +261,7 @@ impl Shared {
 
     /// Whether this request is to add nothing now, because so much waits to be written, or because others wait to add
     /// something. If so, it is woken when it is its turn.
+    /// What it waits for is [`Self::leave_queue`]d by whoever turns to something else.
     pub(super) fn is_crowded(&self, id: StreamId) -> bool {
         let mut queue = self.queue.borrow_mut();
         let first = queue.front().is_none_or(|first| *first == id);
@@ -273,7 +277,7 @@ impl Shared {
     }
 
     /// Whoever has had its turn may have added nothing, so the next one looks.
-    fn leave_queue(&self, id: StreamId) {
+    pub(super) fn leave_queue(&self, id: StreamId) {
         let mut queue = self.queue.borrow_mut();
         let Some(at) = queue.iter().position(|waiting| *waiting == id) else { return };
         queue.remove(at);
@@ -283,12 +287,22 @@ impl Shared {
 
     /// Lets the first go on that waited for the output to become smaller.
     fn thin_out(&self) {
-        let Some(first) = self.queue.borrow().front().copied() else { return };
-        if self.core.borrow().output().len() <= BACKLOG
-            && let Some(stream) = self.find(first)
-        {
-            stream.wake();
+        if self.core.borrow().output().len() > BACKLOG {
+            return;
         }
+        loop {
+            let Some(first) = self.queue.borrow().front().copied() else { return };
+            // Whoever has ended sends nothing, and may live on for as long as its answer is read.
+            if let Some(stream) = self.find(first).filter(|stream| !stream.gone.get()) {
+                return stream.wake();
+            }
+            self.queue.borrow_mut().pop_front();
+        }
+    }
+
+    /// Bytes that went so far.
+    pub(super) const fn sent(&self) -> u64 {
+        self.sent.get()
     }
 }
 
@@ -316,6 +330,13 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::Relaxed;
+    use std::task::Wake;
+
+    use haechi_http2::{Config, Request, Role};
+
     use super::*;
 
     /// Who always left a byte kept all that came before it.
@@ -350,5 +371,41 @@ mod tests {
         inbox.head = b"HTTP/1.1 200 ".to_vec();
         assert_eq!((inbox.give_head(&mut buf[..5]), inbox.give_head(&mut buf[..5])), (5, 5));
         assert!(!inbox.has_no_head());
+    }
+
+    /// Whoever had its answer before its body was sent stood in the way of all others until somebody read it.
+    #[test]
+    fn who_has_ended_keeps_nobody_waiting() {
+        let core = Connection::new(Role::Client, Config::default(), Moment::ORIGIN);
+        let shared = Shared::new(core);
+        let request =
+            Request { method: b"POST", scheme: b"http", authority: b"a", path: b"/", protocol: None };
+        let ids = [(); 2].map(|()| {
+            let mut core = shared.core.borrow_mut();
+            let (id, head) = core.request(&request).unwrap();
+            head.finish(false);
+            id
+        });
+        let [first, second] = ids.map(|id| shared.add(id, false));
+        let woken = Arc::new(Woken::default());
+        second.wait(&Context::from_waker(&Waker::from(Arc::clone(&woken))));
+        let written = shared.core.borrow().output().len();
+        shared.core.borrow_mut().sent(written);
+        assert!(!shared.is_crowded(first.id));
+        shared.queue.borrow_mut().extend(ids);
+        assert!(shared.is_crowded(second.id) && !woken.0.load(Relaxed));
+        first.gone.set(true);
+        shared.thin_out();
+        assert!(woken.0.load(Relaxed) && !shared.is_crowded(second.id));
+        assert!(shared.queue.borrow().is_empty());
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Relaxed);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The exchange over one stream: heads as HPACK writes them, bodies in frames, as much as the client's windows allow.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -65,6 +66,8 @@ pub(super) struct Exchange {
     trailers: Vec<u8>,
     /// It has.
     ended: bool,
+    /// Bytes that had gone on the connection when it last had to wait.
+    sent: Cell<u64>,
 }
 
 impl Exchange {
@@ -87,6 +90,7 @@ impl Exchange {
             ends: false,
             trailers: Vec::new(),
             ended: false,
+            sent: Cell::new(0),
         }
     }
 
@@ -288,10 +292,15 @@ impl Caller for Exchange {
         }
         // More may be read when what is there has gone, or else a client that reads nothing fills our memory.
         if outbox.is_empty() && (self.ended || !self.shared.is_crowded(self.stream.id)) {
-            Poll::Ready(Ok(()))
-        } else {
-            Poll::Pending
+            return Poll::Ready(Ok(()));
         }
+        // It waits for others, and the client takes what is theirs.
+        *moved |= self.sent.replace(self.shared.sent()) != self.shared.sent() && outbox.is_empty();
+        Poll::Pending
+    }
+
+    fn rest(&self) {
+        self.shared.leave_queue(self.stream.id);
     }
 
     fn refuse(&mut self, _: &Worker, fault: Fault, request: &Request, _goes_on: bool) -> After {

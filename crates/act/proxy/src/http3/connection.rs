@@ -476,11 +476,11 @@ impl Serving<'_> {
         }
     }
 
-    fn spawn(&mut self, mut caller: Exchange, request: Request) {
+    fn spawn(&mut self, mut caller: Exchange, mut request: Request) {
         self.idle_since = None;
         let (worker, local) = (Rc::clone(self.worker), Rc::clone(&self.inlet.local));
         engine::spawn(async move {
-            exchange::run(&worker, &mut caller, &local, request).await;
+            exchange::run(&worker, &mut caller, &local, &mut request).await;
             caller.finish();
         });
     }

@@ -60,7 +60,7 @@ tokens, or keep tokens out of what is compressed.
 - **When bytes go on**: if the body's length is not known, all that came of it is sent on before the next part is waited
   for, so events and logs are not held back. Each such pause costs some bytes. `text/event-stream` is not among the `types`
   at first, because each stream keeps its encoder.
-- **Memory**: an encoder takes 0.4 MiB for gzip, 0.2 to 1.8 MiB for brotli and 1 to 3.5 MiB for zstd, more at higher levels,
+- **Memory**: an encoder takes 0.4 MiB for gzip, 0.2 to 2.3 MiB for brotli and 1 to 3.5 MiB for zstd, more at higher levels,
   until its answer ends. All of a worker take 128 MiB at most, and none is begun under `memoryCeiling`'s pressure; answers
   beyond that go as they are. A client that reads slowly keeps its encoder, and what it has not read yet keeps more from being made.
 - Large bodies that are not compressed still go through the kernel alone.

@@ -27,7 +27,7 @@ listeners:
         heading: "Client addresses",
         path: "listeners.NAME.routes[].filters.clientAddresses",
         shape: &keys::ADDRESSES,
-        intro: "By the client's address: that of its connection, or what a trusted preface says.",
+        intro: "By who the client is: what `forwarded` and `proxyProtocol` say, else the address of its connection.",
         example: "\
 listeners:
   web:

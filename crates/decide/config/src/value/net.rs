@@ -236,5 +236,14 @@ pub(crate) fn network(text: &str) -> Result<Network, Complaint> {
     if network.address != address {
         return Err(wrong("has bits behind its prefix").suggest(network.to_string()));
     }
+    if let IpAddr::V6(ipv6) = address
+        && let Some(ipv4) = ipv6.to_ipv4_mapped()
+        && let Some(prefix) = prefix.checked_sub(96)
+    {
+        // Clients are compared as IPv4, so it would stand for nobody.
+        return Err(
+            wrong("an IPv4 network in IPv6's form").suggest(Network::of(ipv4.into(), prefix).to_string())
+        );
+    }
     Ok(network)
 }

@@ -412,3 +412,14 @@ proptest! {
         }
     }
 }
+
+/// In a list of who is refused it stood for nobody, and said nothing of it.
+#[test]
+fn networks_of_ipv4_are_not_written_as_ipv6() {
+    for (text, meant) in [("::ffff:10.6.6.6", "10.6.6.6/32"), ("::ffff:10.0.0.0/104", "10.0.0.0/8")] {
+        let complaint = net::network(text).expect_err(text);
+        assert_eq!((complaint.code, complaint.suggestion.as_deref()), (Code::Network, Some(meant)), "{text}");
+    }
+    assert!(net::network("::/0").is_ok() && net::network("::ffff:0:0/95").is_err());
+    assert!(net::network("::fffe:0:0/95").is_ok());
+}
