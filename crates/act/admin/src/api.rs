@@ -296,6 +296,9 @@ pub struct ListenerStatus {
     /// TLS handshakes by how they came out; only those that happened.
     #[serde(default)]
     pub handshakes: Vec<HandshakeCount>,
+    /// Its routes with `externalAuth`, in the order of the config.
+    #[serde(default)]
+    pub auths: Vec<AuthStatus>,
     /// Its routes with several pools, in the order of the config.
     #[serde(default)]
     pub splits: Vec<SplitStatus>,
@@ -315,6 +318,16 @@ pub struct CodedBytes {
     pub before: u64,
     /// As clients got them, without what frames them.
     pub after: u64,
+}
+
+/// A route of whose requests somebody else is asked.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthStatus {
+    /// What it matches.
+    pub route: String,
+    /// Requests by result: `allowed`, `denied`, `failed`, `unjudged`.
+    pub results: BTreeMap<String, u64>,
 }
 
 /// A route whose requests several pools share.

@@ -150,6 +150,14 @@ pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> L
     }
 }
 
+/// Long enough for somebody who asks a database, and no longer than a person waits for a page.
+pub(crate) const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What says who a client is.
+pub(crate) fn auth_headers() -> Vec<Box<str>> {
+    vec!["authorization".into(), "cookie".into()]
+}
+
 /// The route that takes every request.
 pub fn route(pool: PoolIndex) -> Route {
     Route {

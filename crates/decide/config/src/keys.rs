@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 mod acme;
+mod auth;
 mod compression;
 mod filter;
 mod split;
@@ -11,6 +12,7 @@ mod tls;
 mod virtual_router;
 
 pub(crate) use acme::{EXTERNAL_ACCOUNT, ISSUER};
+pub(crate) use auth::EXTERNAL_AUTH;
 pub(crate) use compression::{CODINGS, COMPRESSION, LEVELS};
 pub(crate) use filter::{
     ADDRESSES, BASIC_AUTH, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE,

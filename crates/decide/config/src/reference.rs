@@ -5,6 +5,7 @@
 //! of it in `sections`; a test compiles every example, and another compares the pages with `docs/`.
 
 mod acme;
+mod auth;
 mod behaviour;
 mod compression;
 mod filters;
@@ -67,7 +68,7 @@ fn all_sections() -> impl Iterator<Item = &'static Section> {
     let routes =
         SECTIONS.iter().position(|section| std::ptr::eq(section.shape, &keys::PATH)).map_or(0, |at| at + 1);
     let (before, after) = SECTIONS.split_at(routes);
-    let filters = filters::SECTIONS.iter().chain(compression::SECTIONS);
+    let filters = filters::SECTIONS.iter().chain(auth::SECTIONS).chain(compression::SECTIONS);
     before.iter().chain(splits::SECTIONS).chain(filters).chain(after).chain(acme::SECTIONS)
 }
 

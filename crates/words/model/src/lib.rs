@@ -6,6 +6,7 @@
 mod acme;
 mod compression;
 mod dropped;
+mod external_auth;
 mod fault;
 mod filter;
 mod forwarded;
@@ -24,6 +25,7 @@ mod virtual_router;
 pub use acme::{AcmeChallenge, ExternalAccount, Issuer, OrderedCertificates};
 pub use compression::{Coding, CodingLevels, Compression, RouteCompression};
 pub use dropped::Dropped;
+pub use external_auth::ExternalAuth;
 pub use fault::{Fault, Side};
 pub use filter::{
     Addresses, BasicAuth, Cors, Filters, HeaderEdits, HeaderLine, OriginMatch, PathRewrite, Rate, Redirect,

@@ -91,6 +91,8 @@ families! {
     LISTENER_DATAGRAMS_DROPPED: Counter "haechi_listener_datagrams_dropped_total" ["listener", "reason"]
         "Datagrams of udp listeners that went no further, by reason.";
 
+    AUTH_REQUESTS: Counter "haechi_auth_requests_total" ["listener", "route", "result"]
+        "Requests of which somebody else was asked: allowed, denied, failed, or gone on unjudged.";
     SPLIT_REQUESTS: Counter "haechi_split_requests_total" ["listener", "route", "pool", "by"]
         "Requests (or connections) that a route with several pools gave to each, in turn or by a key.";
     SPLIT_WEIGHT: Gauge "haechi_split_weight" ["listener", "route", "pool"]

@@ -72,6 +72,7 @@ pub(in crate::verbs) fn status() -> Status {
             faults: BTreeMap::from([("noRoute".into(), 3)]),
             certificates: Vec::new(),
             handshakes: Vec::new(),
+            auths: Vec::new(),
             splits: Vec::new(),
             datagrams: None,
             coded: None,

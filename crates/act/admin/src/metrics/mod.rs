@@ -3,6 +3,7 @@
 //!
 //! Refused: reasons as labels. They are free text, and each new one would be a new time series for ever.
 
+mod auth;
 mod compat;
 mod endpoint;
 mod split;
@@ -29,6 +30,7 @@ pub fn render(status: &Status, ha: &HaStatus) -> String {
     ordered(status, &mut out);
     coded(&status.listeners, &mut out);
     datagrams(&status.listeners, &mut out);
+    auth::render(&status.listeners, &mut out);
     split::render(&status.listeners, &mut out);
     pools(&status.pools, &mut out);
     endpoint::render(&status.pools, &mut out);

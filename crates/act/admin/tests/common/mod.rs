@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haechi_admin::api::{
-    AlarmStatus, Applied, CertificateStatus, CodedBytes, ConfigStatus, DatagramStatus, EndpointChanged,
-    EndpointStatus, Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus, MemoryStatus,
-    OrderedStatus, PoolStatus, RefusedConfig, Rehearsal, RightsStatus, ShareStatus, SplitStatus, Status,
+    AlarmStatus, Applied, AuthStatus, CertificateStatus, CodedBytes, ConfigStatus, DatagramStatus,
+    EndpointChanged, EndpointStatus, Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus,
+    MemoryStatus, OrderedStatus, PoolStatus, RefusedConfig, Rehearsal, RightsStatus, ShareStatus, SplitStatus, Status,
     TrackedStatus, Upgraded, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
@@ -235,6 +235,10 @@ fn status() -> Status {
                     resumed: true,
                     count: 17,
                 }],
+                auths: vec![AuthStatus {
+                    route: "*/admin".into(),
+                    results: BTreeMap::from([("allowed".into(), 5), ("failed".into(), 1)]),
+                }],
                 splits: vec![SplitStatus {
                     route: "*/ GET".into(),
                     by: Some("cookie user".into()),
@@ -257,6 +261,7 @@ fn status() -> Status {
                 faults: BTreeMap::new(),
                 certificates: Vec::new(),
                 handshakes: Vec::new(),
+                auths: Vec::new(),
                 splits: Vec::new(),
                 datagrams: Some(DatagramStatus {
                     received: 9,

@@ -4,6 +4,7 @@
 //! and endpoint name, and address) and carried from one generation to the next, so that a change of
 //! anything else does not touch them.
 
+mod auth;
 mod budget;
 mod coding;
 mod counters;
@@ -25,6 +26,8 @@ use haechi_model::{EndpointId, Fault, Listener, ListenerKind, ListenerName, Pool
 use haechi_route::Table;
 use haechi_trust::{Challenges, Credentials, Reply, Shown};
 
+pub(crate) use auth::LiveAuth;
+pub use auth::{AuthTotals, Ruled};
 pub(crate) use counters::{EndpointCounters, ListenerCounters};
 pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
 pub(crate) use crowd::{Crowd, Seat};
@@ -66,6 +69,8 @@ pub struct LiveListener {
     codings: Box<[Option<Arc<Rules>>]>,
     /// By route; nothing at all if no route has any.
     splits: Box<[Option<LiveSplit>]>,
+    /// By route; nothing at all if no route has any.
+    auths: Box<[Option<LiveAuth>]>,
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
@@ -195,9 +200,22 @@ impl LiveListener {
             route::filters(config, clients, make.logins, old.map(|old| (&old.config, &*old.filters)));
         let codings = coding::codings(config);
         let splits = split::splits(config, &snapshot.pools, make.seed, old.map_or(&[], |old| &old.splits));
+        let auths = auth::auths(config, old.map_or(&[], |old| &old.auths));
         let (alternative, shown) = (alternative(config), ArcSwapOption::empty());
         let config = config.clone();
-        Self { config, routes, filters, codings, splits, authority, alternative, counters, crowd, shown }
+        Self {
+            config,
+            routes,
+            filters,
+            codings,
+            splits,
+            auths,
+            authority,
+            alternative,
+            counters,
+            crowd,
+            shown,
+        }
     }
 
     /// Whether its routes lead to the pools that they were made for.
@@ -208,6 +226,16 @@ impl LiveListener {
     /// The split of a route, if it has one.
     pub(crate) fn split(&self, route: usize) -> Option<&LiveSplit> {
         self.splits.get(route)?.as_ref()
+    }
+
+    /// Who else is asked about requests of a route, if anybody is.
+    pub(crate) fn auth(&self, route: usize) -> Option<&LiveAuth> {
+        self.auths.get(route)?.as_ref()
+    }
+
+    /// What came of each external auth, in the order of its routes.
+    pub fn auths(&self) -> Vec<AuthTotals> {
+        self.auths.iter().flatten().map(LiveAuth::totals).collect()
     }
 
     /// What each split of it did, in the order of its routes.

@@ -2,6 +2,7 @@
 //! pool that is broken inside still has its name, so its routes are not reported for it.
 
 mod acme;
+mod auth;
 mod clash;
 mod compression;
 mod cors;

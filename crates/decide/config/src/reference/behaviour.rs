@@ -99,6 +99,7 @@ pub(super) const PARTS: &[&str] = &[
     ROUTES,
     super::splits::BEHAVIOUR,
     super::filters::BEHAVIOUR,
+    super::auth::BEHAVIOUR,
     super::compression::BEHAVIOUR,
     super::tls::BEHAVIOUR,
     super::acme::BEHAVIOUR,

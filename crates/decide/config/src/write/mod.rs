@@ -2,6 +2,7 @@
 //! What is written compiles to the same snapshot.
 
 mod acme;
+mod auth;
 mod compression;
 mod filter;
 mod split;

@@ -265,7 +265,7 @@ pub(crate) fn route(route: &Route, pools: &[Pool]) -> Out {
         fields.push(must("headers", Out::Map(headers.collect())));
     }
     fields.extend(destination(&route.to, pools));
-    fields.extend(route.filters.as_deref().map(|filters| must("filters", super::filters(filters))));
+    fields.extend(route.filters.as_deref().map(|filters| must("filters", super::filters(filters, pools))));
     Out::Map(fields)
 }
 

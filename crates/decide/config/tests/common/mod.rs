@@ -1,5 +1,6 @@
 //! Arbitrary snapshots, as far as a config can say them.
 
+mod auth;
 mod compression;
 mod filters;
 mod split;
@@ -258,7 +259,8 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
         })
         // As with filters.
         .boxed();
-    (plain, filters::filters()).prop_map(|(mut route, mut filters)| {
+    (plain, filters::filters(), of(auth::external_auth(pools))).prop_map(|(mut route, mut filters, auth)| {
+        filters.auth = auth.filter(|_| filters.redirect.is_none());
         let exact = matches!(route.path, PathMatch::Exact(_));
         if let Some(PathRewrite::Prefix(path)) = filters.rewrite.path.clone().filter(|_| exact) {
             filters.rewrite.path = Some(PathRewrite::Full(path));
