@@ -59,13 +59,20 @@ async fn look_on(control: Arc<Control>) {
 }
 
 impl Control {
-    /// Shows what stands in the files now, if all of it can be used.
+    /// Shows what stands in the files now, if all of it can be used, and says so.
     async fn renew(&self, folder: PathBuf) {
+        if self.show_files(folder).await {
+            self.events.add(event::FILES_RENEWED, "files", "certificates and the like were read again");
+        }
+    }
+
+    /// The same without a word where it goes well.
+    pub(super) async fn show_files(&self, folder: PathBuf) -> bool {
         let _turn = self.changing.lock().await;
         let (trust, snapshot) = (Arc::clone(&self.trust), Arc::clone(&self.proxy.live().snapshot));
         let loaded = tokio::task::spawn_blocking(move || trust.load(&folder, &snapshot, now())).await;
         // It only panics if we do.
-        let Ok(Loaded { credentials, findings }) = loaded else { return };
+        let Ok(Loaded { credentials, findings }) = loaded else { return false };
         lock(&self.config).files = credentials.seen.clone();
         let severely = Severely::But(self.expired_in_use());
         let wrong: Vec<&Finding> = findings.iter().filter(|it| severely.refuses(it)).collect();
@@ -75,11 +82,11 @@ impl Control {
             let rendered = wrong.iter().map(|finding| render_plainly(finding)).collect();
             self.events.add(event::CONFIG_REFUSED, "files", format!("{message}; those in use stay"));
             lock(&self.config).refused_files = Some(RefusedConfig { at_ms: wall_ms(), message, rendered });
-            return;
+            return false;
         }
         self.proxy.renew(&credentials).await;
-        self.events.add(event::FILES_RENEWED, "files", "certificates and the like were read again");
         lock(&self.config).refused_files = None;
+        true
     }
 
     /// Files whose certificates are shown although their time is over.
@@ -100,7 +107,9 @@ impl Control {
             for certificate in listener.shown().iter().flat_map(|shown| &shown.certificates) {
                 let left = certificate.not_after - now;
                 let (name, file) = (listener.config.name.to_string(), certificate.file.clone());
-                if left >= haechi_trust::EXPIRES_SOON
+                // Of what is ordered here its orders tell.
+                if certificate.ordered
+                    || left >= haechi_trust::EXPIRES_SOON
                     || !told.insert((name.clone(), file.clone(), certificate.not_after, left < 0))
                 {
                     continue;

@@ -13,6 +13,7 @@ mod ha;
 mod health;
 mod keys;
 mod memory;
+mod orders;
 mod programs;
 mod refusals;
 mod rehearsals;
@@ -48,6 +49,7 @@ use self::events::Log;
 pub(crate) use self::files::watch_files;
 use self::ha::VirtualRouters;
 pub(crate) use self::keys::{Found, KeysFile, keys_files};
+use self::orders::Ordering;
 use self::rehearsals::Rehearsals;
 pub(crate) use self::rehearsals::sentence;
 use self::rights::Kept;
@@ -86,6 +88,7 @@ pub(crate) struct Control {
     /// As the workers were told last.
     pressure: Mutex<Pressure>,
     rehearsals: Mutex<Rehearsals>,
+    ordering: Mutex<Ordering>,
     /// One change of config at a time.
     changing: tokio::sync::Mutex<()>,
     started_at_ms: u64,
@@ -149,6 +152,7 @@ impl Control {
             kept: rights.kept,
             pressure: Mutex::default(),
             rehearsals: Mutex::new(Rehearsals::load(&crate::state::folder())),
+            ordering: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             started_at_ms: wall_ms(),
         });
@@ -162,6 +166,7 @@ impl Control {
         tokio::spawn(ha::follow_stories(Arc::clone(&control), stories));
         tokio::spawn(tracks::follow(Arc::clone(&control)));
         tokio::spawn(memory::follow(Arc::clone(&control)));
+        tokio::spawn(orders::follow(Arc::clone(&control)));
         control.tell_rights();
         control.events.add(event::STARTED, "node", format!("serving with {workers} workers"));
         Ok(control)

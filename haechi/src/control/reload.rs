@@ -38,6 +38,9 @@ impl Control {
 
     async fn try_change(self: &Arc<Self>, dry_run: bool) -> Result<Applied, Problem> {
         let Compiled { snapshot, mut warnings, credentials } = self.load().await?;
+        if !dry_run {
+            self.hurry_orders();
+        }
         let live = self.proxy.live();
         let plan = diff(&live.snapshot, &snapshot);
         if live.snapshot.workers != snapshot.workers || live.snapshot.admin != snapshot.admin {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use haechi_admin::api::{
-    CertificateStatus, CodedBytes, ConfigStatus, DatagramStatus, EndpointStatus, HandshakeCount,
+    AuthStatus, CertificateStatus, CodedBytes, ConfigStatus, DatagramStatus, EndpointStatus, HandshakeCount,
     ListenerStatus, PoolStatus, RefusedConfig, ShareStatus, SplitStatus, Status,
 };
 use haechi_model::{AdminOrigin, Algorithm, Endpoint, Handshake, Health, ListenerKind, Moment, SplitBy};
 use haechi_prober::EndpointReport;
 use haechi_proxy::{
-    LatencyBuckets, ListenerTotals, LiveEndpoint, LiveListener, LivePool, ShareTotals, SplitTotals,
+    AuthTotals, LatencyBuckets, ListenerTotals, LiveEndpoint, LiveListener, LivePool, ShareTotals,
+    SplitTotals,
 };
 use haechi_trust::{Certificate, Sight};
 
@@ -65,6 +66,8 @@ impl Control {
             },
             listeners: live.listeners.iter().map(|listener| listener_status(listener)).collect(),
             pools: live.pools.iter().map(|pool| self.pool_status(pool, clock)).collect(),
+            ordered: self.ordered_status(),
+            orders: self.order_counts(),
         }
     }
 
@@ -182,10 +185,17 @@ fn listener_status(listener: &LiveListener) -> ListenerStatus {
             .collect(),
         certificates: certificates(listener),
         handshakes: handshakes(&totals),
+        auths: listener.auths().into_iter().map(auth_status).collect(),
         splits: listener.splits().into_iter().map(split_status).collect(),
         datagrams: matches!(listener.config.kind, ListenerKind::Udp(_)).then(|| datagrams(&totals)),
         coded: listener.codes().then(|| coded(&totals)),
     }
+}
+
+/// Also results that did not occur: a rate needs the zero before the first one.
+fn auth_status(totals: AuthTotals) -> AuthStatus {
+    let results = totals.counts.into_iter().map(|(how, count)| (how.name().to_owned(), count));
+    AuthStatus { route: totals.route, results: results.collect() }
 }
 
 fn coded(totals: &ListenerTotals) -> BTreeMap<String, CodedBytes> {

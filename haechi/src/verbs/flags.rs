@@ -20,6 +20,7 @@ pub(super) fn snapshot(args: &RunArgs) -> Result<Snapshot, Failure> {
         node: defaults::node(),
         workers: args.workers,
         memory_ceiling: None,
+        acme: Vec::new(),
         listeners: vec![listener(bind)],
         pools: vec![pool(args)],
         virtual_routers: Vec::new(),

@@ -42,7 +42,7 @@ fn start(options: Options, heir: Option<&Heir>) -> Outcome {
     let program = Program::of_this_process();
     let program =
         program.map_err(|error| Failure::new(format!("can't tell where this program is: {error}")))?;
-    let trust = Arc::new(Trust::default());
+    let trust = Arc::new(Trust::with_state(crate::state::folder()));
     let colour = crate::output::colour_on_stderr();
     let compiled = options.source.load_whole(colour, &trust, &Severely::Broken)?;
     if !compiled.warnings.is_empty() {

@@ -47,6 +47,10 @@ impl Screen<'_> {
             out.push_str(&self.listeners());
         }
         out.push_str(&splits::render(&self.status.listeners, self.paint));
+        if !self.status.ordered.is_empty() {
+            out.push('\n');
+            out.push_str(&self.ordered());
+        }
         for pool in &self.status.pools {
             out.push('\n');
             out.push_str(&self.pool(pool));
@@ -87,6 +91,38 @@ impl Screen<'_> {
             output::clean(&config.source),
             self.ago(config.applied_at_ms),
         )
+    }
+
+    fn ordered(&self) -> String {
+        let mut table = Table::new(&[
+            ("CERTIFICATE", Align::Left),
+            ("ISSUER", Align::Left),
+            ("STATE", Align::Left),
+            ("EXPIRES IN", Align::Right),
+            ("NEXT ORDER IN", Align::Right),
+            ("", Align::Left),
+        ]);
+        for one in &self.status.ordered {
+            let tone = match one.state.as_str() {
+                "good" => Tone::Good,
+                "failed" => Tone::Bad,
+                _ => Tone::Doubtful,
+            };
+            table.row(vec![
+                one.name.as_str().into(),
+                one.issuer.as_str().into(),
+                Cell::new(tone, &one.state),
+                one.expires_at_ms.map_or("none yet".to_owned(), |at| self.left(at)).into(),
+                one.next_at_ms.map(|at| self.left(at)).unwrap_or_default().into(),
+                one.says.as_str().into(),
+            ]);
+        }
+        table.render(self.paint)
+    }
+
+    fn left(&self, at_ms: i64) -> String {
+        let left = u64::try_from(at_ms).unwrap_or(0).saturating_sub(self.now_ms);
+        if left == 0 { "now".to_owned() } else { output::age(left) }
     }
 
     fn listeners(&self) -> String {

@@ -50,7 +50,7 @@ fn node(endpoints: &[SocketAddr], tls: &str, more: &str, authority: &Authority) 
 fn a_good_endpoint_is_spoken_to_and_its_connections_are_kept() {
     let authority = Authority::new("inside");
     let (_nginx, secure, _files) = nginx(&authority.leaf(&["web.internal"]), "");
-    let check = "    healthCheck: { interval: 100ms, timeout: 90ms }\n";
+    let check = "    healthCheck: { interval: 1s, timeout: 900ms }\n";
     let (node, listen) = node(&[secure], "{ ca: ca.pem, serverName: web.internal }", check, &authority);
     for _ in 0..20 {
         assert_eq!(get(listen, "/").unwrap().text(), "TLSv1.3 web.internal ");

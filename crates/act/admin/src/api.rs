@@ -35,6 +35,46 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// In the order of the config.
     pub pools: Vec<PoolStatus>,
+    /// Certificates that are ordered, by issuer and name.
+    #[serde(default)]
+    pub ordered: Vec<OrderedStatus>,
+    /// How orders came out since the process began: issuer, `given` or whose fault it was, how many.
+    #[serde(default)]
+    pub orders: Vec<(String, String, u64)>,
+}
+
+/// A certificate that is ordered.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderedStatus {
+    /// From whom.
+    pub issuer: String,
+    /// For which name.
+    pub name: String,
+    /// `good`; `ordering`; `failed`, until it is tried again; `elsewhere`, where the issuer would ask another node.
+    pub state: String,
+    /// More on that; empty where there is no more.
+    pub says: String,
+    /// When the one in use expires; nothing where there is none.
+    pub expires_at_ms: Option<i64>,
+    /// When it is ordered next.
+    pub next_at_ms: Option<i64>,
+    /// In a row.
+    pub failures: u32,
+    /// The last of them.
+    pub last_failure: Option<OrderFailure>,
+}
+
+/// Why there was no certificate.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderFailure {
+    /// When.
+    pub at_ms: i64,
+    /// Whose fault: `issuer`, `limit`, `name`, `us`.
+    pub blame: String,
+    /// In a sentence.
+    pub reason: String,
 }
 
 /// The process' memory, in bytes.
@@ -259,6 +299,9 @@ pub struct ListenerStatus {
     /// TLS handshakes by how they came out; only those that happened.
     #[serde(default)]
     pub handshakes: Vec<HandshakeCount>,
+    /// Its routes with `externalAuth`, in the order of the config.
+    #[serde(default)]
+    pub auths: Vec<AuthStatus>,
     /// Its routes with several pools, in the order of the config.
     #[serde(default)]
     pub splits: Vec<SplitStatus>,
@@ -278,6 +321,16 @@ pub struct CodedBytes {
     pub before: u64,
     /// As clients got them, without what frames them.
     pub after: u64,
+}
+
+/// A route of whose requests somebody else is asked.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthStatus {
+    /// What it matches.
+    pub route: String,
+    /// Requests by result: `allowed`, `denied`, `failed`, `unjudged`.
+    pub results: BTreeMap<String, u64>,
 }
 
 /// A route whose requests several pools share.

@@ -165,6 +165,11 @@ fn values_are_those_of_the_status() {
         ("haechi_listener_requests_total", &[("listener", "web")], 1234.0),
         ("haechi_listener_faults_total", &[("listener", "web"), ("fault", "noRoute"), ("side", "us")], 2.0),
         (
+            "haechi_auth_requests_total",
+            &[("listener", "web"), ("route", "*/admin"), ("result", "failed")],
+            1.0,
+        ),
+        (
             "haechi_split_requests_total",
             &[("listener", "web"), ("route", "*/ GET"), ("pool", "api"), ("by", "key")],
             9.0,

@@ -4,15 +4,17 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use haechi_coding::Wish;
-use haechi_filter::{Asked, Filter, Verdict};
+use haechi_filter::{Asked, Check, Filter, Questioned, Verdict};
 use haechi_http1::{
     Apology, Body, Framing, HeadError, Method, Onward, Parsed, Persistence, Pieces, RequestHead, Version,
 };
 use haechi_model::{Destination, Fault, Moment, RequestIds, Route};
 use haechi_route::{Headers, Query};
+use haechi_trust::{ACME_PATH, Reply};
 
 use crate::engine;
 use crate::forwarding::{self, Told};
@@ -45,6 +47,8 @@ pub(crate) struct Request {
     /// The head for the endpoint, and as much of the body as has come: kept until the response begins, so
     /// that it can be sent again.
     pub(crate) sent: Vec<u8>,
+    /// The whole head that somebody else is asked with before it goes on; else empty.
+    pub(crate) inquiry: Vec<u8>,
     /// What is left of the body.
     pub(crate) body: Body,
     /// How the client takes answers, where they may be coded.
@@ -54,6 +58,14 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// Gives memory back to the worker.
+    pub(crate) fn give_back(&mut self, worker: &Worker) {
+        drop(self.seat.take());
+        for vector in [&mut self.sent, &mut self.id, &mut self.origin, &mut self.inquiry] {
+            worker.buffers.give_vector(std::mem::take(vector));
+        }
+    }
+
     /// What is done to its answer besides, if anything.
     #[inline]
     pub(crate) fn filter(&self) -> Option<&Filter> {
@@ -146,11 +158,13 @@ impl Refused {
     }
 }
 
-/// An answer of ours that is no fault and has no body.
+/// An answer of ours that is no fault.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Whole lines of its head.
     pub(crate) lines: Vec<u8>,
+    /// Nearly always empty.
+    pub(crate) body: Arc<[u8]>,
     pub(crate) persistence: Persistence,
 }
 
@@ -200,6 +214,12 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     let began = engine::now();
     // Where the next request begins is known for sure only if this one has no body.
     let concerned = if has_body(head) { bytes.len() } else { len };
+    if let Some(told) = issuer_asks(&scene, head, bytes) {
+        return match told {
+            Some(answer) => Admitted::Answered(answer, concerned),
+            None => Admitted::Refused(unserved(Fault::NoRoute, head), concerned),
+        };
+    }
     let Some((route, to)) = find_route(&scene, head, bytes) else {
         return Admitted::Refused(unserved(Fault::NoRoute, head), concerned);
     };
@@ -212,6 +232,7 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
         onward.forwarding = &scratch.lines;
     }
     let live = scene.listener().filter(route);
+    let mut inquiry = Vec::new();
     let (mut seat, mut question) = (None, None);
     if let Some(LiveFilter { filter, .. }) = live {
         let client = told.client.ip();
@@ -224,6 +245,11 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
             None => {}
         }
         scratch.out.clear();
+        if let Some(check) = filter.check() {
+            inquiry = worker.buffers.take_vector();
+            let tells_host = http.forwarded.is_some();
+            write_question(check, head, bytes, (&onward, tells_host), &mut inquiry);
+        }
         let asked = asked(head, bytes, authority, &told);
         match filter.decide(&asked, &mut scratch.out) {
             Verdict::On { host, rewritten } => {
@@ -239,8 +265,11 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
                     }
                 }
                 let (edits, keeps) = (filter.request(), guard.is_some_and(|guard| !guard.config.passes_on));
+                let check = filter.check();
                 let ours = |name: &[u8]| keeps && name.eq_ignore_ascii_case(b"authorization");
-                head.cut(bytes, |name| edits.removes(name) || ours(name));
+                head.cut(bytes, |name| {
+                    edits.removes(name) || ours(name) || check.is_some_and(|check| check.copies(name))
+                });
                 onward.host = host;
                 onward.target = rewritten.then_some(&*scratch.out);
                 onward.lines = edits.lines();
@@ -256,7 +285,10 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
                     }
                 }
                 let persistence = persistence(head);
-                return Admitted::Answered(Answer { status, lines, persistence }, concerned);
+                return Admitted::Answered(
+                    Answer { status, lines, body: Arc::default(), persistence },
+                    concerned,
+                );
             }
         }
     }
@@ -298,10 +330,11 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
             facts,
             client,
             id,
-            question,
+            inquiry,
             seat,
             source,
             sent,
+            question,
             body,
             wish,
             began,
@@ -368,6 +401,46 @@ fn challenge(guard: Option<&Guard>, fault: Fault) -> &[u8] {
 fn origin<'a>(head: &RequestHead, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let mut values = head.spans(bytes, "origin").map(|span| span.of(bytes));
     values.next().filter(|value| !value.is_empty() && values.next().is_none())
+}
+
+/// Whether an issuer asks for a challenge at a name of ours, and what it is told; nothing if that is not pending.
+fn issuer_asks(scene: &Scene, head: &RequestHead, bytes: &[u8]) -> Option<Option<Answer>> {
+    let token = head.path.of(bytes).strip_prefix(ACME_PATH)?;
+    let told = scene.live.challenge(head.host.map(|host| host.of(bytes))?, token);
+    match told {
+        Reply::NotOurs => None,
+        Reply::Answer(body) if head.method_name(bytes) == b"GET" => {
+            // RFC 8555 section 8.3 says no more of it than that these are its bytes.
+            let lines = b"content-type: application/octet-stream\r\n".to_vec();
+            Some(Some(Answer { status: 200, lines, body, persistence: persistence(head) }))
+        }
+        Reply::Answer(_) | Reply::Unknown => Some(None),
+    }
+}
+
+/// What somebody else is asked about a request. `onward`: what goes with it, and whether that tells the host.
+fn write_question(
+    check: &Check,
+    head: &RequestHead,
+    bytes: &[u8],
+    (onward, tells_host): (&Onward<'_>, bool),
+    out: &mut Vec<u8>,
+) {
+    let host = head.host.map(|host| host.of(bytes)).filter(|host| !host.is_empty());
+    let asked = Questioned {
+        method: head.method_name(bytes),
+        target: [head.path.of(bytes), head.query(bytes)],
+        host: host.unwrap_or(onward.authority),
+        forwarding: onward.forwarding,
+        tells_host,
+    };
+    check.write(&asked, out);
+    for name in check.sends() {
+        for value in head.values(bytes, name) {
+            [name.as_bytes(), b": ", value, b"\r\n"].iter().for_each(|piece| out.extend_from_slice(piece));
+        }
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 fn find_route<'s>(scene: &'s Scene, head: &RequestHead, bytes: &[u8]) -> Option<(usize, &'s Route)> {

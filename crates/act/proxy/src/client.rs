@@ -100,6 +100,11 @@ pub(crate) fn serve(
             if !handshake::shake_hands(&worker, &local, &mut client.stream, &client.timer).await {
                 return;
             }
+            if client.stream.was_asked_for_issuer() {
+                // The handshake was the answer (RFC 8737 section 3).
+                client.stream.say_farewell();
+                return;
+            }
             if let Some(certificate) = client.stream.peer_certificate() {
                 client.who.identify(certificate);
             }
@@ -313,7 +318,7 @@ impl Client {
     fn say(&mut self, worker: &Worker, local: &Local, answer: &Answer) -> After {
         let persistence = self.settle(worker, local, answer.persistence);
         let mut out = worker.buffers.take_vector();
-        write_answer(answer.status, &answer.lines, persistence, &mut out);
+        write_answer(answer.status, &answer.lines, &answer.body, persistence, &mut out);
         self.send_whole(worker, out, persistence)
     }
 

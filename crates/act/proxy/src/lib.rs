@@ -49,8 +49,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 pub use live::{
-    EndpointTotals, LatencyBuckets, ListenerTotals, Live, LiveEndpoint, LiveListener, LivePool, ShareTotals,
-    SplitTotals,
+    AuthTotals, EndpointTotals, LatencyBuckets, ListenerTotals, Live, LiveEndpoint, LiveListener, LivePool,
+    Ruled, ShareTotals, SplitTotals,
 };
 pub use sockets::{BindError, Bound, Lent, LentSockets};
 pub use udp::{FlowState, LentFlow};

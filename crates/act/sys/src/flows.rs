@@ -205,7 +205,12 @@ mod tests {
         assert_eq!((&flows[0].1).read(&mut one).unwrap(), 0);
         assert_eq!(of(&listener, "127.77.2.1")[0].state, FlowState::CloseWait);
         drop(flows);
-        assert_eq!(of(&listener, "127.77.2.1"), []);
+        // The last acknowledgement may still be on its way through a busy machine.
+        let ended = (0..10_000).any(|_| {
+            std::thread::yield_now();
+            of(&listener, "127.77.2.1").is_empty()
+        });
+        assert!(ended);
     }
 
     #[test]

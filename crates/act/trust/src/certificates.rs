@@ -8,6 +8,8 @@ use haechi_model::HostMatch;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use crate::challenges::{ACME_TLS, Challenges};
+
 thread_local! {
     /// rustls answers every refusal of a resolver with the same alert, so the reason goes past it.
     static REFUSED_NAME: Cell<bool> = const { Cell::new(false) };
@@ -28,11 +30,13 @@ pub(crate) struct Certificates {
     /// By what stands behind `*.`.
     wildcards: HashMap<Box<str>, Vec<usize>>,
     strict: bool,
+    /// What is shown to issuers that ask.
+    asked: Option<Arc<Challenges>>,
 }
 
 impl Certificates {
-    pub(crate) fn new(strict: bool) -> Self {
-        Self { strict, ..Self::default() }
+    pub(crate) fn new(strict: bool, asked: Option<Arc<Challenges>>) -> Self {
+        Self { strict, asked, ..Self::default() }
     }
 
     pub(crate) fn add(&mut self, key: Arc<CertifiedKey>, names: &[HostMatch]) {
@@ -58,6 +62,11 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if self.asked.is_some() && asks_for_issuer(&hello) {
+            let asked = self.asked.as_ref().and_then(|asked| asked.certificate(hello.server_name()));
+            REFUSED_NAME.set(asked.is_none());
+            return asked;
+        }
         let schemes = hello.signature_schemes();
         let knows = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(schemes).is_some();
         let found = match self.candidates(hello.server_name()) {
@@ -69,9 +78,19 @@ impl ResolvesServerCert for Certificates {
                 REFUSED_NAME.set(true);
                 None
             }
+            // Nothing at all: what is ordered has not come.
+            None if self.all.is_empty() => {
+                REFUSED_NAME.set(true);
+                None
+            }
             // All of them: the client did not name one, and may not know the key of the first.
             None => self.all.iter().find(knows).or_else(|| self.all.first()),
         };
         found.cloned()
     }
+}
+
+/// Whether a handshake is only made to see a challenge: an issuer offers this protocol alone (RFC 8737 section 3).
+fn asks_for_issuer(hello: &ClientHello<'_>) -> bool {
+    hello.alpn().is_some_and(|mut all| all.next() == Some(ACME_TLS) && all.next().is_none())
 }

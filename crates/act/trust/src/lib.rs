@@ -6,32 +6,36 @@
 //! It refuses to speak TLS itself, to watch files and to decide what becomes of a finding.
 
 mod certificates;
+mod challenges;
 mod clients;
 mod endpoint;
 mod file;
 mod finding;
 mod htpasswd;
 mod listener;
+mod ordered;
 mod passwords;
 mod sight;
 mod tickets;
 mod words;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use haechi_model::{ListenerKind, ListenerName, PoolName, Snapshot};
+use haechi_model::{ListenerCertificate, ListenerKind, ListenerName, PoolName, Snapshot};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::ProducesTickets;
 
 pub use certificates::take_refused_name;
+pub use challenges::{ACME_PATH, ACME_TLS, Challenges, Pending, Reply};
 pub use clients::fingerprint;
 pub use endpoint::{Client, Verified, Whom, client_certificate, client_config, roots_from};
 pub use finding::{Finding, Problem};
 pub use haechi_tls::EXPIRES_SOON;
 pub use htpasswd::{Known, Login, Tag, Users};
+pub use ordered::{Given, given, issuer_folder, ordered_file, wanted};
 pub use sight::Sight;
 pub use words::Refusal;
 
@@ -53,6 +57,8 @@ pub struct Certificate {
     pub names: Vec<Box<str>>,
     /// The last second that it is valid, since 1970.
     pub not_after: i64,
+    /// We ordered it.
+    pub ordered: bool,
 }
 
 /// What was made of all files that a config names.
@@ -66,6 +72,8 @@ pub struct Credentials {
     pub users: HashMap<Box<str>, Arc<Users>>,
     /// What the files were just before they were read.
     pub seen: Sight,
+    /// What is shown to issuers that ask.
+    pub challenges: Arc<Challenges>,
 }
 
 /// What was found in them.
@@ -90,6 +98,11 @@ pub(crate) fn files(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
     let keys = tls.clone().map(|tls| tls.ticket_keys.as_deref());
     let certificates = tls.flat_map(|tls| &tls.certificates);
     let certificates = certificates
+        .filter_map(|certificate| match certificate {
+            ListenerCertificate::Files(files) => Some(files),
+            // Nobody but us writes them.
+            ListenerCertificate::Ordered(_) => None,
+        })
         .flat_map(|files| [Some(&*files.certificate), Some(&*files.key), files.ocsp.as_deref()])
         .chain(clients)
         .chain(keys)
@@ -99,28 +112,45 @@ pub(crate) fn files(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
     all.chain(passwords::files(snapshot))
 }
 
-/// What outlives the files: keys that were made up for tickets.
+/// What outlives the files: keys that were made up for tickets, and what is shown to issuers that ask.
 #[derive(Debug, Default)]
 pub struct Trust {
     ticketers: Mutex<Ticketers>,
+    challenges: Arc<Challenges>,
+    /// Where ordered certificates stand; without it there are none.
+    state: Option<PathBuf>,
 }
 
 /// With what their listener asks of clients.
 type Ticketers = HashMap<ListenerName, (Box<[u8]>, Arc<dyn ProducesTickets>)>;
 
 impl Trust {
+    /// With the state folder, where ordered certificates stand.
+    pub fn with_state(state: PathBuf) -> Self {
+        Self { state: Some(state), ..Self::default() }
+    }
+
+    /// What is shown to issuers that ask.
+    pub fn challenges(&self) -> &Arc<Challenges> {
+        &self.challenges
+    }
+
     /// Reads all files that `snapshot` names; `folder` is where relative names start, `now` is in seconds since 1970.
     /// Waits for the disk.
     pub fn load(&self, folder: &Path, snapshot: &Snapshot, now: i64) -> Loaded {
         let mut loaded = Loaded::default();
         loaded.credentials.seen = Sight::of(folder, snapshot);
+        loaded.credentials.challenges = Arc::clone(&self.challenges);
+        let asked = (!wanted(snapshot).is_empty()).then(|| Arc::clone(&self.challenges));
         for listener in &snapshot.listeners {
             let ListenerKind::Http(http) = &listener.kind else { continue };
             let Some(tls) = &http.tls else { continue };
             let made_up = |asks: &[u8]| self.ticketer(&listener.name, asks);
+            let files = ordered::as_files(tls, self.state.as_deref());
+            let place = listener::Place { folder, files: &files, asked: asked.clone() };
             let named = (&listener.name, tls);
-            let shown =
-                listener::shown(folder, named, http.http2.is_some(), made_up, now, &mut loaded.findings);
+            let http2 = http.http2.is_some();
+            let shown = listener::shown(&place, named, http2, made_up, now, &mut loaded.findings);
             if let Some(shown) = shown {
                 loaded.credentials.listeners.insert(listener.name.clone(), Arc::new(shown));
             }

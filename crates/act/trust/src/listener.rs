@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use haechi_model::{CertificateFiles, HostMatch, ListenerName, ListenerTls, TlsVersion};
+use haechi_model::{CertificateFiles, HostMatch, ListenerCertificate, ListenerName, ListenerTls, TlsVersion};
 use haechi_tls::{Facts, judge};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -13,14 +13,25 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{Error, InconsistentKeys, ServerConfig};
 
 use crate::certificates::Certificates;
+use crate::challenges::{ACME_TLS, Challenges};
 use crate::clients::Clients;
 use crate::finding::{Finding, Problem};
 use crate::tickets::Tickets;
 use crate::{Certificate, Shown, file};
 
+/// Where its files are.
+pub(crate) struct Place<'a> {
+    /// Where relative names start.
+    pub(crate) folder: &'a Path,
+    /// Its certificates, and whether we ordered them.
+    pub(crate) files: &'a [(CertificateFiles, bool)],
+    /// Who is asked by issuers, where something is ordered.
+    pub(crate) asked: Option<Arc<Challenges>>,
+}
+
 /// What comes of a listener's files. `http2`: whether it is offered. `None` if one of them can't be used.
 pub(crate) fn shown(
-    folder: &Path,
+    Place { folder, files, asked }: &Place<'_>,
     (name, tls): (&ListenerName, &ListenerTls),
     http2: bool,
     made_up: impl FnOnce(&[u8]) -> Option<Arc<dyn ProducesTickets>>,
@@ -28,15 +39,18 @@ pub(crate) fn shown(
     findings: &mut Vec<Finding>,
 ) -> Option<Shown> {
     let provider = Arc::new(default_provider());
-    let mut certificates = Certificates::new(tls.strict_sni);
+    let mut certificates = Certificates::new(tls.strict_sni, asked.clone());
     let mut shown = Vec::new();
     let mut whole = true;
-    for files in &tls.certificates {
+    for (files, ordered) in *files {
         match certificate(folder, files, &provider, now) {
+            // It is not there yet, or is ordered again: whoever orders says so.
+            Err(_) if *ordered => {}
             Ok(Read { key, names, certificate, doubts }) => {
-                findings.extend(doubts);
+                // Nor need people be told that what is renewed here will expire.
+                findings.extend(doubts.into_iter().filter(|_| !ordered));
                 certificates.add(Arc::new(key), &names);
-                shown.push(certificate);
+                shown.push(Certificate { ordered: *ordered, ..certificate });
             }
             Err(finding) => {
                 whole = false;
@@ -54,7 +68,8 @@ pub(crate) fn shown(
             Some(Arc::new(tickets.map_err(|finding| findings.push(finding)).ok()?))
         }
     };
-    if !whole || shown.is_empty() {
+    let waits = tls.certificates.iter().any(|one| matches!(one, ListenerCertificate::Ordered(_)));
+    if !whole || (shown.is_empty() && !waits) {
         return None;
     }
     let versions: &[_] = match tls.minimum_version {
@@ -72,6 +87,10 @@ pub(crate) fn shown(
         true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         false => vec![b"http/1.1".to_vec()],
     };
+    if asked.is_some() {
+        // Last: whoever can speak something else does.
+        config.alpn_protocols.push(ACME_TLS.to_vec());
+    }
     // Tickets carry the state, so nothing grows here with the number of clients.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     if let Some(ticketer) = ticketer {
@@ -116,6 +135,7 @@ fn certificate(
         file: name.into(),
         names: names.iter().map(text).collect(),
         not_after: facts.not_after,
+        ordered: false,
     };
     Ok(Read { key, names, certificate, doubts })
 }

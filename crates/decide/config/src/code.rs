@@ -220,6 +220,9 @@ codes! {
         "A client that follows the redirect asks the same again, until it gives up. The new URL must differ in its scheme, \
          host, port or path.";
 
+    UnknownIssuer, Error, "HCH0414", "no such issuer",
+        "The certificate names an issuer that is not in `acme`, so nobody could be asked for it.";
+
     NoListener, Warning, "HCH0501", "nothing is served",
         "The config has no listener, so no connection is accepted.";
     UnusedPool, Warning, "HCH0502", "a pool that nobody uses",

@@ -6,9 +6,10 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
 use haechi_model::{
-    Algorithm, Announcing, Checksum, ClientTimeouts, Endpoint, HealthCheck, HttpLimits, HttpListener,
-    Listener, ListenerKind, Mover, Node, PassiveCheck, Patience, Pool, PoolIndex, Probe, Queue, Retry, Route,
-    SourceMask, StatusRange, Track, Transport, UpstreamKeepAlive, UpstreamTimeouts, VirtualRouter,
+    AcmeChallenge, Algorithm, Announcing, Checksum, ClientTimeouts, Endpoint, HealthCheck, HttpLimits,
+    HttpListener, Listener, ListenerKind, Mover, Node, PassiveCheck, Patience, Pool, PoolIndex, Probe, Queue,
+    Retry, Route, SourceMask, StatusRange, Track, Transport, UpstreamKeepAlive, UpstreamTimeouts,
+    VirtualRouter,
 };
 
 /// Name of a node that was given none.
@@ -67,6 +68,12 @@ pub const REQUESTS_MINIMUM: u32 = 20;
 /// Handshakes in progress at a time on a worker: a thousand clients that connect at once within a round trip of a
 /// quarter of a second are 4,000 new connections per second, more than a core can sign for; each takes some 20 KiB.
 pub const MAX_HANDSHAKES: u32 = 1024;
+
+/// Let's Encrypt: free, trusted by every client, and what most people mean.
+pub const ACME_DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
+/// A request first: it works behind whatever ends TLS in front of us.
+pub const ACME_CHALLENGES: [AcmeChallenge; 2] = [AcmeChallenge::Http01, AcmeChallenge::TlsAlpn01];
 
 /// A node with the default name.
 pub fn node() -> Node {
@@ -142,6 +149,14 @@ pub fn http_listener(name: &str, bind: Vec<SocketAddr>, routes: Vec<Route>) -> L
         max_connections_per_client: None,
         proxy_protocol: None,
     }
+}
+
+/// Long enough for somebody who asks a database, and no longer than a person waits for a page.
+pub(crate) const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What says who a client is.
+pub(crate) fn auth_headers() -> Vec<Box<str>> {
+    vec!["authorization".into(), "cookie".into()]
 }
 
 /// The route that takes every request.

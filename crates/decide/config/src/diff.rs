@@ -116,6 +116,7 @@ fn head(snapshot: &Snapshot) -> Vec<Field> {
         workers: snapshot.workers,
         memory_ceiling: snapshot.memory_ceiling,
         admin: snapshot.admin.clone(),
+        acme: snapshot.acme.clone(),
         listeners: Vec::new(),
         pools: Vec::new(),
         virtual_routers: Vec::new(),

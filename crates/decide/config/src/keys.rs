@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+mod acme;
+mod auth;
 mod compression;
 mod filter;
 mod http2;
@@ -10,6 +12,8 @@ mod split;
 mod tls;
 mod virtual_router;
 
+pub(crate) use acme::{EXTERNAL_ACCOUNT, ISSUER};
+pub(crate) use auth::EXTERNAL_AUTH;
 pub(crate) use compression::{CODINGS, COMPRESSION, LEVELS};
 pub(crate) use filter::{
     ADDRESSES, BASIC_AUTH, CORS, FILTERS, HEADER_EDITS, PATH_REWRITE, RATE, REDIRECT, URL_REWRITE,
@@ -69,6 +73,11 @@ pub(crate) static ROOT: Shape = Shape {
         )
         .because("without traffic it takes about 15 MiB; a machine with more than 16 TiB is not known"),
         Key::new("admin", Kind::Section(&ADMIN), "The admin API besides its Unix socket."),
+        Key::new(
+            "acme",
+            Kind::Named(&Kind::Section(&ISSUER)),
+            "Where certificates are ordered from (ACME), by name; listeners say for which names.",
+        ),
         Key::new("listeners", Kind::Named(&Kind::Section(&LISTENER)), "What is accepted, by name."),
         Key::new(
             "pools",

@@ -4,6 +4,8 @@
 //! What tables can't say (how a thing behaves) stands in `behaviour`, what each section is for and an example
 //! of it in `sections`; a test compiles every example, and another compares the pages with `docs/`.
 
+mod acme;
+mod auth;
 mod behaviour;
 mod compression;
 mod filters;
@@ -66,8 +68,8 @@ fn all_sections() -> impl Iterator<Item = &'static Section> {
     let routes =
         SECTIONS.iter().position(|section| std::ptr::eq(section.shape, &keys::PATH)).map_or(0, |at| at + 1);
     let (before, after) = SECTIONS.split_at(routes);
-    let filters = filters::SECTIONS.iter().chain(compression::SECTIONS);
-    before.iter().chain(splits::SECTIONS).chain(filters).chain(after)
+    let filters = filters::SECTIONS.iter().chain(auth::SECTIONS).chain(compression::SECTIONS);
+    before.iter().chain(splits::SECTIONS).chain(filters).chain(after).chain(acme::SECTIONS)
 }
 
 fn group_of(group: &str) -> &'static str {

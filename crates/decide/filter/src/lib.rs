@@ -12,6 +12,7 @@
 //! were checked when it was read, and those of a request when it was parsed.
 
 mod addresses;
+mod auth;
 mod cors;
 mod edits;
 mod path;
@@ -24,6 +25,7 @@ use addresses::Served;
 use cors::Sharing;
 use haechi_model::{Fault, PathMatch, Route};
 
+pub use auth::{Check, Questioned, Ruling};
 pub use edits::Edits;
 use path::NewPath;
 pub use rate::{Owed, Pace};
@@ -41,6 +43,7 @@ pub struct Filter {
     host: Option<Box<[u8]>>,
     path: Option<NewPath>,
     redirect: Option<Elsewhere>,
+    check: Option<Check>,
 }
 
 /// What is looked at in a request. All of it was checked when it was parsed: no byte could end a line.
@@ -99,6 +102,7 @@ impl Filter {
             host: filters.rewrite.host.as_ref().map(|host| host.as_bytes().into()),
             path: filters.rewrite.path.as_ref().map(|path| NewPath::new(path, prefix)),
             redirect: filters.redirect.as_ref().map(|redirect| Elsewhere::new(redirect, prefix)),
+            check: filters.auth.as_ref().map(Check::new),
         })
     }
 
@@ -130,6 +134,11 @@ impl Filter {
             out.extend_from_slice(asked.query);
         }
         Verdict::On { host: self.host.as_deref(), rewritten: path.is_some() }
+    }
+
+    /// What somebody else is asked before a request goes on.
+    pub const fn check(&self) -> Option<&Check> {
+        self.check.as_ref()
     }
 
     /// Longest body of a request, in bytes, for whoever counts one whose length was not known.

@@ -38,17 +38,19 @@ impl Persistence {
     }
 }
 
-/// Appends a whole answer of ours that is no fault: one without a body. `lines` are whole lines of its head.
-pub fn write_answer(status: u16, lines: &[u8], persistence: Persistence, out: &mut Vec<u8>) {
+/// Appends a whole answer of ours that is no fault. `lines` are whole lines of its head.
+pub fn write_answer(status: u16, lines: &[u8], body: &[u8], persistence: Persistence, out: &mut Vec<u8>) {
     // Writing to a Vec never fails.
     let _ = std::io::Write::write_fmt(out, format_args!("HTTP/1.1 {status} {}\r\n", reason(status)));
     out.extend_from_slice(lines);
     if status != 204 {
         // RFC 9110 §8.6: a 204 has none.
-        out.extend_from_slice(b"Content-Length: 0\r\n");
+        // Writing to a Vec never fails.
+        let _ = std::io::Write::write_fmt(out, format_args!("Content-Length: {}\r\n", body.len()));
     }
     out.extend_from_slice(persistence.line());
     out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(body);
 }
 
 /// What is said in an endpoint's place.
@@ -114,6 +116,7 @@ pub const fn explain(fault: Fault, id: &[u8]) -> [&[u8]; 9] {
 
 const fn reason(status: u16) -> &'static str {
     match status {
+        200 => "OK",
         204 => "No Content",
         301 => "Moved Permanently",
         302 => "Found",
@@ -147,13 +150,13 @@ mod tests {
     #[test]
     fn an_answer_without_a_body_says_so() {
         let mut out = Vec::new();
-        write_answer(308, b"location: https://h/\r\n", Persistence::Implied, &mut out);
+        write_answer(308, b"location: https://h/\r\n", b"", Persistence::Implied, &mut out);
         assert_eq!(
             out,
             b"HTTP/1.1 308 Permanent Redirect\r\nlocation: https://h/\r\nContent-Length: 0\r\n\r\n"
         );
         out.clear();
-        write_answer(204, b"", Persistence::Close, &mut out);
+        write_answer(204, b"", b"", Persistence::Close, &mut out);
         assert_eq!(out, b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
     }
 

@@ -104,6 +104,8 @@ faults! {
     Overloaded: Us, 503, "overloaded", "the load balancer has no memory to spare";
     /// Out of file descriptors or ports, or the like.
     Exhausted: Us, 503, "exhausted", "the load balancer is out of resources";
+    /// Who should say whether the request may go on did not.
+    AuthFailed: Endpoint, 503, "authFailed", "nobody could check whether this request is allowed";
     /// Connection refused or unreachable.
     ConnectFailed: Endpoint, 502, "connectFailed", "the endpoint can't be reached";
     /// The endpoint can't prove that it is who it should be.

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
-use crate::Network;
+use crate::{ExternalAuth, Network};
 
 use crate::RouteCompression;
 
@@ -24,6 +24,8 @@ pub struct Filters {
     pub max_response_body: Option<u64>,
     /// Which scripts of other sites may read answers.
     pub cors: Option<Cors>,
+    /// Who else is asked whether requests may go on.
+    pub auth: Option<ExternalAuth>,
     /// What changes in the fields of a request.
     pub request_headers: HeaderEdits,
     /// What changes in the fields of an endpoint's answer.

@@ -3,8 +3,10 @@
 //! Everything that two rooms must agree on stands here once: what a pool is, what *healthy* means, whose
 //! fault a failed request was. This crate knows no file format, no runtime and no clock.
 
+mod acme;
 mod compression;
 mod dropped;
+mod external_auth;
 mod fault;
 mod filter;
 mod forwarded;
@@ -21,8 +23,10 @@ mod split;
 mod tls;
 mod virtual_router;
 
+pub use acme::{AcmeChallenge, ExternalAccount, Issuer, OrderedCertificates};
 pub use compression::{Coding, CodingLevels, Compression, RouteCompression};
 pub use dropped::Dropped;
+pub use external_auth::ExternalAuth;
 pub use fault::{Fault, Side};
 pub use filter::{
     Addresses, BasicAuth, Cors, Filters, HeaderEdits, HeaderLine, OriginMatch, PathRewrite, Rate, Redirect,
@@ -49,7 +53,8 @@ pub use pressure::Pressure;
 pub use snapshot::{Admin, Node, PoolIndex, Snapshot};
 pub use split::{Destination, Share, Split, SplitBy};
 pub use tls::{
-    CertificateFiles, ClientCertificates, ClientFiles, Handshake, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
+    CertificateFiles, ClientCertificates, ClientFiles, Handshake, ListenerCertificate, ListenerTls, PoolTls,
+    TlsPolicy, TlsVersion,
 };
 pub use virtual_router::{
     Announcing, Checksum, Mover, Peer, Track, TrackEffect, TrackedInterface, TrackedPool, TrackedProgram,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU64};
 
-use crate::{Listener, Pool, PoolName, VirtualRouter, Zone};
+use crate::{Issuer, Listener, Pool, PoolName, VirtualRouter, Zone};
 
 /// A checked config. Everything in it refers to something that exists.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -14,6 +14,8 @@ pub struct Snapshot {
     pub workers: Option<NonZeroU16>,
     /// Most bytes of memory; `None` means what the control group gives, if it says.
     pub memory_ceiling: Option<NonZeroU64>,
+    /// Where certificates are ordered from, in the order of the config.
+    pub acme: Vec<Issuer>,
     /// In the order of the config.
     pub listeners: Vec<Listener>,
     /// In the order of the config.

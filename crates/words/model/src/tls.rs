@@ -1,13 +1,13 @@
 //! What a listener shows to clients, and asks of them, before anything else is said.
 
-use crate::HostMatch;
+use crate::{HostMatch, OrderedCertificates};
 
 /// The `tls` section of a listener.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListenerTls {
     /// In the order of the config; never empty. The first is for clients that ask for no name, or for one that
     /// nobody has.
-    pub certificates: Vec<CertificateFiles>,
+    pub certificates: Vec<ListenerCertificate>,
     /// Which versions and ciphers.
     pub policy: TlsPolicy,
     /// The oldest version that is spoken; never older than the policy's.
@@ -33,6 +33,15 @@ pub struct ClientCertificates {
     pub optional: bool,
     /// Who may come: a certificate must be for one of these. All if empty.
     pub names: Vec<HostMatch>,
+}
+
+/// Where a certificate comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ListenerCertificate {
+    /// Files that somebody else renews.
+    Files(CertificateFiles),
+    /// We order it.
+    Ordered(OrderedCertificates),
 }
 
 /// A certificate with its key, by the names of their files. A relative one starts at the config's folder.

@@ -16,6 +16,10 @@ pub const FILES_RENEWED: &str = "filesRenewed";
 pub const MEMORY_PRESSURE: &str = "memoryPressure";
 /// A certificate in use expires soon, or has expired.
 pub const CERTIFICATE_EXPIRES: &str = "certificateExpires";
+/// A certificate was ordered and came.
+pub const CERTIFICATE_ORDERED: &str = "certificateOrdered";
+/// An order for a certificate failed; the one in use stays.
+pub const CERTIFICATE_FAILED: &str = "certificateFailed";
 /// Clients were refused for their certificates, or refused one of ours; once a minute at most for each listener.
 pub const CERTIFICATE_REFUSED: &str = "certificateRefused";
 /// An endpoint's health changed.
@@ -52,6 +56,8 @@ pub const ALL: &[&str] = &[
     FILES_RENEWED,
     MEMORY_PRESSURE,
     CERTIFICATE_EXPIRES,
+    CERTIFICATE_ORDERED,
+    CERTIFICATE_FAILED,
     CERTIFICATE_REFUSED,
     HEALTH_CHANGED,
     EJECTION_CHANGED,

@@ -79,6 +79,12 @@ families! {
     LISTENER_CERTIFICATE_EXPIRY: Gauge "haechi_listener_certificate_expiry_timestamp_seconds" ["listener", "file"]
         "When a certificate in use expires, in seconds since 1970.";
 
+    ACME_CERTIFICATE_EXPIRY: Gauge "haechi_acme_certificate_expiry_timestamp_seconds" ["issuer", "name"]
+        "When an ordered certificate expires, in seconds since 1970; no sample before the first one came.";
+    ACME_CERTIFICATE_FAILURES: Gauge "haechi_acme_certificate_failures" ["issuer", "name"]
+        "Orders in a row that failed.";
+    ACME_ORDERS: Counter "haechi_acme_orders_total" ["issuer", "result"]
+        "Orders by how they came out: given, or whose fault it was (issuer, limit, name, us).";
     LISTENER_CODED_BYTES: Counter "haechi_listener_coded_bytes_total" ["listener", "coding", "direction"]
         "Bytes of answers that were compressed: before (in) and after it (out), by content coding.";
 
@@ -87,6 +93,8 @@ families! {
     LISTENER_DATAGRAMS_DROPPED: Counter "haechi_listener_datagrams_dropped_total" ["listener", "reason"]
         "Datagrams of udp listeners that went no further, by reason.";
 
+    AUTH_REQUESTS: Counter "haechi_auth_requests_total" ["listener", "route", "result"]
+        "Requests of which somebody else was asked: allowed, denied, failed, or gone on unjudged.";
     SPLIT_REQUESTS: Counter "haechi_split_requests_total" ["listener", "route", "pool", "by"]
         "Requests (or connections) that a route with several pools gave to each, in turn or by a key.";
     SPLIT_WEIGHT: Gauge "haechi_split_weight" ["listener", "route", "pool"]

@@ -73,6 +73,7 @@ pub(in crate::verbs) fn status() -> Status {
             limits: BTreeMap::new(),
             certificates: Vec::new(),
             handshakes: Vec::new(),
+            auths: Vec::new(),
             splits: Vec::new(),
             datagrams: None,
             coded: None,
@@ -85,6 +86,8 @@ pub(in crate::verbs) fn status() -> Status {
             waiting: 0,
             endpoints: vec![endpoint("web-1"), broken],
         }],
+        ordered: Vec::new(),
+        orders: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Refused: reasons as labels. They are free text, and each new one would be a new time series for ever.
 
+mod auth;
 mod compat;
 mod endpoint;
 mod split;
@@ -26,8 +27,10 @@ pub fn render(status: &Status, ha: &HaStatus) -> String {
     out.family(&names::CONFIG_REFUSED).sample(&[], u8::from(status.config.refused.is_some()));
     memory(&status.memory, &mut out);
     listeners(&status.listeners, &mut out);
+    ordered(status, &mut out);
     coded(&status.listeners, &mut out);
     datagrams(&status.listeners, &mut out);
+    auth::render(&status.listeners, &mut out);
     split::render(&status.listeners, &mut out);
     pools(&status.pools, &mut out);
     endpoint::render(&status.pools, &mut out);
@@ -90,6 +93,17 @@ fn listeners(listeners: &[ListenerStatus], out: &mut Exposition) {
             samples.sample(&[&listener.name, &certificate.file], certificate.expires_at_ms / 1000);
         }
     }
+}
+
+fn ordered(status: &Status, out: &mut Exposition) {
+    let mut samples = out.family(&names::ACME_CERTIFICATE_EXPIRY);
+    for one in &status.ordered {
+        one.expires_at_ms.iter().for_each(|at| samples.sample(&[&one.issuer, &one.name], at / 1000));
+    }
+    let mut samples = out.family(&names::ACME_CERTIFICATE_FAILURES);
+    status.ordered.iter().for_each(|one| samples.sample(&[&one.issuer, &one.name], one.failures));
+    let mut samples = out.family(&names::ACME_ORDERS);
+    status.orders.iter().for_each(|(issuer, result, count)| samples.sample(&[issuer, result], *count));
 }
 
 fn coded(listeners: &[ListenerStatus], out: &mut Exposition) {

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haechi_admin::api::{
-    AlarmStatus, Applied, CertificateStatus, CodedBytes, ConfigStatus, DatagramStatus, EndpointChanged,
-    EndpointStatus, Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus, MemoryStatus,
-    PoolStatus, RefusedConfig, Rehearsal, RightsStatus, ShareStatus, SplitStatus, Status, TrackedStatus,
-    Upgraded, VirtualRouterStatus,
+    AlarmStatus, Applied, AuthStatus, CertificateStatus, CodedBytes, ConfigStatus, DatagramStatus,
+    EndpointChanged, EndpointStatus, Event, Events, FlightRecord, HaStatus, HandshakeCount, ListenerStatus,
+    MemoryStatus, OrderedStatus, PoolStatus, RefusedConfig, Rehearsal, RightsStatus, ShareStatus,
+    SplitStatus, Status, TrackedStatus, Upgraded, VirtualRouterStatus,
 };
 use haechi_admin::{Control, Problem};
 use haechi_model::{AdminOrigin, AdminState, EndpointId, Health, Pressure};
@@ -236,6 +236,10 @@ fn status() -> Status {
                     resumed: true,
                     count: 17,
                 }],
+                auths: vec![AuthStatus {
+                    route: "*/admin".into(),
+                    results: BTreeMap::from([("allowed".into(), 5), ("failed".into(), 1)]),
+                }],
                 splits: vec![SplitStatus {
                     route: "*/ GET".into(),
                     by: Some("cookie user".into()),
@@ -259,6 +263,7 @@ fn status() -> Status {
                 limits: BTreeMap::new(),
                 certificates: Vec::new(),
                 handshakes: Vec::new(),
+                auths: Vec::new(),
                 splits: Vec::new(),
                 datagrams: Some(DatagramStatus {
                     received: 9,
@@ -275,6 +280,17 @@ fn status() -> Status {
             ),
             pool("api", vec![endpoint("api-1", 9003, Health::Unknown)]),
         ],
+        ordered: vec![OrderedStatus {
+            issuer: "letsencrypt".into(),
+            name: "shop.example.com".into(),
+            state: "good".into(),
+            says: String::new(),
+            expires_at_ms: Some(1_893_456_000_000),
+            next_at_ms: None,
+            failures: 0,
+            last_failure: None,
+        }],
+        orders: vec![("letsencrypt".into(), "given".into(), 1)],
     }
 }
 

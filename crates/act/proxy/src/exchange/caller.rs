@@ -125,6 +125,11 @@ pub(crate) trait Caller: Applicant {
         true
     }
 
+    /// Whether it is no client, so that what fails is no client's fault to hear of.
+    fn is_aside(&self) -> bool {
+        false
+    }
+
     /// Whether the event loop has yet to hear of it.
     fn is_unwatched(&self) -> bool;
 

@@ -1,7 +1,9 @@
 //! One request and its response: the tries, what may be tried again, and what is said when all failed.
 
+mod aside;
 mod callee;
 mod caller;
+mod check;
 mod coded;
 mod download;
 mod flow;
@@ -39,11 +41,11 @@ use crate::worker::{Signal, Worker};
 /// How long a login may wait for somebody to look at it. People go on waiting for that long.
 const LOGIN: Duration = Duration::from_secs(10);
 
-/// Serves one request: picks, connects, moves the bytes, and tries again where that is safe.
+/// Serves one request, if nobody who is asked has something against it.
 pub(crate) async fn run<C: Caller>(
     worker: &Rc<Worker>,
     client: &mut C,
-    local: &Local,
+    local: &Rc<Local>,
     request: &mut Request,
 ) -> After {
     if let Some(question) = request.question.take()
@@ -54,6 +56,24 @@ pub(crate) async fn run<C: Caller>(
             give_up(worker, client, local, request, fault, Told::Nothing)
         });
     }
+    if !request.inquiry.is_empty() {
+        // Boxed because it is rare, and every connection's memory would hold room for it.
+        let judged = Box::pin(check::judge(worker, client, local, request)).await;
+        if let Some(after) = judged {
+            request.give_back(worker);
+            return after;
+        }
+    }
+    serve(worker, client, local, request).await
+}
+
+/// Picks, connects, moves the bytes, and tries again where that is safe.
+async fn serve<C: Caller>(
+    worker: &Rc<Worker>,
+    client: &mut C,
+    local: &Local,
+    request: &mut Request,
+) -> After {
     let scene = Rc::clone(&request.scene);
     let mut tried = Tried::new();
     let mut tries = 0u8;
@@ -102,10 +122,7 @@ fn leave<C: Caller>(
 ) -> After {
     let after = last(client, request);
     client.timer().works_with(0);
-    drop(request.seat.take());
-    for vector in [&mut request.sent, &mut request.id, &mut request.origin] {
-        worker.buffers.give_vector(std::mem::take(vector));
-    }
+    request.give_back(worker);
     after
 }
 
@@ -322,7 +339,9 @@ fn give_up(
     fault: Fault,
     told: Told,
 ) -> After {
-    request.scene.listener().counters.of(worker.number).fault(fault);
+    if !client.is_aside() {
+        request.scene.listener().counters.of(worker.number).fault(fault);
+    }
     let id = forwarding::shown(&request.id);
     tracing::debug!(client = %request.client.ip(), fault = fault.name(), ?told, id, "no answer from an endpoint");
     if told == Told::Part || fault == Fault::ClientGone {

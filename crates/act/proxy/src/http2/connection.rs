@@ -238,7 +238,7 @@ impl Serving<'_> {
         match admitted {
             Admitted::Request(request, used) if used == len => self.spawn(stream, end, request, asks),
             Admitted::Refused(refused, _) => self.refuse(stream, &refused, asks, now),
-            Admitted::Answered(said, _) => self.say(stream, &said),
+            Admitted::Answered(said, _) => self.say(stream, &said, now),
             Admitted::Request(..) | Admitted::Partial => {
                 self.refuse(stream, &Refused::new(Fault::BadRequest, "a head that ends early"), asks, now);
             }
@@ -262,9 +262,9 @@ impl Serving<'_> {
         self.client.count_request();
     }
 
-    fn say(&self, stream: StreamId, said: &Answer) {
+    fn say(&self, stream: StreamId, said: &Answer, now: Moment) {
         let mut core = self.shared.core.borrow_mut();
-        say(&mut core, stream, said);
+        say(&mut core, stream, said, now);
         // As with a refusal.
         core.reset(stream, Code::NO_ERROR);
     }

@@ -345,13 +345,16 @@ impl Exchange {
 }
 
 /// Answers at once, because a filter says so.
-pub(super) fn say(core: &mut Connection, stream: StreamId, answer: &Answer) {
+pub(super) fn say(core: &mut Connection, stream: StreamId, answer: &Answer, now: Moment) {
     let Some(mut head) = core.respond(stream, answer.status) else { return };
     read_fields(&answer.lines).for_each(|(name, value)| head.field(name, value));
     if answer.status != 204 {
-        head.field(b"content-length", b"0");
+        head.field(b"content-length", answer.body.len().to_string().as_bytes());
     }
-    head.finish(true);
+    head.finish(answer.body.is_empty());
+    if !answer.body.is_empty() {
+        core.send_data(stream, &answer.body, true, now);
+    }
 }
 
 /// Ends our side of a stream, with these lines of trailers.

@@ -4,6 +4,7 @@
 //! and endpoint name, and address) and carried from one generation to the next, so that a change of
 //! anything else does not touch them.
 
+mod auth;
 mod budget;
 mod coding;
 mod counters;
@@ -17,14 +18,16 @@ mod split;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use haechi_coding::Rules;
 use haechi_model::{EndpointId, Fault, Listener, ListenerKind, ListenerName, PoolName, Snapshot};
 use haechi_route::Table;
-use haechi_trust::{Credentials, Shown};
+use haechi_trust::{Challenges, Credentials, Reply, Shown};
 
+pub(crate) use auth::LiveAuth;
+pub use auth::{AuthTotals, Ruled};
 pub(crate) use counters::{EndpointCounters, ListenerCounters};
 pub use counters::{EndpointTotals, LatencyBuckets, ListenerTotals};
 pub(crate) use crowd::{Crowd, Seat};
@@ -48,6 +51,8 @@ pub struct Live {
     pub pools: Vec<Arc<LivePool>>,
     /// In the order of the snapshot.
     pub listeners: Vec<Arc<LiveListener>>,
+    /// What is shown to issuers that ask whether a name is ours.
+    challenges: OnceLock<Arc<Challenges>>,
     by_name: HashMap<PoolName, usize>,
     by_id: HashMap<EndpointId, (usize, usize)>,
 }
@@ -64,6 +69,8 @@ pub struct LiveListener {
     codings: Box<[Option<Arc<Rules>>]>,
     /// By route; nothing at all if no route has any.
     splits: Box<[Option<LiveSplit>]>,
+    /// By route; nothing at all if no route has any.
+    auths: Box<[Option<LiveAuth>]>,
     /// What endpoints get as `Host` when a client sent none: the address that it stands on, or the node's
     /// name where it stands on all of them.
     pub(crate) authority: Box<str>,
@@ -84,6 +91,7 @@ impl Live {
             snapshot: Arc::default(),
             pools: Vec::new(),
             listeners: Vec::new(),
+            challenges: OnceLock::new(),
             by_name: HashMap::new(),
             by_id: HashMap::new(),
         }
@@ -124,11 +132,14 @@ impl Live {
                 live.endpoints.iter().enumerate().map(move |(at, live)| (live.id.clone(), (pool, at)))
             })
             .collect();
-        Self { generation: self.generation + 1, snapshot, pools, listeners, by_name, by_id }
+        let challenges = OnceLock::new();
+        Self { generation: self.generation + 1, snapshot, pools, listeners, challenges, by_name, by_id }
     }
 
     /// Gives listeners what they show from now on, and pools whom they trust.
     pub(crate) fn show(&self, credentials: &Credentials) {
+        // The process has one for its whole life.
+        self.challenges.get_or_init(|| Arc::clone(&credentials.challenges));
         for listener in &self.listeners {
             listener.shown.store(credentials.listeners.get(&listener.config.name).cloned());
             for guard in listener.filters.iter().flatten().filter_map(LiveFilter::guard) {
@@ -138,6 +149,11 @@ impl Live {
         for pool in &self.pools {
             pool.verified.store(credentials.pools.get(&pool.config.name).cloned());
         }
+    }
+
+    /// What an issuer that asks `host` for `token` is told.
+    pub(crate) fn challenge(&self, host: &[u8], token: &[u8]) -> Reply {
+        self.challenges.get().map_or(Reply::NotOurs, |challenges| challenges.answer(host, token))
     }
 
     /// The pool with this name.
@@ -184,9 +200,22 @@ impl LiveListener {
             route::filters(config, clients, make.logins, old.map(|old| (&old.config, &*old.filters)));
         let codings = coding::codings(config);
         let splits = split::splits(config, &snapshot.pools, make.seed, old.map_or(&[], |old| &old.splits));
+        let auths = auth::auths(config, old.map_or(&[], |old| &old.auths));
         let (alternative, shown) = (alternative(config), ArcSwapOption::empty());
         let config = config.clone();
-        Self { config, routes, filters, codings, splits, authority, alternative, counters, crowd, shown }
+        Self {
+            config,
+            routes,
+            filters,
+            codings,
+            splits,
+            auths,
+            authority,
+            alternative,
+            counters,
+            crowd,
+            shown,
+        }
     }
 
     /// Whether its routes lead to the pools that they were made for.
@@ -197,6 +226,16 @@ impl LiveListener {
     /// The split of a route, if it has one.
     pub(crate) fn split(&self, route: usize) -> Option<&LiveSplit> {
         self.splits.get(route)?.as_ref()
+    }
+
+    /// Who else is asked about requests of a route, if anybody is.
+    pub(crate) fn auth(&self, route: usize) -> Option<&LiveAuth> {
+        self.auths.get(route)?.as_ref()
+    }
+
+    /// What came of each external auth, in the order of its routes.
+    pub fn auths(&self) -> Vec<AuthTotals> {
+        self.auths.iter().flatten().map(LiveAuth::totals).collect()
     }
 
     /// What each split of it did, in the order of its routes.

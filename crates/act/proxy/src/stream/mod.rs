@@ -50,6 +50,11 @@ impl Stream {
         }
     }
 
+    /// Whether the handshake was made by an issuer, to see whose name it is, and for nothing else.
+    pub(crate) fn was_asked_for_issuer(&self) -> bool {
+        self.tls.as_ref().is_some_and(|session| session.chose_acme())
+    }
+
     /// Whether both sides agreed on HTTP/2 in the handshake.
     pub(crate) fn chose_http2(&self) -> bool {
         self.tls.as_ref().is_some_and(|session| session.chose_http2())

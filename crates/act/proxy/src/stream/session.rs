@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use haechi_sys::net::Waiting;
-use haechi_trust::take_refused_name;
+use haechi_trust::{ACME_TLS, take_refused_name};
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
@@ -180,6 +180,11 @@ impl Session {
     /// Whether both sides agreed on HTTP/2 (ALPN).
     pub(super) fn chose_http2(&self) -> bool {
         self.side.common().alpn_protocol() == Some(b"h2")
+    }
+
+    /// Whether the handshake itself was the question (RFC 8737).
+    pub(super) fn chose_acme(&self) -> bool {
+        self.side.common().alpn_protocol() == Some(ACME_TLS)
     }
 
     /// A client has connected.

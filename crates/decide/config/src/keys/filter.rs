@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{COMPRESSION, COUNT, PORT};
+use super::{COMPRESSION, COUNT, EXTERNAL_AUTH, PORT};
 use crate::shape::{Key, Kind, Shape, Text};
 
 pub(crate) static FILTERS: Shape = Shape::new(
@@ -24,6 +24,11 @@ pub(crate) static FILTERS: Shape = Shape::new(
             "Longest body of an endpoint's answer; longer ones become 502, or are cut off where they have begun.",
         )
         .because("a TiB is more than any download in one answer"),
+        Key::new(
+            "externalAuth",
+            Kind::Section(&EXTERNAL_AUTH),
+            "Somebody else who is asked whether a request may go on.",
+        ),
         Key::new("cors", Kind::Section(&CORS), "Which scripts of other sites may read answers."),
         Key::new(
             "requestHeaderModifier",

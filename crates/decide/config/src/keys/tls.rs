@@ -48,8 +48,12 @@ pub(crate) static LISTENER_TLS: Shape = Shape::new(
 pub(crate) static CERTIFICATE: Shape = Shape::new(
     "a certificate",
     &[
-        Key::new("certificate", ANY, "PEM file: the certificate, and behind it those that lead to its CA.")
-            .required(),
+        Key::new("certificate", ANY, "PEM file: the certificate, and behind it those that lead to its CA."),
+        Key::new(
+            "acme",
+            super::NAME,
+            "In place of files: the issuer that a certificate for each of `names` is ordered from.",
+        ),
         Key::new("key", ANY, "PEM file with its key; that of the certificate if left out."),
         Key::new(
             "names",

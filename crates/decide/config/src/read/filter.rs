@@ -10,7 +10,7 @@ use haechi_model::{
 
 use super::origin::networks;
 use super::tls::file;
-use super::{compression, cors, not_here};
+use super::{References, auth, compression, cors, not_here};
 use crate::object::{Object, item, many, map};
 use crate::report::{Report, quote};
 use crate::tree::Entry;
@@ -34,7 +34,7 @@ const FRAMING: [&str; 10] = [
 
 /// Whose fields are edited.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
+pub(super) enum Of {
     Request,
     Response,
 }
@@ -44,6 +44,7 @@ pub(super) fn filters(
     route: &Object<'_, '_>,
     path: &PathMatch,
     over_tls: Option<bool>,
+    references: &mut References,
     report: &mut Report,
 ) -> Option<Box<Filters>> {
     let object = route.section("filters", report);
@@ -56,6 +57,8 @@ pub(super) fn filters(
     let max_response_body = object.size("maxResponseBody", report).ok();
     let cors = object.has("cors").then(|| cors::cors(&object, report));
     object.node("cors");
+    let auth = object.has("externalAuth").then(|| auth::external_auth(&object, references, report));
+    object.node("externalAuth");
     let request_headers = edits(&object, "requestHeaderModifier", Of::Request, report);
     let response_headers = edits(&object, "responseHeaderModifier", Of::Response, report);
     let rewrite = rewrite(&object, path, report);
@@ -68,6 +71,7 @@ pub(super) fn filters(
             "basicAuth",
             "maxResponseBody",
             "cors",
+            "externalAuth",
             "requestHeaderModifier",
             "responseHeaderModifier",
             "urlRewrite",
@@ -86,6 +90,7 @@ pub(super) fn filters(
         max_request_body,
         max_response_body,
         cors,
+        auth,
         request_headers,
         response_headers,
         rewrite,
@@ -170,7 +175,7 @@ fn line(entry: &Entry<'_>, of: Of, seen: &mut HashSet<String>, report: &mut Repo
 }
 
 /// A name that may be edited, and is so once.
-fn editable(
+pub(super) fn editable(
     name: String,
     at: Span,
     of: Of,

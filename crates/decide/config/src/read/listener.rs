@@ -150,7 +150,7 @@ fn http(
         limits: limits(object, report),
         timeouts: timeouts(object, report),
         http2: http2(object, report),
-        tls: over_tls.then(|| tls::listener(object, report)),
+        tls: over_tls.then(|| tls::listener(object, references, report)),
         forwarded: origin::forwarded(object, report),
         http3: false,
         compression: compression::listener(object, report).map(Box::new),
@@ -332,7 +332,7 @@ fn unknown(object: &Object<'_, '_>, references: &mut References, report: &mut Re
         object.duration(key, report);
     }
     if object.has("tls") {
-        tls::listener(object, report);
+        tls::listener(object, references, report);
     }
     object.node("tls");
     object.int::<u32>("maxFlows", report);

@@ -1,6 +1,8 @@
 //! Nodes to model. Pools come first, wherever they stand in the file, so that routes can refer to them; a
 //! pool that is broken inside still has its name, so its routes are not reported for it.
 
+mod acme;
+mod auth;
 mod clash;
 mod compression;
 mod cors;
@@ -19,7 +21,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU64};
 
-use haechi_model::{Admin, Node, PoolIndex, Snapshot};
+use haechi_model::{Admin, Issuer, Node, PoolIndex, Snapshot};
 
 use crate::object::{Object, Read};
 use crate::report::{Report, quote};
@@ -35,7 +37,8 @@ pub(crate) fn snapshot(root: &tree::Node<'_>, report: &mut Report) -> Option<Sna
     let memory_ceiling = root.size("memoryCeiling", report).ok().and_then(NonZeroU64::new);
     let admin = admin(&root, report);
     let (pools, spans): (Vec<_>, Vec<_>) = pool::pools(&root, report).into_iter().unzip();
-    let mut references = References::new(&pools, &root);
+    let acme = acme::issuers(&root, report);
+    let mut references = References::new(&pools, &acme, &root);
     let before = report.errors();
     let (listeners, binds) = listener::listeners(&root, &mut references, report);
     let binds_known = report.errors() == before && !binds.is_empty();
@@ -46,7 +49,7 @@ pub(crate) fn snapshot(root: &tree::Node<'_>, report: &mut Report) -> Option<Sna
     clash::check(&binds, admin.ok(), report);
     references.unused(&spans, report);
     let admin = Admin { listen: admin.ok() };
-    Some(Snapshot { node, workers, memory_ceiling, listeners, pools, virtual_routers, admin })
+    Some(Snapshot { node, workers, memory_ceiling, acme, listeners, pools, virtual_routers, admin })
 }
 
 fn node(root: &Object<'_, '_>, report: &mut Report) -> Node {
@@ -77,6 +80,8 @@ struct References {
     /// In the order of the config, for guesses.
     order: Vec<String>,
     used: Vec<bool>,
+    /// Names of those that certificates are ordered from.
+    issuers: Vec<String>,
     /// Whether `pools` could be read at all.
     known: bool,
     /// Whether some reference could not be followed, so that an unused pool proves nothing.
@@ -84,12 +89,13 @@ struct References {
 }
 
 impl References {
-    fn new(pools: &[haechi_model::Pool], root: &Object<'_, '_>) -> Self {
+    fn new(pools: &[haechi_model::Pool], acme: &[Issuer], root: &Object<'_, '_>) -> Self {
         let order: Vec<String> = pools.iter().map(|pool| pool.name.as_str().to_owned()).collect();
         let names = order.iter().cloned().zip((0..).map(PoolIndex)).collect();
         let known = !order.is_empty()
             || root.node("pools").is_none_or(|(node, _)| matches!(node.data, tree::Data::Map(_)));
-        Self { names, used: vec![false; order.len()], order, known, lost: false }
+        let issuers = acme.iter().map(|issuer| issuer.name.to_string()).collect();
+        Self { names, used: vec![false; order.len()], issuers, order, known, lost: false }
     }
 
     /// The pool that the key `pool` of `object` names.

@@ -72,7 +72,7 @@ fn route(
     let path = path(&object, report);
     let methods = methods(&object, report);
     let headers = headers(&object, report);
-    let filters = filter::filters(&object, &path, over_tls, report);
+    let filters = filter::filters(&object, &path, over_tls, references, report);
     let redirects = filters.as_ref().is_some_and(|filters| filters.redirect.is_some());
     let to = split::destination(&object, Around { redirects, sound }, references, report);
     object.done();

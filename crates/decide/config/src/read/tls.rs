@@ -1,10 +1,12 @@
 //! What a listener shows to clients, and a pool asks of endpoints. The files are named here and read by the shell.
 
 use haechi_model::{
-    CertificateFiles, ClientCertificates, ClientFiles, HostMatch, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
+    CertificateFiles, ClientCertificates, ClientFiles, HostMatch, ListenerCertificate, ListenerTls, PoolTls,
+    TlsPolicy, TlsVersion,
 };
 
 use super::listener::NOWHERE_HELP;
+use super::{References, acme};
 use crate::object::{Object, item, many};
 use crate::report::Report;
 use crate::tree::Data;
@@ -12,12 +14,12 @@ use crate::value::{self, http};
 use crate::{Code, defaults, keys};
 
 /// The section `tls` of an https listener.
-pub(super) fn listener(object: &Object<'_, '_>, report: &mut Report) -> ListenerTls {
+pub(super) fn listener(object: &Object<'_, '_>, references: &References, report: &mut Report) -> ListenerTls {
     if !object.has("tls") {
         report.add(Code::MissingKey, object.at, "an https listener needs `tls`").help(NOWHERE_HELP);
     }
     let tls = object.section("tls", report);
-    let certificates = certificates(&tls, report);
+    let certificates = certificates(&tls, references, report);
     let policy = match tls.word("policy", report).or("intermediate") {
         "modern" => TlsPolicy::Modern,
         _ => TlsPolicy::Intermediate,
@@ -51,23 +53,47 @@ fn client(tls: &Object<'_, '_>, report: &mut Report) -> Option<ClientCertificate
     ca.map(|ca| ClientCertificates { ca, crl, optional, names })
 }
 
-fn certificates(tls: &Object<'_, '_>, report: &mut Report) -> Vec<CertificateFiles> {
+fn certificates(
+    tls: &Object<'_, '_>,
+    references: &References,
+    report: &mut Report,
+) -> Vec<ListenerCertificate> {
     let Some((node, at)) = tls.node("certificates") else { return Vec::new() };
     if matches!(&node.data, Data::List(items) if items.is_empty()) {
         report.add(Code::WrongType, node.span, "`certificates` needs at least one").help(NOWHERE_HELP);
     }
     let read = |node| {
         let object = Object::open(node, &keys::CERTIFICATE, at, report)?;
-        let certificate = file(&object, "certificate", report);
-        let key = file(&object, "key", report);
-        let names = names(&object, report);
-        let ocsp = file(&object, "ocsp", report);
+        let certificate = if object.has("acme") {
+            let ordered = acme::ordered(&object, references, report).map(ListenerCertificate::Ordered);
+            for key in ["certificate", "key", "ocsp"] {
+                let why = "the certificate is ordered";
+                super::not_here(&object, key, why, "name files in an entry of their own", report);
+            }
+            ordered
+        } else {
+            object.node("acme");
+            files(&object, report).map(ListenerCertificate::Files)
+        };
         object.done();
-        let certificate = certificate?;
-        let key = key.unwrap_or_else(|| certificate.clone());
-        Some(CertificateFiles { certificate, key, names, ocsp })
+        certificate
     };
     many(node).iter().filter_map(read).collect()
+}
+
+fn files(object: &Object<'_, '_>, report: &mut Report) -> Option<CertificateFiles> {
+    if !object.has("certificate") {
+        report
+            .add(Code::MissingKey, object.at, "a certificate needs `certificate` or `acme`")
+            .help("name the PEM file, or the issuer that it is ordered from");
+    }
+    let certificate = file(object, "certificate", report);
+    let key = file(object, "key", report);
+    let names = names(object, report);
+    let ocsp = file(object, "ocsp", report);
+    let certificate = certificate?;
+    let key = key.unwrap_or_else(|| certificate.clone());
+    Some(CertificateFiles { certificate, key, names, ocsp })
 }
 
 fn names(object: &Object<'_, '_>, report: &mut Report) -> Vec<HostMatch> {

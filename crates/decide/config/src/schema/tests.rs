@@ -38,7 +38,7 @@ fn document(path: &[String], value: &str) -> String {
 fn the_reader_knows_the_same_keys() {
     let mut all = Vec::new();
     objects(&schema(), &[], &mut all);
-    assert_eq!(all.len(), 54, "one for each shape, and a certificate also without a list");
+    assert_eq!(all.len(), 57, "one for each shape, and a certificate also without a list");
     for (path, keys) in all {
         for key in &keys {
             let text = document(&path, &format!("{{ {key}: 0 }}"));
@@ -72,7 +72,7 @@ fn says_what_editors_need() {
 /// Writing a default out, as the tables have it, must not change what the config means.
 #[test]
 fn defaults_are_what_they_say() {
-    let places: [(&Shape, &str); 34] = [
+    let places: [(&Shape, &str); 36] = [
         (&keys::NODE, "node: { KEY }"),
         (&keys::LISTENER, "listeners: { l: { bind: ':1', protocol: udp, pool: p, KEY } }"),
         (
@@ -120,6 +120,7 @@ fn defaults_are_what_they_say() {
             &keys::CLIENT_CERTIFICATES,
             "listeners: { l: { bind: ':1', protocol: https, routes: [{ pool: p }], tls: { certificates: [{ certificate: c }], clientCertificates: { ca: c, KEY } } } }",
         ),
+        (&keys::ISSUER, "acme: { i: { termsOfServiceAgreed: true, KEY } }"),
         (&keys::POOL_TLS, "pools: { q: { endpoints: { e: '1.1.1.1:1' }, tls: { KEY } } }"),
         (
             &keys::RATE,
@@ -136,6 +137,10 @@ fn defaults_are_what_they_say() {
         (
             &keys::REDIRECT,
             "listeners: { l: { bind: ':80', protocol: http, routes: [{ filters: { requestRedirect: { port: 1, KEY } } }] } }",
+        ),
+        (
+            &keys::EXTERNAL_AUTH,
+            "listeners: { l: { bind: ':1', protocol: http, routes: [{ pool: p, filters: { externalAuth: { pool: p, KEY } } }] } }",
         ),
         (&keys::ENDPOINT, "pools: { q: { endpoints: { e: { address: '1.1.1.1:1', KEY } } } }"),
         (&keys::HEALTH_CHECK, "pools: { q: { endpoints: { e: '1.1.1.1:1' }, healthCheck: { KEY } } }"),

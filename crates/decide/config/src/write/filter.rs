@@ -1,17 +1,18 @@
 //! The filters of a route as keys and values.
 
 use haechi_model::{
-    Addresses, BasicAuth, Cors, Filters, HeaderEdits, HeaderLine, Network, OriginMatch, PathRewrite, Rate,
-    Redirect, Rewrite,
+    Addresses, BasicAuth, Cors, Filters, HeaderEdits, HeaderLine, Network, OriginMatch, PathRewrite, Pool,
+    Rate, Redirect, Rewrite,
 };
 
+use super::auth::external_auth;
 use super::compression;
 use super::tree::{Field, Out, count, may, must, time};
 use crate::defaults;
 use crate::value::number;
 
 /// The section `filters`.
-pub(crate) fn filters(filters: &Filters) -> Out {
+pub(crate) fn filters(filters: &Filters, pools: &[Pool]) -> Out {
     let mut fields = Vec::new();
     let networks = |key: &str, list: &[Network]| {
         (!list.is_empty()).then(|| must(key, Out::List(list.iter().map(Out::text).collect())))
@@ -28,6 +29,7 @@ pub(crate) fn filters(filters: &Filters) -> Out {
     fields.extend(filters.max_request_body.map(|most| size("maxRequestBody", most)));
     fields.extend(filters.max_response_body.map(|most| size("maxResponseBody", most)));
     fields.extend(filters.cors.as_ref().map(cors));
+    fields.extend(filters.auth.as_ref().map(|auth| external_auth(auth, pools)));
     fields.extend(edits("requestHeaderModifier", &filters.request_headers));
     fields.extend(edits("responseHeaderModifier", &filters.response_headers));
     if filters.rewrite != Rewrite::default() {

@@ -1,6 +1,8 @@
 //! A snapshot back as YAML: for `run --print-config`, and as the ground on which [`crate::diff`] compares.
 //! What is written compiles to the same snapshot.
 
+mod acme;
+mod auth;
 mod compression;
 mod filter;
 mod split;

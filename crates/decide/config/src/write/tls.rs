@@ -1,9 +1,11 @@
 //! What a listener shows to clients, and a pool asks of endpoints, as keys and values.
 
 use haechi_model::{
-    CertificateFiles, ClientCertificates, HostMatch, ListenerTls, PoolTls, TlsPolicy, TlsVersion,
+    CertificateFiles, ClientCertificates, HostMatch, ListenerCertificate, ListenerTls, PoolTls, TlsPolicy,
+    TlsVersion,
 };
 
+use super::acme;
 use super::tree::{Field, Out, count, host, may, must};
 use crate::defaults;
 
@@ -40,7 +42,14 @@ fn hosts(key: &'static str, names: &[HostMatch]) -> Option<Field> {
     (!names.is_empty()).then(|| must(key, Out::List(names.iter().filter_map(host).collect())))
 }
 
-fn certificate(files: &CertificateFiles) -> Out {
+fn certificate(certificate: &ListenerCertificate) -> Out {
+    match certificate {
+        ListenerCertificate::Files(named) => files(named),
+        ListenerCertificate::Ordered(ordered) => acme::ordered(ordered),
+    }
+}
+
+fn files(files: &CertificateFiles) -> Out {
     let mut fields = vec![must("certificate", Out::text(&files.certificate))];
     fields.push(may("key", Out::text(&files.key), files.key == files.certificate));
     fields.extend(hosts("names", &files.names));

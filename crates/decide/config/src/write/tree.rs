@@ -12,8 +12,8 @@ use haechi_model::{
 
 use super::compression::compression;
 use super::split::destination;
-use super::tls;
 use super::virtual_router::virtual_router;
+use super::{acme, tls};
 use crate::defaults;
 use crate::value::{self, duration, number};
 
@@ -96,6 +96,10 @@ pub(crate) fn root(snapshot: &Snapshot) -> Out {
     fields.extend(
         snapshot.admin.listen.map(|listen| must("admin", Out::Map(vec![must("listen", Out::text(&listen))]))),
     );
+    if !snapshot.acme.is_empty() {
+        let issuers = snapshot.acme.iter().map(|one| must(&one.name, acme::issuer(one)));
+        fields.push(must("acme", Out::Map(issuers.collect())));
+    }
     if !snapshot.listeners.is_empty() {
         let listeners = snapshot.listeners.iter().map(|one| must(&one.name, listener(one, &snapshot.pools)));
         fields.push(must("listeners", Out::Map(listeners.collect())));
@@ -262,7 +266,7 @@ pub(crate) fn route(route: &Route, pools: &[Pool]) -> Out {
         fields.push(must("headers", Out::Map(headers.collect())));
     }
     fields.extend(destination(&route.to, pools));
-    fields.extend(route.filters.as_deref().map(|filters| must("filters", super::filters(filters))));
+    fields.extend(route.filters.as_deref().map(|filters| must("filters", super::filters(filters, pools))));
     Out::Map(fields)
 }
 

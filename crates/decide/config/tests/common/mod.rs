@@ -1,5 +1,6 @@
 //! Arbitrary snapshots, as far as a config can say them.
 
+mod auth;
 mod compression;
 mod filters;
 mod split;
@@ -11,12 +12,13 @@ use std::time::Duration;
 
 use haechi_config::defaults;
 use haechi_model::{
-    Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates, ClientFiles,
-    ClientTimeouts, Destination, Endpoint, Filters, Forwarded, ForwardedBy, HeaderMatch, HealthCheck,
-    HostMatch, Http2Limits, HttpLimits, HttpListener, Listener, ListenerKind, ListenerTls, Network, Node,
-    PassiveCheck, PathMatch, PathRewrite, Patience, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls,
-    ProxyProtocol, ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange,
-    TcpListener, TlsListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
+    AcmeChallenge, Admin, AdminState, Algorithm, BodyMatch, CertificateFiles, ClientCertificates,
+    ClientFiles, ClientTimeouts, Destination, Endpoint, ExternalAccount, Filters, Forwarded, ForwardedBy,
+    HeaderMatch, HealthCheck, HostMatch, Http2Limits, HttpLimits, HttpListener, Issuer, Listener,
+    ListenerCertificate, ListenerKind, ListenerTls, Network, Node, OrderedCertificates, PassiveCheck,
+    PathMatch, PathRewrite, Patience, Pool, PoolIndex, PoolProtocol, PoolTls, Probe, ProbeTls, ProxyProtocol,
+    ProxyVersion, Queue, RequestIds, Retry, RetryOn, Route, Snapshot, SourceMask, StatusRange, TcpListener,
+    TlsListener, TlsPolicy, TlsVersion, UdpListener, UpstreamKeepAlive, UpstreamTimeouts,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option::of;
@@ -257,7 +259,8 @@ fn route(pools: u32) -> impl Strategy<Value = Route> {
         })
         // As with filters.
         .boxed();
-    (plain, filters::filters()).prop_map(|(mut route, mut filters)| {
+    (plain, filters::filters(), of(auth::external_auth(pools))).prop_map(|(mut route, mut filters, auth)| {
+        filters.auth = auth.filter(|_| filters.redirect.is_none());
         let exact = matches!(route.path, PathMatch::Exact(_));
         if let Some(PathRewrite::Prefix(path)) = filters.rewrite.path.clone().filter(|_| exact) {
             filters.rewrite.path = Some(PathRewrite::Full(path));
@@ -288,13 +291,45 @@ fn pool_tls() -> impl Strategy<Value = PoolTls> {
     })
 }
 
+/// The one that listeners order from.
+const ISSUER: &str = "letsencrypt";
+
+fn issuer() -> impl Strategy<Value = Issuer> {
+    let challenges = prop_oneof![
+        Just(defaults::ACME_CHALLENGES.to_vec()),
+        Just(vec![AcmeChallenge::TlsAlpn01, AcmeChallenge::Http01]),
+        Just(vec![AcmeChallenge::TlsAlpn01]),
+    ];
+    let directory =
+        prop_oneof![Just(defaults::ACME_DIRECTORY.to_owned()), "https://[a-z]{1,5}(:80)?/[a-z?=]{0,5}"];
+    let account =
+        (text(), text()).prop_map(|(id, file)| ExternalAccount { key_id: id.into(), key_file: file.into() });
+    let contact = vec("[a-z]{1,5}@[a-z]{1,5}\\.[a-z]{2}".prop_map(Into::into), 0..3);
+    (directory, contact, of(text()), of(account), challenges, of(text())).prop_map(
+        |(directory, contact, ca, external_account, challenges, profile)| Issuer {
+            name: ISSUER.into(),
+            directory: directory.into(),
+            contact,
+            ca: ca.map(Into::into),
+            external_account,
+            challenges,
+            profile: profile.map(Into::into),
+        },
+    )
+}
+
 fn listener_tls() -> impl Strategy<Value = ListenerTls> {
     let names = vec("[a-z]{1,5}\\.[a-z]{2}".prop_map(|host| HostMatch::Wildcard(host.into())), 0..3);
     let certificate = (text(), of(text()), names, of(text())).prop_map(|(certificate, key, names, ocsp)| {
         let certificate: Box<str> = certificate.into();
         let key = key.map_or_else(|| certificate.clone(), Into::into);
-        CertificateFiles { key, certificate, names, ocsp: ocsp.map(Into::into) }
+        ListenerCertificate::Files(CertificateFiles { key, certificate, names, ocsp: ocsp.map(Into::into) })
     });
+    let ordered = btree_set("[a-z]{1,5}\\.[a-z]{2}", 1..3).prop_map(|names| {
+        let names = names.into_iter().map(Into::into).collect();
+        ListenerCertificate::Ordered(OrderedCertificates { issuer: ISSUER.into(), names })
+    });
+    let certificate = prop_oneof![3 => certificate, 1 => ordered];
     let who = vec("[a-z]{1,5}".prop_map(|host| HostMatch::Exact(host.into())), 0..3);
     let client = (text(), of(text()), any::<bool>(), who).prop_map(|(ca, crl, optional, names)| {
         ClientCertificates { ca: ca.into(), crl: crl.map(Into::into), optional, names }
@@ -458,14 +493,17 @@ pub(crate) fn snapshot() -> impl Strategy<Value = Snapshot> {
                 .zip(1..)
                 .map(|(name, index)| virtual_router::virtual_router(name, index, node.clone(), count).boxed())
                 .collect();
-            (listeners, routers).prop_map(move |(listeners, virtual_routers)| Snapshot {
-                node: Node { name: node.as_str().into(), zone: zone.clone().map(Into::into) },
-                workers: workers.and_then(NonZeroU16::new),
-                memory_ceiling: memory.and_then(NonZeroU64::new),
-                listeners,
-                pools: pools.clone(),
-                virtual_routers,
-                admin: Admin { listen: admin.then(|| SocketAddr::from(([127, 0, 0, 1], 7070))) },
+            (listeners, routers, issuer().boxed()).prop_map(move |(listeners, virtual_routers, issuer)| {
+                Snapshot {
+                    node: Node { name: node.as_str().into(), zone: zone.clone().map(Into::into) },
+                    workers: workers.and_then(NonZeroU16::new),
+                    memory_ceiling: memory.and_then(NonZeroU64::new),
+                    acme: vec![issuer],
+                    listeners,
+                    pools: pools.clone(),
+                    virtual_routers,
+                    admin: Admin { listen: admin.then(|| SocketAddr::from(([127, 0, 0, 1], 7070))) },
+                }
             })
         })
         .boxed()
