@@ -34,7 +34,11 @@ struct Rig {
 }
 
 fn rig(auth: SocketAddr, keys: &str) -> Rig {
-    let (web, ip) = (shows(), address());
+    rig_of(shows(), auth, keys)
+}
+
+fn rig_of(web: Scripted, auth: SocketAddr, keys: &str) -> Rig {
+    let ip = address();
     let config = format!(
         "workers: 1\nlisteners:\n  web:\n    bind: \"{ip}:80\"\n    protocol: http\n    routes:\n\
          \x20     - {{ pool: web, filters: {{ externalAuth: {{ pool: auth, responseHeaders: [X-User, X-Groups], {keys} }} }} }}\n\
@@ -122,6 +126,35 @@ fn who_is_let_in_goes_on_as_whom_the_answer_says() {
     }
     assert_eq!(doorman.connections.load(std::sync::atomic::Ordering::Relaxed), 1, "it is kept");
     assert_eq!(rig.node.status()["listeners"][0]["auths"][0]["results"]["allowed"], 4);
+}
+
+/// Whoever merges trailers into a head saw the client's.
+#[test]
+fn trailers_are_no_way_to_be_somebody_else() {
+    let web = Scripted::start(address(), |_, peer| {
+        while peer.head().is_some() {
+            let (_, trailers) = peer.chunks_and_trailers();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{trailers}", trailers.len());
+            if !peer.send(answer) {
+                return;
+            }
+        }
+    });
+    let doorman = doorman();
+    let rig = rig_of(web, doorman.address, "path: /verify, requestHeaders: [Cookie]");
+    let mut connection = Connection::open(rig.listen).unwrap();
+    connection
+        .send(b"POST / HTTP/1.1\r\nHost: h\r\nCookie: user=ann\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-User: root\r\n\r\n")
+        .unwrap();
+    let reply = connection.reply(false).unwrap();
+    assert_eq!((reply.status, reply.text().trim()), (200, ""));
+    let mut client = Http2::open(rig.listen).unwrap();
+    let stream = client.begin("POST", "/", &[("cookie", "user=ann")], false);
+    client.send_part(stream, b"hi");
+    client.send_trailers(stream, &[("x-user", "root")]);
+    let answer = client.answer(stream);
+    assert_eq!((answer.status, answer.text().trim()), (200, ""));
+    assert!(!rig.web.seen().contains("root"));
 }
 
 #[test]

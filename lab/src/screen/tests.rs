@@ -68,6 +68,8 @@ fn status() -> LabStatus {
         config: ConfigStatus { source: "haechi.yaml".into(), applied_at_ms: 0, refused: None },
         listeners: Vec::new(),
         pools: vec![pool],
+        ordered: Vec::new(),
+        orders: Vec::new(),
     };
     let endpoint = |number: u16, zone: &str, process| Endpoint {
         name: format!("web-{number}"),

@@ -309,6 +309,9 @@ pub(crate) fn admit(worker: &Worker, local: &Local, who: &Who, bytes: &[u8]) -> 
     if let Some(most) = live.and_then(|live| live.filter.max_body()) {
         body.limit(most);
     }
+    if live.is_some_and(|live| live.filter.check().is_some()) {
+        body.drop_trailers();
+    }
     let used = match take_body(&mut body, &bytes[len..], &mut scratch.pieces, &mut sent) {
         Ok(used) => len + used,
         Err(error) => return Admitted::Refused(error.into(), bytes.len()),

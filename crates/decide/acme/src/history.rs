@@ -85,21 +85,24 @@ impl History {
 
     /// Somebody changed something: what is not the issuer's to count is forgotten.
     pub fn hurry(&mut self) {
-        self.failures = 0;
-        self.last = None;
+        // A limit without a time is the issuer's too.
+        if self.told.is_some() || self.last.is_none_or(|(_, blame)| blame != Blame::Limit) {
+            self.failures = 0;
+            self.last = None;
+        }
     }
 
     /// When to try again. `seed` spreads those who failed together.
     pub(crate) fn again_at(&self, seed: u64, now: i64) -> i64 {
-        let paced = self.last.map_or(i64::MIN, |(at, blame)| {
-            // A clock that was set back must not make a wait of years.
-            at.min(now).saturating_add(pace(self.failures, blame, seed))
-        });
-        let counted = self.refusals.iter().filter(|at| now.saturating_sub(**at) < REFUSALS_WITHIN);
+        // What a clock that was ahead has noted must not make a wait of years, and this is asked again and again: what
+        // lies too far ahead is left out, since something that moves along with now would never come.
+        let last = self.last.filter(|(at, _)| *at <= now.saturating_add(LONGEST_REFUSED));
+        let paced = last.map_or(i64::MIN, |(at, blame)| at.saturating_add(pace(self.failures, blame, seed)));
+        let counted = self.refusals.iter().filter(|at| now.saturating_sub(**at).abs() < REFUSALS_WITHIN);
         let full = counted.clone().count() >= MOST_REFUSALS;
         let counted = counted.min().filter(|_| full);
-        let counted = counted.map_or(i64::MIN, |oldest| (*oldest).min(now).saturating_add(REFUSALS_WITHIN));
-        let told = self.told.map_or(i64::MIN, |told| told.min(now.saturating_add(LONGEST_TOLD)));
+        let counted = counted.map_or(i64::MIN, |oldest| oldest.saturating_add(REFUSALS_WITHIN));
+        let told = self.told.filter(|told| *told <= now.saturating_add(LONGEST_TOLD)).unwrap_or(i64::MIN);
         paced.max(counted).max(told)
     }
 }

@@ -110,6 +110,21 @@ impl Body {
         }
     }
 
+    /// Lets no trailers through: whoever merges them into a head would take them for what was judged there.
+    pub const fn drop_trailers(&mut self) {
+        if let Self::Chunked(chunks) = self {
+            chunks.bare = true;
+        }
+    }
+
+    /// Whether trailers go on behind it.
+    pub const fn keeps_trailers(&self) -> bool {
+        match self {
+            Self::Chunked(chunks) => !chunks.bare,
+            Self::Length(_) | Self::UntilClose(_) => false,
+        }
+    }
+
     /// So many bytes of data came, without framing that would be read here.
     ///
     /// # Errors
@@ -156,6 +171,8 @@ pub struct Chunks {
     state: State,
     dechunk: bool,
     dropped: u32,
+    /// No trailers go on.
+    bare: bool,
     /// Bytes of data that may still come.
     allowed: u64,
     /// From the first one on; boxed, because hardly any message has one.
@@ -196,6 +213,7 @@ impl Chunks {
             state: State::Size { value: 0, digits: 0 },
             dechunk,
             dropped: 0,
+            bare: false,
             allowed: u64::MAX,
             trailers: None,
         }
@@ -286,6 +304,9 @@ impl Chunks {
         trailers.byte(byte, at)?;
         if self.state == State::TrailerStart {
             trailers.end_line(at)?;
+            if self.bare {
+                trailers.forget();
+            }
         }
         Ok(false)
     }
@@ -394,6 +415,16 @@ mod tests {
         let len = wire.len() - 4;
         assert_eq!(run(wire, false, 99), Ok((wire[..len].to_vec(), len, true)));
         assert_eq!(run(wire, true, 99), Ok((b"hello world".to_vec(), len, true)));
+    }
+
+    #[test]
+    fn a_body_that_keeps_no_trailers_ends_without_them() {
+        let wire = b"2\r\nhi\r\n0\r\nX-User: root\r\nSum: 1\r\n\r\n";
+        let (mut body, mut pieces) = (Body::new(Framing::Chunked, false), Pieces::default());
+        body.drop_trailers();
+        assert!(body.advance(wire, &mut pieces).unwrap().done && !body.keeps_trailers());
+        let went: Vec<u8> = pieces.ranges().iter().flat_map(|piece| wire[piece.clone()].to_vec()).collect();
+        assert_eq!((went.as_slice(), body.take_trailers()), (&b"2\r\nhi\r\n0\r\n\r\n"[..], None));
     }
 
     #[test]

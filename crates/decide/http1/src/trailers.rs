@@ -48,6 +48,12 @@ impl Trailers {
         self.end_line(0)
     }
 
+    /// Keeps none of those that came, and counts them still.
+    pub(crate) fn forget(&mut self) {
+        self.lines.clear();
+        self.begun = 0;
+    }
+
     /// A byte of the line that is being read.
     pub(crate) fn byte(&mut self, byte: u8, at: usize) -> Result<(), HeadError> {
         self.push(&[byte], at)

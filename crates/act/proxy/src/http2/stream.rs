@@ -209,7 +209,8 @@ impl Caller for Exchange {
             }
             write_chunk(&inbox.bytes, &mut request.sent);
             if inbox.ended {
-                write_last_chunk(inbox.trailers.lines(), &mut request.sent);
+                let trailers = if request.body.keeps_trailers() { inbox.trailers.lines() } else { b"" };
+                write_last_chunk(trailers, &mut request.sent);
                 request.body = Body::new(Framing::None, false);
             }
         } else {

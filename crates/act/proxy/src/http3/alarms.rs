@@ -5,11 +5,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use haechi_model::Moment;
-use haechi_sys::clock;
 
 use crate::engine;
+
+/// Longest sleep: the loop keeps each until its end, also of those that an earlier one replaced.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// The next moment of each connection of a socket.
 #[derive(Default)]
@@ -70,13 +73,14 @@ impl Alarms {
                 self.armed.set(None);
                 return Poll::Pending;
             };
-            let now = clock::now();
+            // The loop's time, as whoever is woken asks for: by the clock it might be due here and not there.
+            let now = engine::now();
             if at <= now {
                 self.set(connection, None);
                 return Poll::Ready(connection);
             }
             if sleep.0.as_ref().is_none_or(|(until, _)| at < *until) {
-                sleep.0 = Some((at, Box::pin(engine::sleep(at.since(now)))));
+                sleep.0 = Some((at, Box::pin(engine::sleep(at.since(now).min(LONGEST)))));
             }
             let Some((until, future)) = &mut sleep.0 else { return Poll::Pending };
             self.armed.set(Some(*until));

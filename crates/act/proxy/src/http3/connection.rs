@@ -167,13 +167,17 @@ fn who(inlet: &Inlet, shared: &Shared) -> (Who, Ends) {
     let core = shared.core.borrow();
     let client = core.remote_address();
     let own = core.local_ip().map_or(inlet.address, |ip| SocketAddr::new(ip, inlet.address.port()));
-    let mut who = Who::new(Origin { client, asked: Some(own) }, true);
-    let shown = core.crypto_session().peer_identity();
+    (Who::new(Origin { client, asked: Some(own) }, true), Ends { client, asked: own })
+}
+
+/// By the certificate that it has shown, if any. Its address stays that of the handshake: a datagram from another one
+/// may be forged, and is read before anybody has answered there (RFC 9000 §9.3).
+fn identify(who: &mut Who, shared: &Shared) {
+    let shown = shared.core.borrow().crypto_session().peer_identity();
     let shown = shown.and_then(|shown| shown.downcast::<Vec<CertificateDer<'static>>>().ok());
     if let Some(certificate) = shown.as_ref().and_then(|shown| shown.first()) {
         who.identify(certificate);
     }
-    (who, Ends { client, asked: own })
 }
 
 /// Lets time pass, and sends what there is to be sent. Gives whether there is more.
@@ -266,8 +270,7 @@ impl Serving<'_> {
     fn begin(&mut self) {
         self.shake_out(Handshake::of(true, false));
         self.timer.works_with(0);
-        // Its certificate, if it has shown one, is known by now.
-        (self.who, self.between) = who(self.inlet, self.shared);
+        identify(&mut self.who, self.shared);
         let mut core = self.shared.core.borrow_mut();
         let control = core.streams().open(Dir::Uni);
         drop(core);
@@ -317,6 +320,11 @@ impl Serving<'_> {
                 self.fail(Broken { scope: Scope::Connection, code: Code::CLOSED_CRITICAL_STREAM, rule }, now);
             }
             StreamEvent::Stopped { id, .. } => {
+                if let Some(at) = self.pending.iter().position(|one| one.id == id) {
+                    // Nobody would hear of it before its answer came.
+                    self.pending.swap_remove(at);
+                    return self.shared.give_up(id, Code::REQUEST_CANCELLED);
+                }
                 let _ = self.shared.core.borrow_mut().send_stream(id).reset(wire(Code::REQUEST_CANCELLED));
                 if let Some(request) = self.shared.find(id) {
                     request.end();
@@ -441,10 +449,6 @@ impl Serving<'_> {
         };
         if end && let Err(broken) = messages.end() {
             return self.broken(id, broken, engine::now());
-        }
-        if self.who.peer != self.shared.core.borrow().remote_address() {
-            // It has moved.
-            (self.who, self.between) = who(self.inlet, self.shared);
         }
         let (worker, local) = (self.worker, &self.inlet.local);
         self.served += 1;

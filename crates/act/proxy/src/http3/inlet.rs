@@ -340,7 +340,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, inlet: Rc<Inlet>) {
         tokio::select! {
             biased;
             () = inlet.changed.notified() => {}
-            Some(stray) = mail.own.recv() => inlet.hear(&worker, stray.from, stray.to, &stray.bytes),
+            Some(stray) = mail.own.recv() => {
+                inlet.hear(&worker, stray.from, stray.to, &stray.bytes);
+                // Another worker may send them faster than they are read here.
+                engine::yield_now().await;
+            }
             () = std::future::poll_fn(|cx| inlet.socket.poll_note(Way::In, cx)) => {
                 if inlet.take(&worker) {
                     engine::yield_now().await;

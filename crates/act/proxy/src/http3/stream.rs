@@ -316,7 +316,8 @@ impl Caller for Exchange {
             took += taken.map_err(|cut| self.break_off(cut))?;
             if came {
                 if self.chunked {
-                    write_last_chunk(self.trailers.lines(), &mut request.sent);
+                    let trailers = if request.body.keeps_trailers() { self.trailers.lines() } else { b"" };
+                    write_last_chunk(trailers, &mut request.sent);
                 }
                 request.body = Body::new(Framing::None, false);
                 return Poll::Ready(Ok(()));
@@ -429,9 +430,13 @@ pub(super) fn say(shared: &Shared, stream: StreamId, answer: &Answer) {
     let mut head = write::head(answer.status, &mut out);
     read_fields(&answer.lines).for_each(|(name, value)| head.field(name, value));
     if answer.status != 204 {
-        head.field(b"content-length", b"0");
+        head.field(b"content-length", answer.body.len().to_string().as_bytes());
     }
     head.finish();
+    if !answer.body.is_empty() {
+        write::data(answer.body.len(), &mut out);
+        out.extend_from_slice(&answer.body);
+    }
     send_whole(shared, stream, &out);
 }
 

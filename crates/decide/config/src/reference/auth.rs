@@ -29,7 +29,8 @@ told of the client. Nothing of the request's body is read until then. The questi
 kept connections, with the pool's algorithm, retries, TLS and protocol.
 
 - **2xx**: the request goes on. Headers of the answer that `responseHeaders` names go with it; what the client sent under
-  these names is taken out, whatever the answer has. `X-Request-ID` and the like are the request's own.
+  these names is taken out, whatever the answer has, and its trailers do not go on. `X-Request-ID` and the like are the
+  request's own.
 - **401, 403, 301, 302, 303, 307 and 308**: the client gets this answer with its headers and up to 64 KiB of body.
 - **All else** (another status, no answer within `timeout`, a malformed one, a longer one, no endpoint) is no answer: the
   client gets 503 with `Haechi-Fault: authFailed`, which counts as the endpoint's fault, or the request goes on if

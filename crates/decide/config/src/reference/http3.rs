@@ -7,7 +7,8 @@ With `http3: true` an `https` listener speaks HTTP/3 (RFC 9114) over QUIC too, o
 same certificates and routes; open them in the firewall. Answers of all its versions then say so (`Alt-Svc`, for an hour), in
 the place of what endpoints say there. What `haechi` was built without the cargo feature `http3` refuses such a file.
 
-- **Who asks** is whom the datagrams come from; `proxyProtocol` has no place here. A client that changes its address goes on.
+- **Who asks** is whom the datagrams of the handshake came from; `proxyProtocol` has no place here. A client that changes
+  its address goes on as the one that it was: the new one may be forged until it has answered there.
 - **Not spoken**: 0-RTT data, which anybody could send again; server push, datagrams, WebSocket (RFC 9220), a dynamic table of
   QPACK, ECN. Priorities are not used.
 - **Too many handshakes**: from half of `maxHandshakes` on, who has not shown that it is where it says gets a token to come
