@@ -142,6 +142,8 @@ impl Keepalived {
         let log = File::create(own("log")).unwrap();
         command.args(["-n", "-l", "-D", "-P", "-f"]).arg(own("conf"));
         command.arg("-p").arg(own("pid")).arg("-r").arg(own("vrrp.pid"));
+        // Its lock is the machine's otherwise, and the next one that runs would not start.
+        command.arg("-b").arg(own("bfd.pid"));
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn();
         Self { child: child.expect("this test needs keepalived (Debian: keepalived)"), folder }
     }
