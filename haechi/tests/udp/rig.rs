@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use haechi_tests::{Node, address};
+use haechi_tests::{Node, address, eventually};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_haechi");
 
@@ -78,7 +78,15 @@ impl Client {
     }
 
     pub(crate) fn from(to: SocketAddr, from: SocketAddr) -> Self {
-        let socket = UdpSocket::bind(from).unwrap();
+        let mut socket = UdpSocket::bind(from);
+        // A program that another test starts in this moment has the last one's socket until it runs.
+        eventually(SOON, "the address is free", || {
+            if socket.is_err() {
+                socket = UdpSocket::bind(from);
+            }
+            socket.is_ok()
+        });
+        let socket = socket.unwrap();
         socket.connect(to).unwrap();
         socket.set_read_timeout(Some(SOON)).unwrap();
         Self(socket)
